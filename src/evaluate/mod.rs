@@ -1,0 +1,1 @@
+//! Error measures of an estimated displacement map against truth.

@@ -1,0 +1,49 @@
+//! Sub-pixel ground displacement between two images, with a standard deviation for every vector.
+//!
+//! # Conventions
+//! * Image axes: x is the column (to the right), y the row (downwards); the centre of the top-left
+//!   pixel is (0, 0). A feature at `x` in the pre image is found at `x + d(x)` in the post image,
+//!   `pre(x) = post(x + d(x))`, and `d` is a function on the grid of the *pre* image
+//!   ([`field::PixelShift`]).
+//! * Products are east and north positive ([`field::GroundShift`]), in metres when the CRS is
+//!   projected; in pixel units +1 is one pixel right, or one pixel *up*.
+//! * The centre of an output cell is the centre of its window ([`layout`]).
+//!
+//! # Map of the crate
+//! | where | what |
+//! |---|---|
+//! | [`field`], [`grid`] | shifts, units, geotransforms; arrays, windows, images with validity |
+//! | [`raster`] | GDAL behind a wall: open, read, check, write |
+//! | [`correlate`] | the matching methods, their prefilter and their uncertainty |
+//! | [`layout`], [`pipeline`] | output grid and tiles; the streaming run, the only place that starts threads |
+//! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
+//! | [`cli`] | the command line |
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+
+#[forbid(unsafe_code)]
+pub mod cli;
+#[forbid(unsafe_code)]
+pub mod correlate;
+#[forbid(unsafe_code)]
+pub mod error;
+#[forbid(unsafe_code)]
+pub mod evaluate;
+#[forbid(unsafe_code)]
+pub mod field;
+#[forbid(unsafe_code)]
+pub mod grid;
+#[forbid(unsafe_code)]
+pub mod layout;
+#[forbid(unsafe_code)]
+pub mod pipeline;
+#[forbid(unsafe_code)]
+pub mod progress;
+#[forbid(unsafe_code)]
+pub mod raster;
+#[forbid(unsafe_code)]
+pub mod synth;
+
+pub use error::{Error, Result};
+
+/// Version of the library, from Cargo.toml.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

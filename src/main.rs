@@ -1,0 +1,4 @@
+//! The `shiftmap` program.
+fn main() {
+    std::process::exit(shiftmap::cli::run());
+}

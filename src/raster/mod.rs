@@ -1,0 +1,1 @@
+//! GDAL behind a wall: nothing outside this folder knows the gdal crate.

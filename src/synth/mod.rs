@@ -1,0 +1,1 @@
+//! Pairs of images with exactly known displacement.

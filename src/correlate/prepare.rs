@@ -126,12 +126,8 @@ impl Preparer {
         let inner = Window::new(grow, grow, image.width() - 2 * grow as usize, image.height() - 2 * grow as usize);
         let spectrum = self.filtered_spectrum(&filled, prefilter);
         let values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
-        let with_margin = Window::new(
-            PAD as i64,
-            PAD as i64,
-            inner.width + 2 * SPLINE_MARGIN,
-            inner.height + 2 * SPLINE_MARGIN,
-        );
+        let with_margin =
+            Window::new(PAD as i64, PAD as i64, inner.width + 2 * SPLINE_MARGIN, inner.height + 2 * SPLINE_MARGIN);
         let coefficients = self.coefficients(&spectrum, with_margin, margin, factor);
         let valid = erode(&image.valid, prefilter.reach).crop(inner);
         let all_valid = valid.data.iter().all(|&v| v);

@@ -55,7 +55,12 @@ const SURFACE_BYTES: usize = 8 << 20;
 const MIN_OVERLAP: f64 = 0.25;
 
 /// Finds the peak of every window within ±`range` pixels; `post.search` must be at least the larger range.
-pub fn integer_peaks(pre: &PreparedPre, post: &PreparedPost, windows: &TileWindows, range: (usize, usize)) -> Vec<Peak> {
+pub fn integer_peaks(
+    pre: &PreparedPre,
+    post: &PreparedPost,
+    windows: &TileWindows,
+    range: (usize, usize),
+) -> Vec<Peak> {
     let arch = pulp::Arch::new();
     let mut search = Search::new(pre, post, windows, range);
     let shifts = (2 * range.0 + 1) * (2 * range.1 + 1);
@@ -131,12 +136,21 @@ impl<'a> Search<'a> {
                 .collect();
             table = [summed(&post.values, |v| v), summed(&post.values, |v| v * v)];
         } else {
-            masked = Some(Masked {
-                pre: planes(&pre.values, &pre.valid),
-                post: planes(&post.values, &post.valid),
-            });
+            masked = Some(Masked { pre: planes(&pre.values, &pre.valid), post: planes(&post.values, &post.valid) });
         }
-        Search { pre, post, windows, range, x, y, masked, own, table, surface: Vec::new(), sums: IntervalSums::default() }
+        Search {
+            pre,
+            post,
+            windows,
+            range,
+            x,
+            y,
+            masked,
+            own,
+            table,
+            surface: Vec::new(),
+            sums: IntervalSums::default(),
+        }
     }
 
     /// Correlation surfaces of the cell rows `first..last`, one after the other.
@@ -165,12 +179,19 @@ impl<'a> Search<'a> {
                         if n < MIN_OVERLAP * pixels {
                             continue;
                         }
-                        let (f, ff, g, gg, fg) =
-                            (totals[1][c], totals[2][c], totals[3][c], totals[4][c], totals[5][c]);
+                        let (f, ff, g, gg, fg) = (totals[1][c], totals[2][c], totals[3][c], totals[4][c], totals[5][c]);
                         self.surface[c * nx * ny + slot] = ncc(n, f, ff, g, gg, fg);
                     }
                 } else {
-                    self.sums.window_sums(&self.pre.values, &self.post.values, at, &self.x, &self.y, rows, &mut totals[0]);
+                    self.sums.window_sums(
+                        &self.pre.values,
+                        &self.post.values,
+                        at,
+                        &self.x,
+                        &self.y,
+                        rows,
+                        &mut totals[0],
+                    );
                     let stride = self.post.values.width + 1;
                     for c in 0..cells {
                         let cell = first * cells_x + c;
@@ -352,8 +373,7 @@ mod tests {
     fn pair(search: usize, w: usize, h: usize) -> (PreparedPre, PreparedPost) {
         let post = noise(7, w + 2 * search, h + 2 * search);
         let values = noise(3, w, h);
-        let values =
-            Grid::from_fn(w, h, |x, y| post.get(x + search + 2, y + search - 1) + 0.2 * values.get(x, y));
+        let values = Grid::from_fn(w, h, |x, y| post.get(x + search + 2, y + search - 1) + 0.2 * values.get(x, y));
         let zero = Grid::filled(w, h, 0.0);
         let valid = Grid::filled(w, h, true);
         let pre = PreparedPre {

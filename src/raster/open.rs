@@ -1,0 +1,288 @@
+//! Opening one band of anything GDAL can open.
+
+use super::georef::GeoReference;
+use super::reason;
+use crate::grid::{ImageFile, ImageReader};
+use crate::{Error, Result};
+use gdal::raster::{ColorInterpretation, GdalDataType};
+use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
+
+use super::read::{self, BandReader};
+
+/// Which pixel value means "no data" (`--nodata`). Mask bands, alpha, NaN and infinite values always count.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum NoData {
+    /// The declared value; without one, and with a corner of the image (8 × 8 pixels) that is entirely 0, the value 0:
+    /// the undeclared border of Landsat scenes and of warped images. The rule looks at the corners only, once, so that
+    /// it does not depend on how the image is read.
+    #[default]
+    Auto,
+    /// No value: the declared one is ignored.
+    None,
+    /// This value (of the stored numbers, before scale and offset) instead of the declared one.
+    Value(f64),
+}
+
+/// How to open a band.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenOptions {
+    /// Band number, from 1.
+    pub band: usize,
+    pub nodata: NoData,
+    /// GDAL open options, `KEY=VALUE`.
+    pub open_options: Vec<String>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions { band: 1, nodata: NoData::Auto, open_options: Vec::new() }
+    }
+}
+
+/// How pixel values are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Storage {
+    /// Exact in f32.
+    Narrow,
+    /// Needs f64 to compare with nodata exactly.
+    Wide,
+    /// Bytes that GDAL hands out as 0 to 255 and mean -128 to 127.
+    SignedByte,
+    /// Complex numbers, read as amplitude.
+    Complex,
+}
+
+/// Which test beyond masks decides about a pixel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum ValueRule {
+    /// GDAL's mask of the band (declared nodata, mask band or alpha).
+    Mask,
+    /// A stored value; the declared one is not looked at.
+    Value(f64),
+    /// Every finite value counts.
+    All,
+}
+
+/// One band of a raster: any path or connection string GDAL opens. Each reader has a handle of its own.
+#[derive(Debug, Clone)]
+pub struct RasterBand {
+    path: String,
+    options: OpenOptions,
+    size: (usize, usize),
+    georef: GeoReference,
+    date: Option<String>,
+    nodata_text: String,
+    undeclared_zero: bool,
+    integer: bool,
+    pub(super) storage: Storage,
+    pub(super) rule: ValueRule,
+    /// Whether GDAL's mask holds anything that the value rule does not replace.
+    pub(super) masked: bool,
+    /// An alpha band that GDAL's mask of this band leaves out.
+    pub(super) alpha: Option<usize>,
+    pub(super) scale: (f64, f64),
+}
+
+impl RasterBand {
+    /// Opens band `options.band` of `path`.
+    ///
+    /// # Errors
+    /// [`Error::Open`] with GDAL's reason, [`Error::Option`] for a band that is not there.
+    pub fn open(path: &str, options: OpenOptions) -> Result<RasterBand> {
+        let dataset = open_dataset(path, &options.open_options)?;
+        let bands = dataset.raster_count();
+        if bands == 0 {
+            return Err(no_bands(path, &dataset));
+        }
+        if options.band == 0 || options.band > bands {
+            let plural = if bands == 1 { "" } else { "s" };
+            let why = format!("{path} has {bands} band{plural}; choose 1 to {bands}");
+            return Err(Error::option("--band", options.band, why));
+        }
+        let fail = |e| Error::Open { path: path.into(), why: reason(e) };
+        let band = dataset.rasterband(options.band).map_err(fail)?;
+        let kind = band.band_type();
+        let storage = storage_of(&band);
+        let flags = band.mask_flags().map_err(fail)?;
+        // GDAL makes up a mask from the declared value, which an explicit rule replaces; for signed bytes it compares
+        // the wrong numbers.
+        let from_value = flags.is_nodata() && !flags.is_per_dataset();
+        let declared = band.no_data_value();
+        let mut rule = match options.nodata {
+            NoData::Auto if from_value && storage == Storage::SignedByte => {
+                declared.map_or(ValueRule::All, ValueRule::Value)
+            }
+            NoData::Auto => ValueRule::Mask,
+            NoData::None => ValueRule::All,
+            NoData::Value(v) => ValueRule::Value(v),
+        };
+        let masked = !flags.is_all_valid() && (rule == ValueRule::Mask || !from_value);
+        let alpha = (!flags.is_alpha()).then(|| alpha_band(&dataset, options.band)).flatten();
+        let scale = (band.scale().unwrap_or(1.0), band.offset().unwrap_or(0.0));
+        drop(band);
+
+        let mut raster = RasterBand {
+            path: path.into(),
+            size: dataset.raster_size(),
+            georef: GeoReference::of(&dataset),
+            date: date_of(&dataset),
+            nodata_text: String::new(),
+            undeclared_zero: false,
+            integer: kind.is_integer(),
+            storage,
+            rule,
+            masked,
+            alpha,
+            scale,
+            options,
+        };
+        let nothing_declared = raster.options.nodata == NoData::Auto && flags.is_all_valid() && alpha.is_none();
+        if nothing_declared && read::zero_corner(&raster)? {
+            rule = ValueRule::Value(0.0);
+            raster.rule = rule;
+            raster.undeclared_zero = true;
+        }
+        raster.nodata_text = match (rule, raster.undeclared_zero) {
+            (_, true) => "0 (undeclared border)".into(),
+            (ValueRule::Value(v), _) => v.to_string(),
+            (ValueRule::All, _) => "none".into(),
+            (ValueRule::Mask, _) => match declared {
+                Some(v) if from_value => format!("{v} (declared)"),
+                _ if masked && flags.is_alpha() => "alpha band".into(),
+                _ if masked => "mask band".into(),
+                _ => "none".into(),
+            },
+        };
+        Ok(raster)
+    }
+
+    /// The path as given.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path, with the band where it is not the first: for messages.
+    pub fn label(&self) -> String {
+        match self.options.band {
+            1 => self.path.clone(),
+            n => format!("{} (band {n})", self.path),
+        }
+    }
+
+    pub fn options(&self) -> &OpenOptions {
+        &self.options
+    }
+
+    pub fn width(&self) -> usize {
+        self.size.0
+    }
+
+    pub fn height(&self) -> usize {
+        self.size.1
+    }
+
+    pub fn georef(&self) -> &GeoReference {
+        &self.georef
+    }
+
+    /// Acquisition or file date as the metadata give it.
+    pub fn date(&self) -> Option<&str> {
+        self.date.as_deref()
+    }
+
+    /// What counts as nodata, in words, for metadata and messages.
+    pub fn nodata_text(&self) -> &str {
+        &self.nodata_text
+    }
+
+    /// Whether 0 was taken as nodata because of an image corner full of zeros.
+    pub fn undeclared_zero_border(&self) -> bool {
+        self.undeclared_zero
+    }
+
+    /// Whether the band stores whole numbers.
+    pub fn is_integer(&self) -> bool {
+        self.integer
+    }
+}
+
+impl ImageFile for RasterBand {
+    fn size(&self) -> (usize, usize) {
+        self.size
+    }
+
+    fn open(&self) -> Result<Box<dyn ImageReader + '_>> {
+        Ok(Box::new(BandReader::new(self)?))
+    }
+
+    fn name(&self) -> String {
+        self.label()
+    }
+}
+
+/// Opens a raster read-only, with GDAL's reason when it cannot.
+pub(super) fn open_dataset(path: &str, open_options: &[String]) -> Result<Dataset> {
+    let keys: Vec<&str> = open_options.iter().map(String::as_str).collect();
+    let options = DatasetOptions {
+        open_flags: GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
+        open_options: (!keys.is_empty()).then_some(keys.as_slice()),
+        ..Default::default()
+    };
+    Dataset::open_ex(path, options).map_err(|e| {
+        let text = reason(e);
+        let why = if text.contains("No such file") || text.contains("does not exist") {
+            "no such file; check the path".into()
+        } else if text.contains("not recognized as") {
+            format!("not a raster that GDAL can read; `gdalinfo {path}` tells more")
+        } else {
+            let text = text.strip_prefix(&format!("{path}: ")).unwrap_or(&text);
+            format!("{text}; `gdalinfo {path}` tells more")
+        };
+        Error::Open { path: path.into(), why }
+    })
+}
+
+/// Containers such as HDF or Sentinel-2 products hold their rasters in subdatasets.
+fn no_bands(path: &str, dataset: &Dataset) -> Error {
+    let first = dataset.metadata_item("SUBDATASET_1_NAME", "SUBDATASETS");
+    let why = match first {
+        Some(name) => format!("it has no bands of its own; give one of its subdatasets, e.g. {name}"),
+        None => format!("it has no raster bands; `gdalinfo {path}` tells more"),
+    };
+    Error::Open { path: path.into(), why }
+}
+
+fn storage_of(band: &gdal::raster::RasterBand) -> Storage {
+    use GdalDataType as T;
+    // Types are compared by name: the list of types grows with GDAL's version.
+    match band.band_type() {
+        T::UInt8 if band.metadata_item("PIXELTYPE", "IMAGE_STRUCTURE").as_deref() == Some("SIGNEDBYTE") => {
+            Storage::SignedByte
+        }
+        T::UInt8 | T::UInt16 | T::Int16 | T::Float32 => Storage::Narrow,
+        t if t.name() == "Int8" => Storage::Narrow,
+        t if t.name().starts_with('C') => Storage::Complex,
+        _ => Storage::Wide,
+    }
+}
+
+fn alpha_band(dataset: &Dataset, own: usize) -> Option<usize> {
+    (1..=dataset.raster_count())
+        .rev()
+        .filter(|&i| i != own)
+        .find(|&i| dataset.rasterband(i).is_ok_and(|b| b.color_interpretation() == ColorInterpretation::AlphaBand))
+}
+
+fn date_of(dataset: &Dataset) -> Option<String> {
+    [
+        ("ACQUISITIONDATETIME", "IMAGERY"),
+        ("ACQUISITIONDATE", ""),
+        ("ACQUISITION_DATE", ""),
+        ("DATE_ACQUIRED", ""),
+        ("PRODUCT_START_TIME", ""),
+        ("TIFFTAG_DATETIME", ""),
+    ]
+    .iter()
+    .find_map(|(key, domain)| dataset.metadata_item(key, domain))
+    .filter(|v| !v.trim().is_empty())
+}

@@ -1,0 +1,142 @@
+//! Where results are put together before they get their final name.
+
+use crate::{Error, Result};
+use gdal::DriverManager;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// An output under construction. It lives in a hidden folder beside its final place, so that a stopped run leaves
+/// nothing behind and side files get their final names; [`Output::commit`] moves it, dropping it removes it.
+pub(super) struct Output {
+    target: String,
+    /// `None` on GDAL's virtual file systems, where the target itself is written.
+    folder: Option<TempDir>,
+    committed: bool,
+}
+
+impl Output {
+    /// Reserves a place for `target`, before any work is done.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] without `overwrite`; [`Error::Write`] when the folder is missing or not writable.
+    pub(super) fn new(target: &str, overwrite: bool) -> Result<Output> {
+        if target.starts_with("/vsi") {
+            let there = !overwrite && super::open::open_dataset(target, &[]).is_ok();
+            return match there {
+                true => Err(Error::Exists(target.into())),
+                false => Ok(Output { target: target.into(), folder: None, committed: false }),
+            };
+        }
+        let path = Path::new(target);
+        let fail = |why: String| Error::Write { path: target.into(), why };
+        let Some(name) = path.file_name().filter(|_| !target.ends_with('/')) else {
+            return Err(fail("the output must be a file name".into()));
+        };
+        if path.is_dir() && !is_zarr(path) {
+            return Err(fail("it is a folder; give a file name in it".into()));
+        }
+        if path.symlink_metadata().is_ok() && !overwrite {
+            return Err(Error::Exists(path.into()));
+        }
+        let parent = parent(path);
+        let prefix = format!(".{}.shiftmap-", name.to_string_lossy());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).map_err(|e| {
+            let parent = parent.display();
+            fail(match e.kind() {
+                ErrorKind::NotFound => format!("the folder {parent} does not exist; create it first"),
+                ErrorKind::NotADirectory => format!("{parent} is not a folder; choose another place"),
+                _ => format!("the folder {parent} is not writable ({}); choose another place", os_text(&e)),
+            })
+        })?;
+        Ok(Output { target: target.into(), folder: Some(folder), committed: false })
+    }
+
+    /// The name the user gave.
+    pub(super) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Where to write the file that will become the target.
+    pub(super) fn path(&self) -> String {
+        match (&self.folder, Path::new(&self.target).file_name()) {
+            (Some(folder), Some(name)) => folder.path().join(name).to_string_lossy().into_owned(),
+            _ => self.target.clone(),
+        }
+    }
+
+    /// Where to write an intermediate file; it has to be deleted before the commit.
+    pub(super) fn scratch(&self) -> String {
+        match &self.folder {
+            Some(folder) => folder.path().join("shiftmap-scratch.tif").to_string_lossy().into_owned(),
+            None => format!("{}.shiftmap-scratch.tif", self.target),
+        }
+    }
+
+    /// Gives the finished files their final names.
+    pub(super) fn commit(mut self) -> Result<()> {
+        self.committed = true;
+        let Some(folder) = self.folder.take() else { return Ok(()) };
+        let target = PathBuf::from(&self.target);
+        let fail = |e: std::io::Error| Error::Write { path: self.target.clone(), why: os_text(&e) };
+        let mut side = Vec::new();
+        for entry in std::fs::read_dir(folder.path()).map_err(fail)? {
+            side.push(entry.map_err(fail)?.file_name());
+        }
+        side.sort();
+        // What an earlier file of this name left behind describes other pixels.
+        for suffix in [".aux.xml", ".ovr", ".msk"] {
+            let stale = PathBuf::from(format!("{}{suffix}", self.target));
+            match std::fs::remove_file(stale) {
+                Err(e) if e.kind() != ErrorKind::NotFound && e.kind() != ErrorKind::NotADirectory => {
+                    return Err(fail(e));
+                }
+                _ => {}
+            }
+        }
+        if target.is_dir() {
+            std::fs::remove_dir_all(&target).map_err(fail)?;
+        }
+        let main = target.file_name().unwrap_or_default();
+        let last = |name: &std::ffi::OsString| name == main;
+        for name in side.iter().filter(|n| !last(n)).chain(side.iter().filter(|n| last(n))) {
+            let from = folder.path().join(name);
+            // A disk that accepts data and fails later says so here.
+            if from.is_file() {
+                std::fs::File::open(&from).and_then(|f| f.sync_all()).map_err(fail)?;
+            }
+            std::fs::rename(&from, parent(&target).join(name)).map_err(fail)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if !self.committed && self.folder.is_none() {
+            // Nothing may be there yet, and there is nobody to tell.
+            if let Ok(driver) = DriverManager::get_driver_by_name("GTiff") {
+                let _ = driver.delete(&self.target);
+            }
+        }
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A Zarr store is a folder, and yet a dataset that may be overwritten.
+fn is_zarr(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "zarr")
+}
+
+/// The operating system's reason without Rust's error number, with the usual remedy for a full disk.
+pub(super) fn os_text(e: &std::io::Error) -> String {
+    let text = e.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default().to_string();
+    match e.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => format!("{text}; free some space or choose another disk"),
+        _ => text,
+    }
+}

@@ -1,0 +1,346 @@
+//! Streaming writer of georeferenced rasters.
+
+use std::collections::BTreeMap;
+
+use super::georef::GeoReference;
+use super::output::Output;
+use super::reason;
+use super::{open, template};
+use crate::{Error, Result};
+use gdal::raster::{Buffer, GdalType, RasterCreationOptions};
+use gdal::{Dataset, DatasetOptions, Driver, DriverManager, DriverType, GdalOpenFlags, Metadata};
+
+/// How pixels are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PixelType {
+    U8,
+    U16,
+    I16,
+    F32,
+}
+
+impl PixelType {
+    pub(super) fn gdal_name(self) -> &'static str {
+        match self {
+            PixelType::U8 => "Byte",
+            PixelType::U16 => "UInt16",
+            PixelType::I16 => "Int16",
+            PixelType::F32 => "Float32",
+        }
+    }
+}
+
+/// What a band is called and means.
+#[derive(Debug, Clone, Default)]
+pub struct BandSpec {
+    pub description: String,
+    /// Unit type, e.g. `m`; empty for none.
+    pub unit: String,
+    pub nodata: Option<f64>,
+    pub metadata: Vec<(String, String)>,
+}
+
+/// A raster to be written.
+#[derive(Debug, Clone)]
+pub struct RasterSpec {
+    pub size: (usize, usize),
+    pub pixel: PixelType,
+    pub bands: Vec<BandSpec>,
+    pub georef: GeoReference,
+    /// Wish for the block size: the size of the pieces that will be written.
+    pub block: (usize, usize),
+    /// Domain, key, value.
+    pub metadata: Vec<(String, String, String)>,
+}
+
+/// `--of`, `--co`, `--overwrite`
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WriteOptions {
+    /// GDAL driver name; `None`: by the file name's extension.
+    pub format: Option<String>,
+    /// `KEY=VALUE`
+    pub creation: Vec<String>,
+    pub overwrite: bool,
+}
+
+/// Writes a raster in pieces, in any order, block by block. The file gets its name in [`RasterWriter::finish`]; a
+/// writer dropped before leaves nothing behind. Blocks are written once and as soon as they are full, so that the
+/// bytes of the file depend on the order of the pieces only.
+pub struct RasterWriter {
+    dataset: Dataset,
+    /// Tells GDAL's last message, see [`Probe`].
+    probe: Probe,
+    output: Output,
+    spec: RasterSpec,
+    options: WriteOptions,
+    driver: Driver,
+    /// Whether the file written in pieces is the final one.
+    direct: bool,
+    block: (usize, usize),
+    /// Blocks not yet full: values of all bands one after the other, and how many pixels are there.
+    pending: BTreeMap<(usize, usize), (Vec<f32>, usize)>,
+}
+
+impl RasterWriter {
+    /// Checks format, options, place and name, and creates the file under its temporary name.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], [`Error::Write`], or [`Error::Option`] for a format or creation option GDAL lacks.
+    pub fn create(path: &str, spec: RasterSpec, options: &WriteOptions) -> Result<RasterWriter> {
+        let driver = driver_for(path, options)?;
+        check_creation_options(&driver, &options.creation)?;
+        let output = Output::new(path, options.overwrite)?;
+        let fail = |why: String| Error::Write { path: path.into(), why };
+        let probe = Probe::new().map_err(|e| fail(reason(e)))?;
+        // Options beyond layout and codec only count when GDAL makes the file in one go.
+        let direct = driver.short_name() == "GTiff" && template::understands(&options.creation);
+        let creation: &[String] = if direct { &options.creation } else { &[] };
+        let name = if direct { output.path() } else { output.scratch() };
+        template::create(&name, &spec, creation).map_err(|e| fail(reason(e)))?;
+        let update = DatasetOptions {
+            open_flags: GdalOpenFlags::GDAL_OF_RASTER
+                | GdalOpenFlags::GDAL_OF_UPDATE
+                | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
+            ..Default::default()
+        };
+        let mut dataset = Dataset::open_ex(&name, update).map_err(|e| fail(reason(e)))?;
+        for (domain, key, value) in &spec.metadata {
+            dataset.set_metadata_item(key, value, domain).map_err(|e| fail(reason(e)))?;
+        }
+        let block = dataset.rasterband(1).map_err(|e| fail(reason(e)))?.block_size();
+        let options = options.clone();
+        Ok(RasterWriter { dataset, probe, output, spec, options, driver, direct, block, pending: BTreeMap::new() })
+    }
+
+    /// Writes `width × height` pixels with the top-left one at (`x`, `y`); `bands` are row-major arrays, one for each
+    /// band. Pixels must not be written twice. NaN becomes the band's nodata value.
+    pub fn write(&mut self, x: usize, y: usize, width: usize, height: usize, bands: &[&[f32]]) -> Result<()> {
+        let inside = x + width <= self.spec.size.0 && y + height <= self.spec.size.1;
+        if !inside || bands.len() != self.spec.bands.len() || bands.iter().any(|b| b.len() != width * height) {
+            return Err(Error::Internal(format!(
+                "piece {x},{y} {width}x{height} does not fit {}",
+                self.output.target()
+            )));
+        }
+        if width == 0 || height == 0 {
+            return Ok(());
+        }
+        let (bw, bh) = self.block;
+        for by in y / bh..=(y + height - 1) / bh {
+            for bx in x / bw..=(x + width - 1) / bw {
+                let (x0, x1) = (x.max(bx * bw), (x + width).min((bx + 1) * bw));
+                let (y0, y1) = (y.max(by * bh), (y + height).min((by + 1) * bh));
+                let (mut data, mut filled) =
+                    self.pending.remove(&(bx, by)).unwrap_or_else(|| (vec![f32::NAN; bw * bh * bands.len()], 0));
+                for (b, band) in bands.iter().enumerate() {
+                    for row in y0..y1 {
+                        let from = (row - y) * width + x0 - x;
+                        let to = b * bw * bh + (row - by * bh) * bw + x0 - bx * bw;
+                        data[to..to + x1 - x0].copy_from_slice(&band[from..from + x1 - x0]);
+                    }
+                }
+                filled += (x1 - x0) * (y1 - y0);
+                let whole = bw.min(self.spec.size.0 - bx * bw) * bh.min(self.spec.size.1 - by * bh);
+                if filled < whole {
+                    self.pending.insert((bx, by), (data, filled));
+                } else {
+                    self.flush_block((bx, by), data)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a metadata item, e.g. one that is known only at the end.
+    pub fn set_metadata(&mut self, domain: &str, key: &str, value: &str) -> Result<()> {
+        self.dataset.set_metadata_item(key, value, domain).map_err(|e| self.failed(reason(e)))
+    }
+
+    /// Completes the file and gives it its name.
+    ///
+    /// # Errors
+    /// [`Error::Write`] when anything could not be written, e.g. because the disk is full.
+    pub fn finish(mut self) -> Result<()> {
+        while let Some((at, (data, _))) = self.pending.pop_first() {
+            self.flush_block(at, data)?;
+        }
+        self.probe.clear();
+        let RasterWriter { mut dataset, probe, output, spec, options, driver, direct, .. } = self;
+        let fail = |why: String| write_error(output.target(), why);
+        dataset.flush_cache().map_err(|e| fail(reason(e)))?;
+        let early = probe.message();
+        dataset.close().map_err(|e| fail(reason(e)))?;
+        let late = probe.message();
+        let hint = if early.is_empty() { late } else { early };
+        let written = if direct { output.path() } else { output.scratch() };
+        let sparse = options.creation.iter().any(|o| o.to_ascii_uppercase().starts_with("SPARSE_OK="));
+        verify_blocks(&written, sparse).map_err(|why| fail(if hint.is_empty() { why } else { hint }))?;
+        if !direct {
+            let source = open::open_dataset(&written, &[])?;
+            let creation: RasterCreationOptions = options.creation.iter().map(String::as_str).collect();
+            let copy = source.create_copy(&driver, output.path(), &creation).map_err(|e| fail(reason(e)))?;
+            copy.close().map_err(|e| fail(reason(e)))?;
+            let hint = probe.message();
+            verify_copy(&output.path(), &spec).map_err(|why| fail(if hint.is_empty() { why } else { hint }))?;
+            drop(source);
+            remove_scratch(&written);
+        }
+        output.commit()
+    }
+
+    fn flush_block(&mut self, at: (usize, usize), data: Vec<f32>) -> Result<()> {
+        let (n, shape) = (self.block.0 * self.block.1, self.block);
+        for (i, values) in data.chunks_exact(n).enumerate() {
+            let nodata = self.spec.bands[i].nodata.unwrap_or(0.0) as f32;
+            let whole = |v: f32, low: f32, high: f32| if v.is_nan() { nodata } else { v.round().clamp(low, high) };
+            let done = match self.spec.pixel {
+                PixelType::F32 => {
+                    let nodata = self.spec.bands[i].nodata.map_or(f32::NAN, |v| v as f32);
+                    self.put(i, at, shape, values.iter().map(|&v| if v.is_nan() { nodata } else { v }).collect())
+                }
+                PixelType::U8 => self.put(i, at, shape, values.iter().map(|&v| whole(v, 0.0, 255.0) as u8).collect()),
+                PixelType::U16 => {
+                    self.put(i, at, shape, values.iter().map(|&v| whole(v, 0.0, 65535.0) as u16).collect())
+                }
+                PixelType::I16 => {
+                    self.put(i, at, shape, values.iter().map(|&v| whole(v, -32768.0, 32767.0) as i16).collect())
+                }
+            };
+            done.map_err(|e| self.failed(reason(e)))?;
+        }
+        Ok(())
+    }
+
+    fn put<T: GdalType + Copy>(
+        &self,
+        band: usize,
+        at: (usize, usize),
+        shape: (usize, usize),
+        data: Vec<T>,
+    ) -> gdal::errors::Result<()> {
+        self.dataset.rasterband(band + 1)?.write_block(at, &mut Buffer::new(shape, data))
+    }
+
+    fn failed(&self, why: String) -> Error {
+        write_error(self.output.target(), why)
+    }
+}
+
+fn write_error(path: &str, why: String) -> Error {
+    Error::Write { path: path.into(), why: format!("{why}; is the disk full?") }
+}
+
+/// The driver `--of` or the extension asks for, checked to be able to write rasters.
+fn driver_for(path: &str, options: &WriteOptions) -> Result<Driver> {
+    let writes =
+        |d: &Driver| d.metadata_item("DCAP_RASTER", "").is_some() && d.metadata_item("DCAP_CREATECOPY", "").is_some();
+    match &options.format {
+        Some(name) => match DriverManager::get_driver_by_name(name) {
+            Ok(driver) if writes(&driver) => Ok(driver),
+            Ok(_) => Err(Error::option(
+                "--of",
+                name,
+                "GDAL cannot write rasters in this format; `gdalinfo --formats` lists those with w",
+            )),
+            Err(_) => Err(Error::option("--of", name, "GDAL has no such format; `gdalinfo --formats` lists them")),
+        },
+        None => {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            if !name.contains('.') {
+                return DriverManager::get_driver_by_name("GTiff").map_err(|e| Error::Internal(reason(e)));
+            }
+            DriverManager::get_output_driver_for_dataset_name(path, DriverType::Raster).filter(writes).ok_or_else(
+                || Error::Write {
+                    path: path.into(),
+                    why: "no raster format goes with this extension; use .tif or add --of".into(),
+                },
+            )
+        }
+    }
+}
+
+fn check_creation_options(driver: &Driver, options: &[String]) -> Result<()> {
+    let known = driver.metadata_item("DMD_CREATIONOPTIONLIST", "").unwrap_or_default();
+    for option in options {
+        let Some((key, _)) = option.split_once('=') else {
+            return Err(Error::option("--co", option, "a creation option has the form KEY=VALUE"));
+        };
+        let named = |quote: char| known.contains(&format!("name={quote}{}{quote}", key.to_ascii_uppercase()));
+        if !known.is_empty() && !named('\'') && !named('"') {
+            let format = driver.short_name();
+            let why = format!("{format} has no creation option {key}; `gdalinfo --format {format}` lists them");
+            return Err(Error::option("--co", option, why));
+        }
+    }
+    Ok(())
+}
+
+/// Every block must have its bytes inside the file: libraries older than GDAL 3.7 do not say whether closing failed.
+fn verify_blocks(path: &str, sparse: bool) -> std::result::Result<(), String> {
+    let dataset = open::open_dataset(path, &[]).map_err(|e| e.to_string())?;
+    let length = std::fs::metadata(path).map(|m| m.len()).ok().filter(|_| !path.starts_with("/vsi"));
+    for i in 1..=dataset.raster_count() {
+        let band = dataset.rasterband(i).map_err(reason)?;
+        let ((w, h), (bw, bh)) = (band.size(), band.block_size());
+        for (x, y) in (0..h.div_ceil(bh)).flat_map(|y| (0..w.div_ceil(bw)).map(move |x| (x, y))) {
+            let number = |what: &str| {
+                band.metadata_item(&format!("BLOCK_{what}_{x}_{y}"), "TIFF").and_then(|v| v.parse::<u64>().ok())
+            };
+            match (number("OFFSET"), number("SIZE"), length) {
+                (Some(at), Some(size), Some(length)) if at + size > length => {
+                    return Err("the file is cut short".into());
+                }
+                (None, _, _) | (_, None, _) if !sparse => return Err(format!("block {x},{y} of band {i} is missing")),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads a copy in another format back.
+fn verify_copy(path: &str, spec: &RasterSpec) -> std::result::Result<(), String> {
+    let dataset = open::open_dataset(path, &[]).map_err(|e| e.to_string())?;
+    for i in 1..=dataset.raster_count() {
+        let band = dataset.rasterband(i).map_err(reason)?;
+        let (w, h) = band.size();
+        for y in 0..h {
+            band.read_as::<f32>((0, y as isize), (w, 1), (w, 1), None).map_err(reason)?;
+        }
+    }
+    // Formats of several variables open without bands of their own.
+    match dataset.raster_count() {
+        0 => Ok(()),
+        n if n == spec.bands.len() && dataset.raster_size() == spec.size => Ok(()),
+        n => Err(format!("the format kept {n} of {} bands", spec.bands.len())),
+    }
+}
+
+fn remove_scratch(path: &str) {
+    if let Ok(driver) = DriverManager::get_driver_by_name("GTiff") {
+        // A leftover lies in a folder that is removed anyway.
+        let _ = driver.delete(path);
+    }
+}
+
+/// A way to GDAL's last message on this thread without touching the process-wide error handler: asking a dataset in
+/// memory for a geotransform it does not have fails silently, and the error carries the message left before.
+pub(super) struct Probe(Dataset);
+
+impl Probe {
+    pub(super) fn new() -> gdal::errors::Result<Probe> {
+        Ok(Probe(DriverManager::get_driver_by_name("MEM")?.create("", 1, 1, 1)?))
+    }
+
+    /// The last message, empty when there is none; it is forgotten afterwards.
+    pub(super) fn message(&self) -> String {
+        match self.0.geo_transform() {
+            Err(gdal::errors::GdalError::CplError { msg, .. }) => msg.trim().to_string(),
+            _ => String::new(),
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        self.message();
+    }
+}

@@ -1,0 +1,74 @@
+//! What the tests share: a folder of their own, small images, GDAL's view of a file.
+#![allow(dead_code)]
+
+use shiftmap::field::GeoTransform;
+use shiftmap::grid::Grid;
+use shiftmap::raster::{Crs, GeoReference};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Seed of every random number in the tests.
+pub const SEED: u64 = 20_240_611;
+
+/// A folder that disappears with the test.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn file(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().into()
+    }
+
+    /// Names of everything in the folder, hidden things too, sorted.
+    pub fn names(&self) -> Vec<String> {
+        names(self.path())
+    }
+}
+
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// 10 m pixels in UTM zone 12 north, rows running south.
+pub fn utm(x: f64, y: f64) -> GeoReference {
+    GeoReference::new(GeoTransform([x, 10.0, 0.0, y, 0.0, -10.0]), Some(Crs::from_definition("EPSG:32612").unwrap()))
+}
+
+/// Smooth non-periodic texture between about 200 and 1800.
+pub fn texture(width: usize, height: usize) -> Grid<f32> {
+    Grid::from_fn(width, height, |x, y| texture_at(x as f64, y as f64) as f32)
+}
+
+pub fn texture_at(x: f64, y: f64) -> f64 {
+    1000.0
+        + 300.0 * (0.31 * x + 0.17 * y).sin()
+        + 250.0 * (0.23 * x - 0.41 * y + 0.0021 * x * y).cos()
+        + 150.0 * (0.057 * x * (1.0 + 0.003 * y)).sin()
+}
+
+/// Runs one of GDAL's own programs and returns what it printed.
+pub fn gdal(program: &str, arguments: &[&str]) -> String {
+    let out = Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    assert!(out.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
+/// `gdalinfo -json` of a file, with all metadata domains.
+pub fn gdalinfo(path: &str) -> serde_json::Value {
+    serde_json::from_str(&gdal("gdalinfo", &["-json", "-mdd", "all", path])).unwrap()
+}
+
+pub fn write_text(path: &str, text: &str) -> PathBuf {
+    std::fs::write(path, text).unwrap();
+    path.into()
+}

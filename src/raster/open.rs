@@ -119,7 +119,6 @@ impl RasterBand {
         let masked = !flags.is_all_valid() && (rule == ValueRule::Mask || !from_value);
         let alpha = (!flags.is_alpha()).then(|| alpha_band(&dataset, options.band)).flatten();
         let scale = (band.scale().unwrap_or(1.0), band.offset().unwrap_or(0.0));
-        drop(band);
 
         let mut raster = RasterBand {
             path: path.into(),

@@ -4,7 +4,19 @@ use crate::{Error, Result};
 use gdal::DriverManager;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
+
+/// Folders of outputs under construction in this process.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes what unfinished outputs of this process have written: for a program that has to exit at once.
+pub fn remove_unfinished() {
+    for folder in UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        // The process ends; there is nobody to tell.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
 
 /// An output under construction. It lives in a hidden folder beside its final place, so that a stopped run leaves
 /// nothing behind and side files get their final names; [`Output::commit`] moves it, dropping it removes it.
@@ -49,6 +61,7 @@ impl Output {
                 _ => format!("the folder {parent} is not writable ({}); choose another place", os_text(&e)),
             })
         })?;
+        UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(folder.path().into());
         Ok(Output { target: target.into(), folder: Some(folder), committed: false })
     }
 
@@ -76,7 +89,7 @@ impl Output {
     /// Gives the finished files their final names.
     pub(super) fn commit(mut self) -> Result<()> {
         self.committed = true;
-        let Some(folder) = self.folder.take() else { return Ok(()) };
+        let Some(folder) = &self.folder else { return Ok(()) };
         let target = PathBuf::from(&self.target);
         let fail = |e: std::io::Error| Error::Write { path: self.target.clone(), why: os_text(&e) };
         let mut side = Vec::new();
@@ -113,6 +126,9 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).retain(|f| f != folder.path());
+        }
         if !self.committed && self.folder.is_none() {
             // Nothing may be there yet, and there is nobody to tell.
             if let Ok(driver) = DriverManager::get_driver_by_name("GTiff") {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 /// Folders of outputs under construction in this process.
-static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+pub(super) static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Removes what unfinished outputs of this process have written: for a program that has to exit at once.
 pub fn remove_unfinished() {
@@ -138,7 +138,7 @@ impl Drop for Output {
     }
 }
 
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -350,7 +350,7 @@ impl PairArgs {
             *target = value.unwrap_or(*target);
         }
         fault.left_lateral |= self.left_lateral;
-        fault.check()
+        Ok(())
     }
 }
 

@@ -69,6 +69,9 @@ impl PairSpec {
             let size = format!("{} x {}", self.width, self.height);
             return Err(Error::option("--size", size, "an image is at least 32 pixels wide and high"));
         }
+        if let Some(fault) = &self.field.fault {
+            fault.check()?;
+        }
         if let Some(sar) = &self.sar {
             if !(0.0..=1.0).contains(&sar.coherence) {
                 return Err(Error::option("--coherence", sar.coherence, "give a number from 0 to 1"));
@@ -79,9 +82,6 @@ impl PairSpec {
             if sar.looks == 0 || sar.looks > 1000 {
                 return Err(Error::option("--looks", sar.looks, "give a number from 1 to 1000"));
             }
-        }
-        if let Some(fault) = &self.field.fault {
-            fault.check()?;
         }
         self.noise.check()
     }

@@ -23,6 +23,8 @@ pub struct Coherence {
     /// Mean agreement (-1..1) of the fine detail's phases with each of [`Spline::ALL`], over windows at fractional
     /// displacements; zeros where there was none.
     pub agreement: [f64; 4],
+    /// Standard error of those means for independent phases.
+    pub agreement_error: f64,
     /// Windows that took part.
     pub windows: usize,
 }
@@ -32,7 +34,9 @@ impl Coherence {
     pub fn spline(&self) -> Spline {
         let best = (0..4).fold(0, |b, k| if self.agreement[k] > self.agreement[b] { k } else { b });
         if self.agreement[best] > 0.0 {
-            return Spline::ALL[best];
+            // Allowing for aliasing costs detail: it takes more than chance to do so.
+            let clear = self.agreement[0] * 1.02 + 3.0 * self.agreement_error;
+            return if self.agreement[best] > clear { Spline::ALL[best] } else { Spline::ALL[0] };
         }
         // No motion to learn from. Coherent power that hardly falls towards Nyquist goes on beyond it.
         let common = |f: f64| {
@@ -109,6 +113,7 @@ impl Accumulator {
             magnitude: Radial { step: cross.step, values: smooth(&raw) },
             power: [pre, post],
             agreement,
+            agreement_error: 1.0 / (2.0 * self.weight).max(1.0).sqrt(),
             windows: self.windows,
         })
     }

@@ -5,6 +5,7 @@
 
 pub mod common;
 mod displacement;
+mod evaluate;
 mod info;
 mod rewrite;
 mod synth;
@@ -33,6 +34,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Displacement(Box<displacement::Args>),
+    Evaluate(evaluate::Args),
     Synth(synth::Args),
     Info(info::Args),
 }
@@ -41,6 +43,7 @@ impl Command {
     fn common(&self) -> &common::Common {
         match self {
             Command::Displacement(a) => &a.common,
+            Command::Evaluate(a) => &a.common,
             Command::Synth(a) => a.common(),
             Command::Info(a) => &a.common,
         }
@@ -49,6 +52,7 @@ impl Command {
     fn run(&self, ui: &Ui) -> crate::Result<()> {
         match self {
             Command::Displacement(a) => displacement::run(a, ui),
+            Command::Evaluate(a) => evaluate::run(a, ui),
             Command::Synth(a) => synth::run(a, ui),
             Command::Info(a) => info::run(a, ui),
         }

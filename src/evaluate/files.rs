@@ -3,9 +3,7 @@
 use serde::Serialize;
 
 use super::compare::{Comparison, Evaluation, FieldRaster, Place};
-use crate::field::GeoTransform;
 use crate::grid::{Grid, Image};
-use crate::layout::Layout;
 use crate::raster::{CrsKind, DOMAIN, GeoReference, RasterFile, read_all_bands, read_lines, read_metadata};
 use crate::{Error, Result};
 
@@ -62,7 +60,6 @@ struct Loaded {
     unit: Unit,
     /// Cell size in pixels of the pre image.
     step: Option<(f64, f64)>,
-    window: Option<(usize, usize)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +82,7 @@ impl EvaluateJob {
         }
         let mut estimate = load(&self.estimate)?;
         let mut truth = load(&self.truth)?;
-        self.check_frames(&mut estimate, &truth)?;
+        self.check_frames(&estimate, &truth)?;
         let pixel = pixel_size(&estimate, &truth);
         let metres_per_unit = truth.georef.crs.as_ref().map_or(1.0, |c| c.metres_per_unit);
         let pixel_metres = (pixel.0 * metres_per_unit, pixel.1 * metres_per_unit);
@@ -126,55 +123,43 @@ impl EvaluateJob {
         })
     }
 
-    /// Both must lie in the same plane. Rasters without georeference are placed by their pixels.
-    fn check_frames(&self, estimate: &mut Loaded, truth: &Loaded) -> Result<()> {
+    /// Both must lie in the same plane: the same CRS, or pixel coordinates.
+    fn check_frames(&self, estimate: &Loaded, truth: &Loaded) -> Result<()> {
         let (e, t) = (&estimate.georef, &truth.georef);
-        if e.referenced != t.referenced {
-            let (with, without) =
-                if e.referenced { (&self.estimate, &self.truth) } else { (&self.truth, &self.estimate) };
-            return Err(Error::GridMismatch(format!(
-                "{with} has a georeference and {without} has none: give it one with `gdal_edit.py -a_ullr ... -a_srs ... {without}`"
-            )));
+        match (&e.crs, &t.crs) {
+            (Some(a), Some(b)) if a.same(b) => {}
+            (Some(a), Some(b)) => {
+                return Err(Error::GridMismatch(format!(
+                    "the coordinate reference systems differ: {} has {}, {} has {}; make the truth on the estimate's CRS \
+                     (displacements are vectors: warping the raster does not turn them)",
+                    self.estimate, a.label, self.truth, b.label
+                )));
+            }
+            (Some(a), None) | (None, Some(a)) => {
+                let (with, without) =
+                    if e.crs.is_some() { (&self.estimate, &self.truth) } else { (&self.truth, &self.estimate) };
+                return Err(Error::GridMismatch(format!(
+                    "{with} has the coordinate reference system {} and {without} has none: give it one with \
+                     `gdal_edit.py -a_srs {} {without}`",
+                    a.label, a.label
+                )));
+            }
+            (None, None) => {}
         }
-        if let (Some(a), Some(b)) = (&e.crs, &t.crs)
-            && !a.same(b)
-        {
-            return Err(Error::GridMismatch(format!(
-                "the coordinate reference systems differ: {} has {}, {} has {}; make the truth on the estimate's CRS \
-                 (displacements are vectors: warping the raster does not turn them)",
-                self.estimate, a.label, self.truth, b.label
-            )));
-        }
-        if e.referenced {
-            return Ok(());
-        }
-        estimate.field.transform = self.unreferenced_cells(estimate, truth)?;
-        Ok(())
-    }
-
-    /// Cells of an estimate without georeference, from the window and step that it was made with.
-    fn unreferenced_cells(&self, estimate: &Loaded, truth: &Loaded) -> Result<GeoTransform> {
         let size = |l: &Loaded| (l.field.east.width, l.field.east.height);
-        if size(estimate) == size(truth) {
-            return Ok(truth.field.transform);
-        }
-        let cells = estimate
-            .window
-            .zip(estimate.step)
-            .and_then(|(window, step)| Layout::new(size(truth), window, (step.0 as usize, step.1 as usize), None).ok());
-        match cells {
-            Some(layout) if layout.cells == size(estimate) => Ok(layout.geotransform(&GeoTransform::PIXELS)),
-            _ => Err(Error::GridMismatch(format!(
+        if !e.referenced && !t.referenced && size(estimate) != size(truth) {
+            return Err(Error::GridMismatch(format!(
                 "{} ({} x {}) and {} ({} x {}) have no georeference and differ in size, so their places are unknown: \
-                 use images with a georeference",
+                 use a format that keeps it, e.g. GeoTIFF",
                 self.estimate,
                 size(estimate).0,
                 size(estimate).1,
                 self.truth,
                 size(truth).0,
                 size(truth).1
-            ))),
+            )));
         }
+        Ok(())
     }
 }
 
@@ -220,8 +205,7 @@ fn load(path: &str) -> Result<Loaded> {
     let sigma = band("East sigma").zip(band("North sigma")).map(|(e, n)| (values(e), values(n)));
     let field = FieldRaster { east: values(east), north: values(north), sigma, transform: file.georef.transform };
     let unit = unit(&file, east, find("UNITS"), path)?;
-    let window = find("WINDOW").and_then(two).map(|(a, b)| (a as usize, b as usize));
-    Ok(Loaded { field, unit, step: find("STEP").and_then(two), window, georef: file.georef })
+    Ok(Loaded { field, unit, step: find("STEP").and_then(two), georef: file.georef })
 }
 
 /// Unit of the displacement: the band's, the metadata's, or what the CRS suggests.

@@ -1,7 +1,16 @@
 //! The streaming run: tiles with halo, workers, one ordered writer. The only place that starts threads.
 
-use crate::field::Measurement;
-use crate::grid::{Grid, ImageFile, Window};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, mpsc};
+use std::time::Duration;
+
+use crate::correlate::prepare::Preparer;
+use crate::correlate::scene::{self, Scene};
+use crate::correlate::search::TileWindows;
+use crate::correlate::{self, Alignment, Tile};
+use crate::field::{Measurement, Status};
+use crate::grid::{Grid, ImageFile, ImageReader, Window};
 use crate::layout::Layout;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -79,7 +88,13 @@ pub struct Report {
 
 /// Measures the displacement of every cell of `layout`.
 ///
-/// The result does not depend on `threads`, nor on how a scene is cut into regions.
+/// The result does not depend on `threads`, nor on how a scene is cut into regions: tiles are anchored at the image's
+/// first cell, each is computed as a whole by one thread, and the scene model comes from fixed places of the images.
+/// Memory is bounded by the tiles in flight, a few per thread. `sink` and `progress` are called on this thread only.
+///
+/// # Errors
+/// Unusable parameters, unreadable images, [`Error::Cancelled`] when `progress` says stop, [`Error::Data`] when no
+/// pixel of either image is valid, and whatever `sink` returns.
 pub fn run(
     pair: &Pair,
     layout: &Layout,
@@ -88,6 +103,227 @@ pub fn run(
     sink: &mut dyn FieldSink,
     progress: &mut dyn Progress,
 ) -> Result<Report> {
-    let _ = (pair, layout, params, threads, sink, progress);
-    Err(Error::Internal("pipeline under construction".into()))
+    check(pair, params)?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .build()
+        .map_err(|e| Error::Internal(format!("cannot start threads: {e}")))?;
+    if !progress.report(0.0, "looking at the pair") {
+        return Err(Error::Cancelled);
+    }
+    let alignment = Alignment::new(pair.origin, params.search);
+    let scene = watched(&pool, progress, |_| scene::analyse(pair, params, &alignment))?;
+    let tiles = layout.tiles();
+    let job = Job { pair, layout, params, alignment: &alignment, scene: &scene, stop: AtomicBool::new(false) };
+    let mut report =
+        Report { cells: layout.region.width * layout.region.height, status: [0; 8], facts: scene.facts.clone() };
+    stream(&pool, &job, &tiles, threads.max(1), sink, progress, &mut report)?;
+    if report.cells > 0 && report.status[Status::NoData as usize] == report.cells as u64 {
+        return Err(Error::Data(format!(
+            "no window has enough valid pixels: all of {} and {} is nodata where they overlap; \
+             check the nodata value (--nodata) and --min-valid",
+            pair.pre.name(),
+            pair.post.name()
+        )));
+    }
+    Ok(report)
+}
+
+/// Parameters that no single module can judge alone.
+fn check(pair: &Pair, params: &Params) -> Result<()> {
+    let size = pair.pre.size();
+    for (s, n) in [(params.search.0, size.0), (params.search.1, size.1)] {
+        if !(s > 0.0 && s.is_finite()) {
+            return Err(Error::option("--search", s, "the search is a positive number of pixels"));
+        }
+        if s >= n as f64 {
+            let why = format!("larger than the image ({} x {} pixels); give a smaller search", size.0, size.1);
+            return Err(Error::option("--search", s, why));
+        }
+    }
+    if !(params.min_valid > 0.0 && params.min_valid <= 1.0) {
+        return Err(Error::option("--min-valid", params.min_valid, "a share of the window, above 0 and up to 1"));
+    }
+    Ok(())
+}
+
+/// What every worker needs.
+struct Job<'a> {
+    pair: &'a Pair<'a>,
+    layout: &'a Layout,
+    params: &'a Params,
+    alignment: &'a Alignment,
+    scene: &'a Scene,
+    stop: AtomicBool,
+}
+
+/// Runs `work` on the pool while this thread keeps asking `progress` whether to go on.
+fn watched<T: Send>(
+    pool: &rayon::ThreadPool,
+    progress: &mut dyn Progress,
+    work: impl FnOnce(&AtomicBool) -> Result<T> + Send,
+) -> Result<T> {
+    let stop = AtomicBool::new(false);
+    let (send, receive) = mpsc::channel();
+    let stop_ref = &stop;
+    pool.in_place_scope(|scope| {
+        scope.spawn(move |_| {
+            // The receiver only goes away after this scope.
+            let _ = send.send(work(stop_ref));
+        });
+        let mut cancelled = false;
+        loop {
+            match receive.recv_timeout(POLL) {
+                Ok(result) => return if cancelled { Err(Error::Cancelled) } else { result },
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if !cancelled && !progress.report(0.0, "looking at the pair") {
+                        cancelled = true;
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(Error::Internal("a worker stopped without a result".into()));
+                }
+            }
+        }
+    })
+}
+
+/// How often the calling thread looks whether the run is to stop.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Workers take tiles in order; this thread writes them in the same order. A worker may run ahead of the writer by a
+/// few tiles only, which bounds the memory.
+fn stream(
+    pool: &rayon::ThreadPool,
+    job: &Job,
+    tiles: &[Window],
+    threads: usize,
+    sink: &mut dyn FieldSink,
+    progress: &mut dyn Progress,
+    report: &mut Report,
+) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let written = (Mutex::new(0usize), Condvar::new());
+    let ahead = 3 * threads + 1;
+    let (send, receive) = mpsc::channel::<(usize, Result<Grid<Measurement>>)>();
+    let (next, written) = (&next, &written);
+    pool.in_place_scope(|scope| {
+        for _ in 0..threads.min(tiles.len()) {
+            let send = send.clone();
+            scope.spawn(move |_| {
+                let mut worker: Option<Worker> = None;
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= tiles.len() || job.stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    wait_for_writer(written, index, ahead, &job.stop);
+                    let result = Worker::tile(&mut worker, job, tiles[index]);
+                    if send.send((index, result)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(send);
+        let outcome = collect(job, tiles, &receive, written, sink, progress, report);
+        job.stop.store(true, Ordering::Relaxed);
+        written.1.notify_all();
+        outcome
+    })
+}
+
+/// Blocks while `index` is too far ahead of what is written.
+fn wait_for_writer(written: &(Mutex<usize>, Condvar), index: usize, ahead: usize, stop: &AtomicBool) {
+    let mut done = written.0.lock().unwrap_or_else(|e| e.into_inner());
+    while index >= *done + ahead && !stop.load(Ordering::Relaxed) {
+        let (guard, _) = written.1.wait_timeout(done, POLL).unwrap_or_else(|e| e.into_inner());
+        done = guard;
+    }
+}
+
+/// The writer's side: puts tiles back in order and hands them to the sink.
+fn collect(
+    job: &Job,
+    tiles: &[Window],
+    receive: &mpsc::Receiver<(usize, Result<Grid<Measurement>>)>,
+    written: &(Mutex<usize>, Condvar),
+    sink: &mut dyn FieldSink,
+    progress: &mut dyn Progress,
+    report: &mut Report,
+) -> Result<()> {
+    let mut waiting = BTreeMap::new();
+    let mut done = 0;
+    while done < tiles.len() {
+        match receive.recv_timeout(POLL) {
+            Ok((index, result)) => {
+                waiting.insert(index, result?);
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Err(Error::Internal("a worker stopped without a result".into()));
+            }
+        }
+        while let Some(grid) = waiting.remove(&done) {
+            let tile = tiles[done];
+            // Tiles are whole; the region may want only a part.
+            if let Some(part) = tile.intersect(&job.layout.region) {
+                let inside = Window::new(part.x - tile.x, part.y - tile.y, part.width, part.height);
+                let grid = grid.crop(inside);
+                grid.data.iter().for_each(|m| report.status[m.status as usize] += 1);
+                sink.write(part, &grid)?;
+            }
+            done += 1;
+            *written.0.lock().unwrap_or_else(|e| e.into_inner()) = done;
+            written.1.notify_all();
+        }
+        if !progress.report(done as f64 / tiles.len() as f64, "matching") {
+            return Err(Error::Cancelled);
+        }
+    }
+    Ok(())
+}
+
+/// One thread's handles and buffers.
+struct Worker<'a> {
+    pre: Box<dyn ImageReader + 'a>,
+    post: Box<dyn ImageReader + 'a>,
+    preparer: Preparer,
+    method: Box<dyn correlate::Method + 'a>,
+}
+
+impl<'a> Worker<'a> {
+    /// Measures a whole tile, opening the handles at the first one.
+    fn tile(slot: &mut Option<Worker<'a>>, job: &'a Job<'a>, tile: Window) -> Result<Grid<Measurement>> {
+        let worker = match slot {
+            Some(w) => w,
+            None => slot.insert(Worker {
+                pre: job.pair.pre.open()?,
+                post: job.pair.post.open()?,
+                preparer: Preparer::default(),
+                method: correlate::plan(job.params, job.scene, job.alignment),
+            }),
+        };
+        let pixels = job.layout.pixels(tile);
+        let (pre_window, post_window) = job.alignment.windows(pixels);
+        let (pre, post) = (worker.pre.read(pre_window)?, worker.post.read(post_window)?);
+        let nodata = || Grid::filled(tile.width, tile.height, Measurement::failed(Status::NoData));
+        let Some(pre) = worker.preparer.pre(&pre, &job.scene.prefilter, &job.scene.residual) else {
+            return Ok(nodata());
+        };
+        let search = job.alignment.search;
+        let Some(post) = worker.preparer.post(&post, &job.scene.prefilter, search, job.scene.factor) else {
+            return Ok(nodata());
+        };
+        let windows =
+            TileWindows { cells: (tile.width, tile.height), window: job.layout.window, step: job.layout.step };
+        let mut found = worker.method.match_tile(&Tile { pre: &pre, post: &post, windows });
+        for m in &mut found {
+            // Ground that the georeference alone puts elsewhere has not moved.
+            m.shift.dx -= job.alignment.fraction.0;
+            m.shift.dy -= job.alignment.fraction.1;
+        }
+        Ok(Grid::from_vec(tile.width, tile.height, found))
+    }
 }

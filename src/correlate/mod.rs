@@ -1,1 +1,79 @@
-//! The matching methods.
+//! The matching methods, one algorithm a file, behind the trait [`Method`].
+//!
+//! A method sees one tile at a time: the prepared pre and post images and the windows in it. Every tile is computed as
+//! a whole from the same scene model, so results do not depend on threads, regions or the order of tiles.
+pub mod coherence;
+pub mod fft2;
+pub mod fill;
+pub mod interp;
+pub mod lsm;
+pub mod lsm_tile;
+pub mod phase;
+pub mod prefilter;
+pub mod prepare;
+pub mod radial;
+pub mod residual;
+pub mod scene;
+pub mod search;
+pub mod uncertainty;
+
+use crate::field::Measurement;
+use crate::grid::Window;
+use crate::pipeline::Params;
+use prepare::{PreparedPost, PreparedPre};
+use scene::Scene;
+use search::TileWindows;
+
+/// How post pixels relate to pre pixels, and how far a displacement may reach.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Alignment {
+    /// Whole-pixel offset: pre pixel x corresponds to post pixel x + base without motion, up to `fraction`.
+    pub base: (i64, i64),
+    /// The rest of the offset, within ±0.5 pixel.
+    pub fraction: (f64, f64),
+    /// Whole-pixel search range along x and y.
+    pub range: (usize, usize),
+    /// The larger of the two.
+    pub search: usize,
+}
+
+impl Alignment {
+    /// From the post position of pre pixel (0, 0) and the search in pixels. One pixel is added to the search so that a
+    /// displacement at its limit still has a peak inside.
+    pub fn new(origin: (f64, f64), search: (f64, f64)) -> Self {
+        let base = (origin.0.round(), origin.1.round());
+        let fraction = (origin.0 - base.0, origin.1 - base.1);
+        let range = |s: f64, f: f64| (s + f.abs()).ceil() as usize + 1;
+        let range = (range(search.0, fraction.0), range(search.1, fraction.1));
+        Alignment { base: (base.0 as i64, base.1 as i64), fraction, range, search: range.0.max(range.1) }
+    }
+
+    /// Pixels that a tile needs around itself in the post image.
+    pub fn post_margin(&self) -> usize {
+        scene::post_margin(self.search)
+    }
+
+    /// What to read from the pre and the post image for a rectangle of pre pixels.
+    pub fn windows(&self, pixels: Window) -> (Window, Window) {
+        let post = pixels.shifted(self.base.0, self.base.1).grown(self.post_margin());
+        (pixels.grown(prepare::PAD), post)
+    }
+}
+
+/// A tile ready for a method.
+pub struct Tile<'a> {
+    pub pre: &'a PreparedPre,
+    pub post: &'a PreparedPost,
+    pub windows: TileWindows,
+}
+
+/// A matching method with one thread's buffers.
+pub trait Method {
+    /// Measures every window of the tile, in cell order; displacements are relative to the alignment's base.
+    fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement>;
+}
+
+/// The method that `params` asks for.
+pub fn plan<'a>(params: &'a Params, scene: &'a Scene, alignment: &'a Alignment) -> Box<dyn Method + 'a> {
+    Box::new(lsm_tile::LsmTile::new(params, scene, alignment))
+}

@@ -1,0 +1,281 @@
+//! Coherence of a pair as a function of spatial frequency, measured on the pair itself.
+//!
+//! Welch averages over Hann windows (Welch 1967), but of windows that are first aligned: each is displaced by its own
+//! whole-pixel peak and its remaining phase plane is removed, so motion does not pass for change. Windows count equally,
+//! whatever their contrast.
+
+use rustfft::num_complex::Complex32;
+
+use super::fft2::{ComplexFft2, FftCache};
+use super::phase::{PhasePlane, PhaseScratch};
+use super::prefilter::{Kernel, information};
+use super::radial::{Radial, RingSums};
+use crate::grid::Grid;
+
+/// Power and coherence profiles of a pair.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Coherence {
+    /// Magnitude coherence, 0..1.
+    pub magnitude: Radial,
+    /// Power spectra of pre and post, each window scaled to unit power.
+    pub power: [Radial; 2],
+    /// Windows that took part.
+    pub windows: usize,
+}
+
+/// Sums over windows; several accumulators can be added in a fixed order.
+#[derive(Debug, Clone)]
+pub struct Accumulator {
+    rings: RingSums,
+    pre: Vec<f64>,
+    post: Vec<f64>,
+    cross: Vec<f64>,
+    pub windows: usize,
+}
+
+/// Works on windows of one size.
+pub struct Estimator {
+    n: usize,
+    taper: Vec<f32>,
+    rings: RingSums,
+    plane: PhasePlane,
+    packed: Vec<Complex32>,
+    scratch: PhaseScratch,
+    re: Vec<f32>,
+    im: Vec<f32>,
+}
+
+impl Accumulator {
+    pub fn new(n: usize) -> Self {
+        let rings = RingSums::new(n);
+        let zero = vec![0.0; rings.rings()];
+        Accumulator { rings, pre: zero.clone(), post: zero.clone(), cross: zero, windows: 0 }
+    }
+
+    pub fn add(&mut self, other: &Accumulator) {
+        let pairs = [(&mut self.pre, &other.pre), (&mut self.post, &other.post), (&mut self.cross, &other.cross)];
+        for (to, from) in pairs {
+            to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
+        }
+        self.windows += other.windows;
+    }
+
+    /// The profiles, `None` with fewer than three windows.
+    pub fn finish(&self) -> Option<Coherence> {
+        if self.windows < 3 {
+            return None;
+        }
+        let scale = 1.0 / self.windows as f64;
+        let mean = |sums: &[f64]| self.rings.profile(&sums.iter().map(|v| v * scale).collect::<Vec<_>>());
+        let (pre, post, cross) = (mean(&self.pre), mean(&self.post), mean(&self.cross));
+        let raw: Vec<f32> = (0..cross.values.len())
+            .map(|r| (cross.values[r] / (pre.values[r] * post.values[r]).sqrt().max(1e-30)).clamp(0.0, 1.0))
+            .collect();
+        Some(Coherence {
+            magnitude: Radial { step: cross.step, values: smooth(&raw) },
+            power: [pre, post],
+            windows: self.windows,
+        })
+    }
+}
+
+/// Three-point binomial smoothing that leaves the ends alone.
+fn smooth(v: &[f32]) -> Vec<f32> {
+    let mut out = v.to_vec();
+    for i in 2..v.len().saturating_sub(1) {
+        out[i] = 0.25 * v[i - 1] + 0.5 * v[i] + 0.25 * v[i + 1];
+    }
+    out
+}
+
+impl Estimator {
+    /// `weights` guides the alignment: the information of each frequency, or `None` for a plain low-pass.
+    pub fn new(n: usize, known: Option<&Coherence>) -> Self {
+        let hann = |i: usize| {
+            let s = (std::f64::consts::PI * (i as f64 + 0.5) / n as f64).sin();
+            s * s
+        };
+        let taper = (0..n * n).map(|k| (hann(k % n) * hann(k / n)) as f32).collect();
+        let plane = PhasePlane::new(n, n, |w| match known {
+            Some(c) => information(c.magnitude.at(w)),
+            None if w < 0.5 * std::f64::consts::PI => 1.0,
+            None => 0.0,
+        });
+        Estimator {
+            n,
+            taper,
+            rings: RingSums::new(n),
+            plane,
+            packed: vec![Complex32::ZERO; n * n],
+            scratch: PhaseScratch::default(),
+            re: Vec::new(),
+            im: Vec::new(),
+        }
+    }
+
+    /// Adds the windows at `pre_at` of `pre` and `post_at` of `post` (top-left pixels; whole-pixel aligned).
+    pub fn add(
+        &mut self,
+        pre: &Grid<f32>,
+        pre_at: (usize, usize),
+        post: &Grid<f32>,
+        post_at: (usize, usize),
+        whitener: &Radial,
+        ffts: &mut FftCache,
+        into: &mut Accumulator,
+    ) {
+        let n = self.n;
+        self.pack(pre, pre_at, post, post_at);
+        let plan: &mut ComplexFft2 = ffts.complex(n, n);
+        plan.forward(&mut self.packed);
+        let half = (n / 2 + 1) * n;
+        self.re.resize(half, 0.0);
+        self.im.resize(half, 0.0);
+        let (mut power_f, mut power_g) = (vec![0.0f32; half], vec![0.0f32; half]);
+        let mut cross = vec![Complex32::ZERO; half];
+        for kx in 0..=n / 2 {
+            for ky in 0..n {
+                let k = kx * n + ky;
+                let (f, g) = unpack(&self.packed, n, kx, ky);
+                power_f[k] = f.norm_sqr();
+                power_g[k] = g.norm_sqr();
+                let c = f * g.conj();
+                cross[k] = c;
+                let unit = if c.norm() > 0.0 { c / c.norm() } else { Complex32::ZERO };
+                self.re[k] = unit.re;
+                self.im[k] = unit.im;
+            }
+        }
+        let whiten = whitener.on_half_spectrum(n, n);
+        let total = |p: &[f32]| p.iter().zip(&whiten).map(|(p, w)| (p * w * w) as f64).sum::<f64>();
+        let (pf, pg) = (total(&power_f), total(&power_g));
+        if !(pf > 0.0 && pg > 0.0) {
+            return;
+        }
+        let fit = self.plane.fit(&self.re, &self.im, (0.0, 0.0), &mut self.scratch);
+        if !fit.converged || fit.dx.abs() > 1.5 || fit.dy.abs() > 1.5 {
+            return;
+        }
+        let both = (pf * pg).sqrt();
+        let (wx, wy) = (&self.plane.omega_x, &self.plane.omega_y);
+        self.rings.add(&mut into.pre, |k| power_f[k] as f64 / pf);
+        self.rings.add(&mut into.post, |k| power_g[k] as f64 / pg);
+        self.rings.add(&mut into.cross, |k| {
+            let phase = wx[k / n] as f64 * fit.dx + wy[k % n] as f64 * fit.dy;
+            let (s, c) = phase.sin_cos();
+            (cross[k].re as f64 * c + cross[k].im as f64 * s) / both
+        });
+        into.windows += 1;
+    }
+
+    /// Adds only the power spectra of two windows at the same place.
+    pub fn add_power(
+        &mut self,
+        pre: &Grid<f32>,
+        pre_at: (usize, usize),
+        post: &Grid<f32>,
+        post_at: (usize, usize),
+        ffts: &mut FftCache,
+        into: &mut Accumulator,
+    ) {
+        let n = self.n;
+        self.pack(pre, pre_at, post, post_at);
+        ffts.complex(n, n).forward(&mut self.packed);
+        let (mut f2, mut g2) = (Vec::with_capacity(n * n), Vec::with_capacity(n * n));
+        for kx in 0..=n / 2 {
+            for ky in 0..n {
+                let (f, g) = unpack(&self.packed, n, kx, ky);
+                f2.push(f.norm_sqr());
+                g2.push(g.norm_sqr());
+            }
+        }
+        let total = |v: &[f32]| v.iter().map(|&p| p as f64).sum::<f64>();
+        let (pf, pg) = (total(&f2), total(&g2));
+        if pf > 0.0 && pg > 0.0 {
+            self.rings.add(&mut into.pre, |k| f2[k] as f64 / pf);
+            self.rings.add(&mut into.post, |k| g2[k] as f64 / pg);
+            into.windows += 1;
+        }
+    }
+
+    /// Tapered, mean-free windows as real and imaginary part.
+    fn pack(&mut self, pre: &Grid<f32>, pre_at: (usize, usize), post: &Grid<f32>, post_at: (usize, usize)) {
+        let n = self.n;
+        let mean = |g: &Grid<f32>, at: (usize, usize)| {
+            let rows = (at.1..at.1 + n).map(|y| g.row(y)[at.0..at.0 + n].iter().map(|&v| v as f64).sum::<f64>());
+            (rows.sum::<f64>() / (n * n) as f64) as f32
+        };
+        let (mf, mg) = (mean(pre, pre_at), mean(post, post_at));
+        for y in 0..n {
+            let f = &pre.row(pre_at.1 + y)[pre_at.0..pre_at.0 + n];
+            let g = &post.row(post_at.1 + y)[post_at.0..post_at.0 + n];
+            for x in 0..n {
+                let t = self.taper[y * n + x];
+                self.packed[y * n + x] = Complex32::new((f[x] - mf) * t, (g[x] - mg) * t);
+            }
+        }
+    }
+}
+
+/// Transforms of the two real images packed as real and imaginary part, at bin (kx, ky) of the transposed spectrum.
+#[inline(always)]
+pub fn unpack(packed: &[Complex32], n: usize, kx: usize, ky: usize) -> (Complex32, Complex32) {
+    let z = packed[kx * n + ky];
+    let m = packed[(n - kx) % n * n + (n - ky) % n].conj();
+    let (s, d) = (z + m, z - m);
+    (s * 0.5, Complex32::new(d.im, -d.re) * 0.5)
+}
+
+/// A first whitening filter from the power spectra alone, rolled off by a Gaussian of 0.5 px.
+pub fn whitener(power: &[Radial; 2]) -> Radial {
+    let step = power[0].step;
+    let top = power[0].values.iter().cloned().fold(0.0f32, f32::max).max(f32::MIN_POSITIVE);
+    let mut values: Vec<f32> = power[0]
+        .values
+        .iter()
+        .zip(&power[1].values)
+        .enumerate()
+        .map(|(r, (f, g))| {
+            let w = r as f64 * step;
+            let roll = (-0.5 * (0.5 * w) * (0.5 * w)).exp() as f32;
+            roll / (f * g).sqrt().max(1e-9 * top).sqrt()
+        })
+        .collect();
+    if !values.is_empty() {
+        values[0] = 0.0;
+    }
+    Radial { step, values }
+}
+
+/// The whitener as a kernel.
+pub fn whitening_kernel(power: &[Radial; 2], ffts: &mut FftCache) -> (Radial, Kernel) {
+    let w = whitener(power);
+    let k = Kernel::from_radial(&w, ffts);
+    (w, k)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packing_two_real_images_unpacks_to_their_transforms() {
+        let n = 8;
+        let f: Vec<f32> = (0..64).map(|i| ((i * 37) % 17) as f32).collect();
+        let g: Vec<f32> = (0..64).map(|i| ((i * 53) % 23) as f32).collect();
+        let mut ffts = FftCache::default();
+        let mut z: Vec<Complex32> = f.iter().zip(&g).map(|(&a, &b)| Complex32::new(a, b)).collect();
+        ffts.complex(n, n).forward(&mut z);
+        for (image, second) in [(&f, false), (&g, true)] {
+            let mut alone: Vec<Complex32> = image.iter().map(|&v| Complex32::new(v, 0.0)).collect();
+            ffts.complex(n, n).forward(&mut alone);
+            for kx in 0..=n / 2 {
+                for ky in 0..n {
+                    let (a, b) = unpack(&z, n, kx, ky);
+                    let got = if second { b } else { a };
+                    assert!((got - alone[kx * n + ky]).norm() < 1e-3);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The `lsm` method: least-squares matching of all windows of a tile.
+//!
+//! Each window starts at its own correlation peak. A second pass looks at windows that failed or disagree with their
+//! neighbours, restarts them from the neighbours' median, and keeps whichever solution correlates better: the criterion
+//! is the same, only the search for its maximum is wider.
+
+use super::lsm::{Limits, LsmWindow, Solution};
+use super::scene::Scene;
+use super::search::{Peak, integer_peaks};
+use super::{Alignment, Method, Tile};
+use crate::field::{Measurement, PixelShift, Status};
+use crate::pipeline::Params;
+
+/// A window farther than this from its neighbours' median is tried again from there, pixels.
+const SUSPICIOUS: f64 = 0.75;
+
+pub struct LsmTile<'a> {
+    params: &'a Params,
+    alignment: &'a Alignment,
+    limits: Limits,
+    work: LsmWindow,
+}
+
+impl<'a> LsmTile<'a> {
+    pub fn new(params: &'a Params, scene: &'a Scene, alignment: &'a Alignment) -> Self {
+        let limits = Limits { min_valid: params.min_valid, min_variance: scene.min_variance };
+        LsmTile { params, alignment, limits, work: LsmWindow::new(params.window) }
+    }
+
+    #[inline(always)]
+    fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift) -> Solution {
+        let corner = tile.windows.corner(cell);
+        let range = |v: f64, r: usize| (v.round() as i64).clamp(-(r as i64), r as i64) as i32;
+        let shift = (range(start.dx, self.alignment.range.0), range(start.dy, self.alignment.range.1));
+        match self.work.load(tile.pre, tile.post, corner, shift, &self.limits) {
+            Ok(()) => self.work.solve(tile.post, corner, start),
+            Err(status) => Solution { measurement: Measurement::failed(status), correlation: -1.0, iterations: 0 },
+        }
+    }
+
+    /// First pass: from the window's own peak.
+    #[inline(always)]
+    fn first(&mut self, tile: &Tile, peaks: &[Peak]) -> Vec<Solution> {
+        let mut solutions = Vec::with_capacity(peaks.len());
+        for (cell, peak) in peaks.iter().enumerate() {
+            let start =
+                PixelShift::new(peak.shift.0 as f64 + peak.offset.0 as f64, peak.shift.1 as f64 + peak.offset.1 as f64);
+            let mut solution = if peak.edge && peak.correlation > -2.0 {
+                // The window may still be nodata or without texture, which says more than "edge".
+                let at_edge = self.attempt(tile, cell, PixelShift::new(peak.shift.0 as f64, peak.shift.1 as f64));
+                match at_edge.measurement.status {
+                    Status::NoData | Status::LowTexture => at_edge,
+                    _ => failed(Status::SearchEdge),
+                }
+            } else {
+                self.attempt(tile, cell, start)
+            };
+            self.check_search(&mut solution);
+            solutions.push(solution);
+        }
+        solutions
+    }
+
+    /// Displacements beyond the search are not what was asked for.
+    fn check_search(&self, solution: &mut Solution) {
+        let m = &mut solution.measurement;
+        let (fx, fy) = self.alignment.fraction;
+        if m.status == Status::Valid
+            && ((m.shift.dx - fx).abs() > self.params.search.0 || (m.shift.dy - fy).abs() > self.params.search.1)
+        {
+            *m = Measurement::failed(Status::OutsideSearch);
+        }
+    }
+
+    /// Second pass: suspicious windows from their neighbours' median.
+    #[inline(always)]
+    fn second(&mut self, tile: &Tile, first: &[Solution]) -> Vec<Solution> {
+        let mut out = first.to_vec();
+        for cell in 0..first.len() {
+            let m = &first[cell].measurement;
+            if matches!(m.status, Status::NoData | Status::LowTexture) {
+                continue;
+            }
+            let Some(median) = neighbours_median(first, tile.windows.cells, cell) else { continue };
+            let far = (m.shift.dx - median.dx).abs().max((m.shift.dy - median.dy).abs()) > SUSPICIOUS;
+            if m.status == Status::Valid && !far {
+                continue;
+            }
+            let mut again = self.attempt(tile, cell, median);
+            self.check_search(&mut again);
+            if again.measurement.status == Status::Valid && again.correlation > first[cell].correlation {
+                out[cell] = again;
+            }
+        }
+        out
+    }
+}
+
+fn failed(status: Status) -> Solution {
+    Solution { measurement: Measurement::failed(status), correlation: -1.0, iterations: 0 }
+}
+
+/// Component-wise median of the valid ones among the eight neighbours; `None` with fewer than four.
+fn neighbours_median(solutions: &[Solution], (nx, ny): (usize, usize), cell: usize) -> Option<PixelShift> {
+    let (x, y) = (cell % nx, cell / nx);
+    let (mut dx, mut dy) = (Vec::with_capacity(8), Vec::with_capacity(8));
+    for j in y.saturating_sub(1)..(y + 2).min(ny) {
+        for i in x.saturating_sub(1)..(x + 2).min(nx) {
+            let m = &solutions[j * nx + i].measurement;
+            if (i, j) != (x, y) && m.status == Status::Valid {
+                dx.push(m.shift.dx);
+                dy.push(m.shift.dy);
+            }
+        }
+    }
+    if dx.len() < 4 {
+        return None;
+    }
+    let middle = |v: &mut Vec<f64>| {
+        v.sort_by(f64::total_cmp);
+        0.5 * (v[(v.len() - 1) / 2] + v[v.len() / 2])
+    };
+    Some(PixelShift::new(middle(&mut dx), middle(&mut dy)))
+}
+
+impl Method for LsmTile<'_> {
+    fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
+        let peaks = integer_peaks(tile.pre, tile.post, &tile.windows, self.alignment.range);
+        let solutions = pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let first = self.first(tile, &peaks);
+                self.second(tile, &first)
+            },
+        );
+        solutions.into_iter().map(|s| s.measurement).collect()
+    }
+}

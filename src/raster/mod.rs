@@ -6,6 +6,7 @@
 //! * [`ProductWriter`] streams a displacement product; [`write_bands`], [`write_image`], [`write_png`] and
 //!   [`write_lines`] write whole rasters, pictures and line layers. All write under a temporary name first.
 
+mod copy;
 mod georef;
 mod kernel;
 mod open;

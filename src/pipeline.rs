@@ -309,11 +309,11 @@ impl<'a> Worker<'a> {
         let (pre_window, post_window) = job.alignment.windows(pixels);
         let (pre, post) = (worker.pre.read(pre_window)?, worker.post.read(post_window)?);
         let nodata = || Grid::filled(tile.width, tile.height, Measurement::failed(Status::NoData));
-        let Some(pre) = worker.preparer.pre(&pre, &job.scene.prefilter, &job.scene.residual) else {
+        let Some(pre) = worker.preparer.pre(&pre, &job.scene.prefilter, &job.scene.residual, job.scene.spline) else {
             return Ok(nodata());
         };
         let search = job.alignment.search;
-        let Some(post) = worker.preparer.post(&post, &job.scene.prefilter, search, job.scene.factor) else {
+        let Some(post) = worker.preparer.post(&post, &job.scene.prefilter, search, job.scene.spline) else {
             return Ok(nodata());
         };
         let windows =

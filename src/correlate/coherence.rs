@@ -7,6 +7,7 @@
 use rustfft::num_complex::Complex32;
 
 use super::fft2::{ComplexFft2, FftCache};
+use super::interp::Spline;
 use super::phase::{PhasePlane, PhaseScratch};
 use super::prefilter::{Kernel, information};
 use super::radial::{Radial, RingSums};
@@ -19,8 +20,31 @@ pub struct Coherence {
     pub magnitude: Radial,
     /// Power spectra of pre and post, each window scaled to unit power.
     pub power: [Radial; 2],
+    /// Mean agreement (-1..1) of the fine detail's phases with each of [`Spline::ALL`], over windows at fractional
+    /// displacements; zeros where there was none.
+    pub agreement: [f64; 4],
+    /// Standard error of those means for independent phases.
+    pub agreement_error: f64,
     /// Windows that took part.
     pub windows: usize,
+}
+
+impl Coherence {
+    /// The interpolator whose phase the fine detail follows best; without evidence, the one the spectrum suggests.
+    pub fn spline(&self) -> Spline {
+        let best = (0..4).fold(0, |b, k| if self.agreement[k] > self.agreement[b] { k } else { b });
+        if self.agreement[best] > 0.0 {
+            // Allowing for aliasing costs detail: it takes more than chance to do so.
+            let clear = self.agreement[0] * 1.02 + 3.0 * self.agreement_error;
+            return if self.agreement[best] > clear { Spline::ALL[best] } else { Spline::ALL[0] };
+        }
+        // No motion to learn from. Coherent power that hardly falls towards Nyquist goes on beyond it.
+        let common = |f: f64| {
+            let w = f * std::f64::consts::PI;
+            (self.magnitude.at(w) * (self.power[0].at(w) * self.power[1].at(w)).sqrt()) as f64
+        };
+        if common(0.9) > 0.25 * common(0.45) { Spline::Linear } else { Spline::QuinticX2 }
+    }
 }
 
 /// Sums over windows; several accumulators can be added in a fixed order.
@@ -30,6 +54,8 @@ pub struct Accumulator {
     pre: Vec<f64>,
     post: Vec<f64>,
     cross: Vec<f64>,
+    agreement: [f64; 4],
+    weight: f64,
     pub windows: usize,
 }
 
@@ -41,6 +67,7 @@ pub struct Estimator {
     plane: PhasePlane,
     packed: Vec<Complex32>,
     scratch: PhaseScratch,
+    spline: Spline,
     re: Vec<f32>,
     im: Vec<f32>,
 }
@@ -49,7 +76,15 @@ impl Accumulator {
     pub fn new(n: usize) -> Self {
         let rings = RingSums::new(n);
         let zero = vec![0.0; rings.rings()];
-        Accumulator { rings, pre: zero.clone(), post: zero.clone(), cross: zero, windows: 0 }
+        Accumulator {
+            rings,
+            pre: zero.clone(),
+            post: zero.clone(),
+            cross: zero,
+            agreement: [0.0; 4],
+            weight: 0.0,
+            windows: 0,
+        }
     }
 
     pub fn add(&mut self, other: &Accumulator) {
@@ -57,6 +92,8 @@ impl Accumulator {
         for (to, from) in pairs {
             to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
         }
+        self.agreement.iter_mut().zip(&other.agreement).for_each(|(a, b)| *a += b);
+        self.weight += other.weight;
         self.windows += other.windows;
     }
 
@@ -68,12 +105,15 @@ impl Accumulator {
         let scale = 1.0 / self.windows as f64;
         let mean = |sums: &[f64]| self.rings.profile(&sums.iter().map(|v| v * scale).collect::<Vec<_>>());
         let (pre, post, cross) = (mean(&self.pre), mean(&self.post), mean(&self.cross));
+        let agreement = self.agreement.map(|a| if self.weight > 0.0 { a / self.weight } else { 0.0 });
         let raw: Vec<f32> = (0..cross.values.len())
             .map(|r| (cross.values[r] / (pre.values[r] * post.values[r]).sqrt().max(1e-30)).clamp(0.0, 1.0))
             .collect();
         Some(Coherence {
             magnitude: Radial { step: cross.step, values: smooth(&raw) },
             power: [pre, post],
+            agreement,
+            agreement_error: 1.0 / (2.0 * self.weight).max(1.0).sqrt(),
             windows: self.windows,
         })
     }
@@ -97,9 +137,10 @@ impl Estimator {
         };
         let taper = (0..n * n).map(|k| (hann(k % n) * hann(k / n)) as f32).collect();
         let plane = PhasePlane::new(n, n, |w| match known {
+            // Beyond, aliased detail may follow another phase than a plane.
+            _ if w > 0.6 * std::f64::consts::PI => 0.0,
             Some(c) => information(c.magnitude.at(w)),
-            None if w < 0.5 * std::f64::consts::PI => 1.0,
-            None => 0.0,
+            None => 1.0,
         });
         Estimator {
             n,
@@ -108,6 +149,7 @@ impl Estimator {
             plane,
             packed: vec![Complex32::ZERO; n * n],
             scratch: PhaseScratch::default(),
+            spline: known.map_or(Spline::QuinticX2, |c| c.spline()),
             re: Vec::new(),
             im: Vec::new(),
         }
@@ -160,12 +202,39 @@ impl Estimator {
         let (wx, wy) = (&self.plane.omega_x, &self.plane.omega_y);
         self.rings.add(&mut into.pre, |k| power_f[k] as f64 / pf);
         self.rings.add(&mut into.post, |k| power_g[k] as f64 / pg);
+        let px: Vec<f64> = wx.iter().map(|&w| self.spline.phase(w as f64, fit.dx)).collect();
+        let py: Vec<f64> = wy.iter().map(|&w| self.spline.phase(w as f64, fit.dy)).collect();
         self.rings.add(&mut into.cross, |k| {
-            let phase = wx[k / n] as f64 * fit.dx + wy[k % n] as f64 * fit.dy;
-            let (s, c) = phase.sin_cos();
+            let (s, c) = (px[k / n] + py[k % n]).sin_cos();
             (cross[k].re as f64 * c + cross[k].im as f64 * s) / both
         });
+        self.agreement((fit.dx, fit.dy), into);
         into.windows += 1;
+    }
+
+    /// How well the phases of the finer half of the spectrum follow each interpolator at displacement `d`, for windows
+    /// that lie between pixels. Phases only: an interpolator must not win by suppressing noise.
+    fn agreement(&self, d: (f64, f64), into: &mut Accumulator) {
+        let between = |v: f64| (v - v.round()).abs() > 0.2;
+        if !between(d.0) && !between(d.1) {
+            return;
+        }
+        let n = self.n;
+        let (wx, wy) = (&self.plane.omega_x, &self.plane.omega_y);
+        for (k, spline) in Spline::ALL.iter().enumerate() {
+            let px: Vec<f64> = wx.iter().map(|&w| spline.phase(w as f64, d.0)).collect();
+            let py: Vec<f64> = wy.iter().map(|&w| spline.phase(w as f64, d.1)).collect();
+            for (x, &wx) in wx.iter().enumerate() {
+                for (y, &wy) in wy.iter().enumerate() {
+                    let finest = wx.abs().max(wy.abs()) as f64 / std::f64::consts::PI;
+                    if (0.5..0.95).contains(&finest) {
+                        let (s, c) = (px[x] + py[y]).sin_cos();
+                        into.agreement[k] += self.re[x * n + y] as f64 * c + self.im[x * n + y] as f64 * s;
+                        into.weight += if k == 0 { 1.0 } else { 0.0 };
+                    }
+                }
+            }
+        }
     }
 
     /// Adds only the power spectra of two windows at the same place.

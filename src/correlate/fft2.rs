@@ -110,7 +110,7 @@ impl ComplexFft2 {
         let columns_inverse = planner.plan_fft_inverse(height);
         let scratch = [&rows, &columns, &rows_inverse, &columns_inverse]
             .iter()
-            .map(|p| p.get_inplace_scratch_len())
+            .map(|p| p.get_inplace_scratch_len().max(p.get_outofplace_scratch_len()))
             .max()
             .unwrap_or(0);
         ComplexFft2 {
@@ -129,16 +129,14 @@ impl ComplexFft2 {
     pub fn forward(&mut self, data: &mut [Complex32]) {
         self.rows.process_with_scratch(data, &mut self.scratch);
         transpose(data, &mut self.spare, self.width, self.height);
-        self.columns.process_with_scratch(&mut self.spare, &mut self.scratch);
-        data.copy_from_slice(&self.spare);
+        self.columns.process_outofplace_with_scratch(&mut self.spare, data, &mut self.scratch);
     }
 
     /// Transposed spectrum in, row-major out.
     pub fn inverse(&mut self, data: &mut [Complex32]) {
         self.columns_inverse.process_with_scratch(data, &mut self.scratch);
         transpose(data, &mut self.spare, self.height, self.width);
-        self.rows_inverse.process_with_scratch(&mut self.spare, &mut self.scratch);
-        data.copy_from_slice(&self.spare);
+        self.rows_inverse.process_outofplace_with_scratch(&mut self.spare, data, &mut self.scratch);
     }
 }
 

@@ -1,15 +1,118 @@
-//! Quintic B-spline interpolation of whole windows.
+//! B-spline interpolation of whole windows, with the spline that suits the texture.
 //!
-//! All pixels of a window share one sub-pixel offset, so the 36-tap sum separates into six taps along x and six along
-//! y (Unser, Aldroubi & Eden 1993, "B-spline signal processing", IEEE Trans. SP 41(2)). The coefficients may lie on the
-//! pixel grid or on a grid twice as fine; the fine one is stored as two planes (even and odd columns) so that every tap
-//! reads consecutive numbers.
+//! All pixels of a window share one sub-pixel offset, so the taps separate into a few along x and a few along y (Unser,
+//! Aldroubi & Eden 1993, "B-spline signal processing", IEEE Trans. SP 41(2)). The coefficients may lie on the pixel grid
+//! or on a grid twice as fine; the fine one is stored as two planes (even and odd columns) so that every tap reads
+//! consecutive numbers.
+//!
+//! Which spline? At frequency ω an interpolator of offset d has the response Σ_k B(ω+2πk)·exp(j(ω+2πk)d) / Σ_k B(ω+2πk),
+//! B the spectrum of its continuous basis: it is the best linear interpolator of a signal whose own spectrum, before
+//! sampling, falls like B (a kriging with that covariance). A match is unbiased when that phase is the phase of the
+//! data. A sharp but well sampled image has no energy beyond Nyquist and wants the ×2 grid, whose response is exp(jωd);
+//! a detected radar image is aliased, and a low degree (B = sinc², linear) has nearly its phase, where a sharper
+//! interpolator pulls every displacement towards whole pixels.
 
 /// Columns past the right end that a padded window may read.
 pub const ROW_PADDING: usize = 16;
 
+/// The splines a scene can choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spline {
+    /// Quintic on the Fourier-upsampled ×2 grid.
+    QuinticX2,
+    Quintic,
+    Cubic,
+    Linear,
+}
+
+impl Spline {
+    /// From no allowance for aliasing to much.
+    pub const ALL: [Spline; 4] = [Spline::QuinticX2, Spline::Quintic, Spline::Cubic, Spline::Linear];
+
+    /// Coefficients per pixel and axis.
+    pub fn factor(self) -> usize {
+        if self == Spline::QuinticX2 { 2 } else { 1 }
+    }
+
+    /// In words, for messages and metadata.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Spline::QuinticX2 => "quintic B-spline on the x2 grid (texture well sampled)",
+            Spline::Quintic => "quintic B-spline on the pixel grid",
+            Spline::Cubic => "cubic B-spline on the pixel grid (texture partly aliased)",
+            Spline::Linear => "linear on the pixel grid (texture aliased)",
+        }
+    }
+
+    /// The basis function at `x` coefficient spacings from its centre.
+    pub fn basis(self, x: f64) -> f64 {
+        let a = x.abs();
+        match self {
+            Spline::QuinticX2 | Spline::Quintic => bspline5(a),
+            Spline::Cubic if a < 1.0 => 2.0 / 3.0 - a * a + a * a * a / 2.0,
+            Spline::Cubic => (2.0 - a).max(0.0).powi(3) / 6.0,
+            Spline::Linear => (1.0 - a).max(0.0),
+        }
+    }
+
+    /// Derivative of the basis function.
+    pub fn slope(self, x: f64) -> f64 {
+        let a = x.abs();
+        match self {
+            Spline::QuinticX2 | Spline::Quintic => bspline5_slope(x),
+            Spline::Cubic if a < 1.0 => x.signum() * (-2.0 * a + 1.5 * a * a),
+            Spline::Cubic => -x.signum() * 0.5 * (2.0 - a).max(0.0).powi(2),
+            Spline::Linear => {
+                if a < 1.0 && a > 0.0 {
+                    -x.signum()
+                } else {
+                    0.0
+                }
+            }
+        }
+    }
+
+    /// Frequency response of the basis sampled at the coefficients; dividing by it makes coefficients of samples.
+    pub fn response(self, omega: f64) -> f64 {
+        match self {
+            Spline::QuinticX2 | Spline::Quintic => (66.0 + 52.0 * omega.cos() + 2.0 * (2.0 * omega).cos()) / 120.0,
+            Spline::Cubic => (4.0 + 2.0 * omega.cos()) / 6.0,
+            Spline::Linear => 1.0,
+        }
+    }
+
+    /// Imaginary part of the response of the derivative at the pixels, at `omega` radians per pixel.
+    pub fn derivative(self, omega: f64) -> f64 {
+        match self {
+            Spline::QuinticX2 => omega,
+            Spline::Quintic => (10.0 * omega.sin() + (2.0 * omega).sin()) / 12.0 / self.response(omega),
+            Spline::Cubic => omega.sin() / self.response(omega),
+            Spline::Linear => omega.sin(),
+        }
+    }
+
+    /// Phase of the interpolator of offset `d` at `omega` (both per pixel).
+    pub fn phase(self, omega: f64, d: f64) -> f64 {
+        let power = match self {
+            Spline::QuinticX2 => return omega * d,
+            Spline::Quintic => 6,
+            Spline::Cubic => 4,
+            Spline::Linear => 2,
+        };
+        let (mut re, mut im) = (0.0, 0.0);
+        for k in -4..=4 {
+            let w = omega + std::f64::consts::TAU * k as f64;
+            let sinc = if w == 0.0 { 1.0 } else { (w / 2.0).sin() / (w / 2.0) };
+            let (s, c) = (w * d).sin_cos();
+            re += sinc.powi(power) * c;
+            im += sinc.powi(power) * s;
+        }
+        im.atan2(re)
+    }
+}
+
 /// Quintic B-spline β⁵(x).
-pub fn bspline5(x: f64) -> f64 {
+fn bspline5(x: f64) -> f64 {
     let x = x.abs();
     if x < 1.0 {
         let x2 = x * x;
@@ -24,7 +127,7 @@ pub fn bspline5(x: f64) -> f64 {
 }
 
 /// Its derivative.
-pub fn bspline5_slope(x: f64) -> f64 {
+fn bspline5_slope(x: f64) -> f64 {
     let a = x.abs();
     let s = if a < 1.0 {
         a * (-1.0 + a * a * (1.0 - 5.0 / 12.0 * a))
@@ -38,11 +141,6 @@ pub fn bspline5_slope(x: f64) -> f64 {
     if x < 0.0 { -s } else { s }
 }
 
-/// Frequency response of the spline's samples at the integers (1, 26, 66, 26, 1)/120; dividing by it prefilters.
-pub fn bspline5_response(omega: f64) -> f64 {
-    (66.0 + 52.0 * omega.cos() + 2.0 * (2.0 * omega).cos()) / 120.0
-}
-
 /// Six weights and the index of the first tap for a position on the coefficient grid.
 #[derive(Debug, Clone, Copy)]
 pub struct Taps {
@@ -52,13 +150,13 @@ pub struct Taps {
 
 impl Taps {
     /// Taps that interpolate at `position` (coefficient-grid units).
-    pub fn value(position: f64) -> Taps {
-        Self::with(position, bspline5)
+    pub fn value(spline: Spline, position: f64) -> Taps {
+        Self::with(position, |x| spline.basis(x))
     }
 
     /// Taps that give the derivative at `position`, per coefficient-grid unit.
-    pub fn slope(position: f64) -> Taps {
-        Self::with(position, bspline5_slope)
+    pub fn slope(spline: Spline, position: f64) -> Taps {
+        Self::with(position, |x| spline.slope(x))
     }
 
     fn with(position: f64, basis: impl Fn(f64) -> f64) -> Taps {
@@ -75,6 +173,7 @@ impl Taps {
 /// B-spline coefficients of a rectangle of the post image.
 #[derive(Debug, Clone)]
 pub struct Coefficients {
+    pub spline: Spline,
     /// Coefficients per pixel along each axis: 1 or 2.
     pub factor: usize,
     /// Pixels by which the rectangle reaches beyond the tile on the left and at the top.
@@ -87,7 +186,8 @@ pub struct Coefficients {
 
 impl Coefficients {
     /// Splits a row-major array of `width` × `height` coefficients into planes.
-    pub fn new(factor: usize, margin: usize, width: usize, height: usize, data: &[f32], data_stride: usize) -> Self {
+    pub fn new(spline: Spline, margin: usize, width: usize, height: usize, data: &[f32], data_stride: usize) -> Self {
+        let factor = spline.factor();
         let columns = width / factor;
         let stride = columns + ROW_PADDING;
         let mut planes = vec![vec![0.0; stride * height]; factor];
@@ -100,20 +200,20 @@ impl Coefficients {
                 }
             }
         }
-        Coefficients { factor, margin, stride, planes }
+        Coefficients { spline, factor, margin, stride, planes }
     }
 
     /// Taps along one axis for tile pixel `at` displaced by `shift` pixels.
     #[inline]
     pub fn taps(&self, at: i64, shift: f64) -> Taps {
-        Taps::value((at + self.margin as i64) as f64 * self.factor as f64 + shift * self.factor as f64)
+        Taps::value(self.spline, (at + self.margin as i64) as f64 * self.factor as f64 + shift * self.factor as f64)
     }
 
     /// As [`Self::taps`] for the derivative per pixel.
     #[inline]
     pub fn slope_taps(&self, at: i64, shift: f64) -> Taps {
         let f = self.factor as f64;
-        let mut taps = Taps::slope((at + self.margin as i64) as f64 * f + shift * f);
+        let mut taps = Taps::slope(self.spline, (at + self.margin as i64) as f64 * f + shift * f);
         taps.weights.iter_mut().for_each(|w| *w *= self.factor as f32);
         taps
     }
@@ -165,18 +265,47 @@ mod tests {
 
     #[test]
     fn weights_sum_to_one_and_slopes_are_derivatives() {
-        for i in 0..50 {
-            let t = i as f64 * 0.037 + 3.0;
-            let v = Taps::value(t);
-            assert!((v.weights.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-            let h = 1e-5;
-            for k in -3..=3 {
-                let x = t - 4.0 + k as f64 * 0.9;
-                let numeric = (bspline5(x + h) - bspline5(x - h)) / (2.0 * h);
-                assert!((bspline5_slope(x) - numeric).abs() < 1e-8, "{x}");
+        for spline in Spline::ALL {
+            for i in 0..50 {
+                let t = i as f64 * 0.037 + 3.0;
+                let v = Taps::value(spline, t);
+                assert!((v.weights.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+                let h = 1e-5;
+                for k in -3..=3 {
+                    let x = t - 4.013 + k as f64 * 0.9;
+                    if (x - x.round()).abs() < 2.0 * h {
+                        continue;
+                    }
+                    let numeric = (spline.basis(x + h) - spline.basis(x - h)) / (2.0 * h);
+                    assert!((spline.slope(x) - numeric).abs() < 1e-5, "{spline:?} {x}");
+                }
             }
         }
-        assert!((bspline5_response(0.0) - 1.0).abs() < 1e-15);
-        assert!((bspline5(0.0) - 66.0 / 120.0).abs() < 1e-15 && (bspline5(1.0) - 26.0 / 120.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn responses_follow_from_the_basis() {
+        for spline in [Spline::Quintic, Spline::Cubic, Spline::Linear] {
+            for w in [0.3, 1.1, 2.0, 2.9] {
+                let (mut even, mut odd) = (0.0, 0.0);
+                for k in -3i32..=3 {
+                    even += spline.basis(k as f64) * (w * k as f64).cos();
+                    // The linear spline's derivative at a knot is the mean of both sides.
+                    let slope = 0.5 * (spline.slope(k as f64 + 1e-9) + spline.slope(k as f64 - 1e-9));
+                    odd -= slope * (w * k as f64).sin();
+                }
+                assert!((spline.response(w) - even).abs() < 1e-7);
+                assert!((spline.derivative(w) - odd / even).abs() < 1e-6, "{spline:?} {w}");
+                // Interpolating at offset d multiplies exp(jωx) by Σ_k c_k exp(jωk): compare the phase.
+                let d = 0.37;
+                let (mut re, mut im) = (0.0, 0.0);
+                for k in -3i32..=4 {
+                    let b = spline.basis(d - k as f64);
+                    re += b * (w * k as f64).cos();
+                    im += b * (w * k as f64).sin();
+                }
+                assert!((spline.phase(w, d) - im.atan2(re)).abs() < 2e-2, "{spline:?} {w}");
+            }
+        }
     }
 }

@@ -9,14 +9,13 @@
 use super::interp::Coefficients;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::uncertainty::{self, Moments};
-use crate::field::{Covariance, Measurement, PixelShift, Status};
+use crate::field::{Measurement, PixelShift, Status};
 
 /// Most Gauss-Newton iterations and the step (pixels) that ends them.
 const ITERATIONS: usize = 25;
 const TOLERANCE: f64 = 2e-4;
 /// Farthest the solution may lie from its start on each axis, pixels.
 pub const CAPTURE: f64 = 1.25;
-/// Largest coefficient-grid overshoot: the start lies within the search, the solution within [`CAPTURE`] of it.
 const LANES: usize = 16;
 
 /// Limits for a window to count.
@@ -318,15 +317,10 @@ impl LsmWindow {
         (out, variance)
     }
 
-    /// Share of the window that is valid.
-    pub fn valid_share(&self) -> f64 {
-        self.count / (self.window.0 * self.window.1) as f64
+    /// Variance of the loaded pre window.
+    pub fn variance(&self) -> f64 {
+        self.normal[(0, 0)] / self.count
     }
-}
-
-/// Covariance of a solution in ground-independent pixel units, for tests of the calibration.
-pub fn standard_deviations(c: &Covariance) -> (f64, f64) {
-    (c.xx.sqrt(), c.yy.sqrt())
 }
 
 fn mul(m: &nalgebra::Matrix3<f64>, v: [f64; 3]) -> [f64; 3] {

@@ -43,8 +43,6 @@ impl<'a> LsmTile<'a> {
     fn first(&mut self, tile: &Tile, peaks: &[Peak]) -> Vec<Solution> {
         let mut solutions = Vec::with_capacity(peaks.len());
         for (cell, peak) in peaks.iter().enumerate() {
-            let start =
-                PixelShift::new(peak.shift.0 as f64 + peak.offset.0 as f64, peak.shift.1 as f64 + peak.offset.1 as f64);
             let mut solution = if peak.edge && peak.correlation > -2.0 {
                 // The window may still be nodata or without texture, which says more than "edge".
                 let at_edge = self.attempt(tile, cell, PixelShift::new(peak.shift.0 as f64, peak.shift.1 as f64));
@@ -53,7 +51,7 @@ impl<'a> LsmTile<'a> {
                     _ => failed(Status::SearchEdge),
                 }
             } else {
-                self.attempt(tile, cell, start)
+                self.attempt(tile, cell, peak.start())
             };
             self.check_search(&mut solution);
             solutions.push(solution);

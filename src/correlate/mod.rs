@@ -5,6 +5,7 @@
 pub mod coherence;
 pub mod fft2;
 pub mod fill;
+pub mod frequency;
 pub mod interp;
 pub mod lsm;
 pub mod lsm_tile;
@@ -19,7 +20,7 @@ pub mod uncertainty;
 
 use crate::field::Measurement;
 use crate::grid::Window;
-use crate::pipeline::Params;
+use crate::pipeline::{MethodName, Params};
 use prepare::{PreparedPost, PreparedPre};
 use scene::Scene;
 use search::TileWindows;
@@ -75,5 +76,8 @@ pub trait Method {
 
 /// The method that `params` asks for.
 pub fn plan<'a>(params: &'a Params, scene: &'a Scene, alignment: &'a Alignment) -> Box<dyn Method + 'a> {
-    Box::new(lsm_tile::LsmTile::new(params, scene, alignment))
+    match params.method {
+        MethodName::Lsm => Box::new(lsm_tile::LsmTile::new(params, scene, alignment)),
+        MethodName::Frequency => Box::new(frequency::Frequency::new(params, scene, alignment)),
+    }
 }

@@ -64,11 +64,24 @@ impl PhasePlane {
     /// `scratch` holds the robust weights and is resized as needed.
     #[inline(always)]
     pub fn fit(&self, re: &[f32], im: &[f32], start: (f64, f64), scratch: &mut PhaseScratch) -> PhaseFit {
+        self.fit_rounds(re, im, start, ROUNDS, scratch)
+    }
+
+    /// As [`Self::fit`] with the given number of robust rounds.
+    #[inline(always)]
+    pub fn fit_rounds(
+        &self,
+        re: &[f32],
+        im: &[f32],
+        start: (f64, f64),
+        rounds: usize,
+        scratch: &mut PhaseScratch,
+    ) -> PhaseFit {
         let (mut dx, mut dy) = start;
         scratch.robust.clear();
         scratch.robust.extend_from_slice(&self.weights);
         let mut converged = false;
-        for round in 0..=ROUNDS {
+        for round in 0..=rounds {
             converged = false;
             for _ in 0..ITERATIONS {
                 let s = self.sums(re, im, dx, dy, scratch);
@@ -86,7 +99,7 @@ impl PhasePlane {
                 dx += sx;
                 dy += sy;
                 // Early rounds only have to come near: their weights are about to change.
-                if length < if round < ROUNDS { 20.0 * TOLERANCE } else { TOLERANCE } {
+                if length < if round < rounds { 20.0 * TOLERANCE } else { TOLERANCE } {
                     converged = true;
                     break;
                 }
@@ -94,7 +107,7 @@ impl PhasePlane {
             if !converged {
                 break;
             }
-            if round < ROUNDS {
+            if round < rounds {
                 self.reweight(re, im, dx, dy, scratch);
             }
         }

@@ -7,7 +7,7 @@ use rustfft::num_complex::Complex32;
 
 use super::fft2::{FftCache, good_size, omega};
 use super::fill::{erode, fill_invalid};
-use super::interp::{Coefficients, bspline5_response};
+use super::interp::{Coefficients, Spline};
 use super::prefilter::Kernel;
 use crate::grid::{Grid, Image, Window};
 
@@ -96,7 +96,7 @@ impl Preparer {
     }
 
     /// Prepares the pre image; `image` is the tile grown by [`PAD`]. `None` when no pixel is valid.
-    pub fn pre(&mut self, image: &Image, prefilter: &Kernel, residual: &Kernel) -> Option<PreparedPre> {
+    pub fn pre(&mut self, image: &Image, prefilter: &Kernel, residual: &Kernel, spline: Spline) -> Option<PreparedPre> {
         let filled = fill_invalid(image)?;
         let inner = Window::new(PAD as i64, PAD as i64, image.width() - 2 * PAD, image.height() - 2 * PAD);
         let spectrum = self.filtered_spectrum(&filled, prefilter);
@@ -106,7 +106,7 @@ impl Preparer {
             move |kx: usize, ky: usize| {
                 let nyquist = if axis == 0 { 2 * kx == w } else { 2 * ky == h };
                 let o = if axis == 0 { omega(kx, w) } else { omega(ky, h) };
-                Complex32::new(0.0, if nyquist { 0.0 } else { o as f32 })
+                Complex32::new(0.0, if nyquist { 0.0 } else { spline.derivative(o) as f32 })
             }
         };
         let gx = self.invert(&spectrum, inner, derivative(0), None);
@@ -118,8 +118,8 @@ impl Preparer {
         Some(PreparedPre { values, gradient: [gx, gy], spread: [sx, sy], valid, all_valid })
     }
 
-    /// Prepares the post image; `image` is the tile grown by `search + SPLINE_MARGIN + PAD`. `factor` is 1 or 2.
-    pub fn post(&mut self, image: &Image, prefilter: &Kernel, search: usize, factor: usize) -> Option<PreparedPost> {
+    /// Prepares the post image; `image` is the tile grown by `search + SPLINE_MARGIN + PAD`.
+    pub fn post(&mut self, image: &Image, prefilter: &Kernel, search: usize, spline: Spline) -> Option<PreparedPost> {
         let filled = fill_invalid(image)?;
         let margin = search + SPLINE_MARGIN;
         let grow = (PAD + SPLINE_MARGIN) as i64;
@@ -128,7 +128,7 @@ impl Preparer {
         let values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
         let with_margin =
             Window::new(PAD as i64, PAD as i64, inner.width + 2 * SPLINE_MARGIN, inner.height + 2 * SPLINE_MARGIN);
-        let coefficients = self.coefficients(&spectrum, with_margin, margin, factor);
+        let coefficients = self.coefficients(&spectrum, with_margin, margin, spline);
         let valid = erode(&image.valid, prefilter.reach).crop(inner);
         let all_valid = valid.data.iter().all(|&v| v);
         Some(PreparedPost { search, values, coefficients, valid, all_valid })
@@ -184,13 +184,14 @@ impl Preparer {
         crop(&self.plane, width, inner)
     }
 
-    /// Quintic B-spline coefficients on the pixel grid (`factor` 1) or the Fourier-upsampled ×2 grid (`factor` 2).
-    fn coefficients(&mut self, s: &Spectrum, inner: Window, margin: usize, factor: usize) -> Coefficients {
+    /// Spline coefficients on the pixel grid or the Fourier-upsampled ×2 grid.
+    fn coefficients(&mut self, s: &Spectrum, inner: Window, margin: usize, spline: Spline) -> Coefficients {
+        let factor = spline.factor();
         let (fw, fh) = (s.width * factor, s.height * factor);
         let columns = fw / 2 + 1;
         self.work.clear();
         self.work.resize(columns * fh, Complex32::ZERO);
-        let response = |k: usize, n: usize| (1.0 / bspline5_response(omega(k, n))) as f32;
+        let response = |k: usize, n: usize| (1.0 / spline.response(omega(k, n))) as f32;
         let along_y: Vec<f32> = (0..fh).map(|k| response(k, fh)).collect();
         // On the finer grid the pixel grid's Nyquist terms are dropped: their phase is unknown.
         let keep_x = if factor == 1 { s.width / 2 + 1 } else { s.width / 2 };
@@ -212,7 +213,7 @@ impl Preparer {
         self.plane.resize(fw * fh, 0.0);
         self.ffts.real(fw, fh).inverse(&mut self.work, &mut self.plane);
         let start = inner.y as usize * factor * fw + inner.x as usize * factor;
-        Coefficients::new(factor, margin, inner.width * factor, inner.height * factor, &self.plane[start..], fw)
+        Coefficients::new(spline, margin, inner.width * factor, inner.height * factor, &self.plane[start..], fw)
     }
 }
 
@@ -270,9 +271,9 @@ mod tests {
                 waves(x as f64 - m as f64, y as f64 - m as f64).0 as f32 + 100.0
             }))
         };
-        let pre = p.pre(&at(PAD), &identity(), &identity()).unwrap();
+        let pre = p.pre(&at(PAD), &identity(), &identity(), Spline::QuinticX2).unwrap();
         let search = 3;
-        let post = p.post(&at(PAD + SPLINE_MARGIN + search), &identity(), search, 2).unwrap();
+        let post = p.post(&at(PAD + SPLINE_MARGIN + search), &identity(), search, Spline::QuinticX2).unwrap();
         let (dx, dy) = (0.37, -1.21);
         let (x0, y0, n) = (20usize, 15usize, 16usize);
         let c = &post.coefficients;
@@ -306,8 +307,8 @@ mod tests {
         let image = Image::from_values(Grid::from_fn(50 + 2 * m, 40 + 2 * m, |x, y| {
             waves(x as f64 - m as f64, y as f64 - m as f64).0 as f32
         }));
-        for factor in [1, 2] {
-            let post = p.post(&image, &identity(), search, factor).unwrap();
+        for spline in Spline::ALL {
+            let post = p.post(&image, &identity(), search, spline).unwrap();
             assert_eq!((post.values.width, post.values.height), (50 + 2 * search, 40 + 2 * search));
             let offset = post.values.get(20, 20) as f64 - waves(16.0, 16.0).0;
             assert!((post.values.get(30, 10) as f64 - waves(26.0, 6.0).0 - offset).abs() < 0.01);

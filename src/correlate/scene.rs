@@ -3,14 +3,14 @@
 //! The numbers come from patches at fixed places of the whole scene, so every tile, region and machine uses the same.
 
 use super::coherence::{Accumulator, Coherence, Estimator, whitening_kernel};
+use super::interp::Spline;
 use super::lsm::{Limits, LsmWindow};
 use super::prefilter::{Kernel, response};
-use super::prepare::{PAD, PreparedPost, PreparedPre, Preparer, SPLINE_MARGIN};
+use super::prepare::{PAD, Preparer, SPLINE_MARGIN};
 use super::radial::Radial;
 use super::residual::ResidualCorrelation;
 use super::search::{TileWindows, integer_peaks};
 use super::{Alignment, fill};
-use crate::field::PixelShift;
 use crate::grid::{Grid, Image, Window};
 use crate::pipeline::{Pair, Params, Prefilter};
 use crate::{Error, Result};
@@ -29,8 +29,8 @@ const BELIEVED: f32 = 0.08;
 pub struct Scene {
     pub prefilter: Kernel,
     pub residual: Kernel,
-    /// Spline coefficients per pixel and axis: 2 where the texture is sharp, 1 where it is aliased.
-    pub factor: usize,
+    /// The interpolator whose phase suits the texture.
+    pub spline: Spline,
     /// Measured coherence, `None` when too few windows matched.
     pub coherence: Option<Coherence>,
     /// Variance below which a prefiltered window counts as textureless.
@@ -76,14 +76,16 @@ pub fn analyse(pair: &Pair, params: &Params, alignment: &Alignment) -> Result<Sc
         None => facts.push(("COHERENCE_WINDOWS".into(), "0 (no matching windows: images left unfiltered)".into())),
     }
     facts.push(("PREFILTER_REACH_PIXELS".into(), prefilter.reach.to_string()));
-    let trial = try_interpolations(&patches, params, alignment, &prefilter);
-    facts.push(("INTERPOLATION".into(), format!("quintic B-spline on the x{} grid", trial.factor)));
-    if let Some((one, two)) = trial.scores {
-        facts.push(("INTERPOLATION_SCORES_X1_X2".into(), format!("{one:.5} {two:.5}")));
+    let spline = coherence.as_ref().map_or(Spline::QuinticX2, |c| c.spline());
+    facts.push(("INTERPOLATION".into(), spline.describe().into()));
+    if let Some(c) = &coherence {
+        let scores: Vec<String> = c.agreement.iter().map(|v| format!("{v:.4}")).collect();
+        facts.push(("INTERPOLATION_SCORES".into(), scores.join(" ")));
     }
+    let trial = match_patches(&patches, params, alignment, &prefilter, spline);
     Ok(Scene {
         residual: trial.residual.kernel(),
-        factor: trial.factor,
+        spline,
         min_variance: 1e-6 * trial.variance,
         prefilter,
         coherence,
@@ -181,8 +183,8 @@ fn whole_pixel_pairs(
 ) -> Vec<((usize, usize), (usize, usize))> {
     let mut preparer = Preparer::default();
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
-    let pre = preparer.pre(&patch.pre, kernel, &delta);
-    let post = preparer.post(&patch.post, kernel, alignment.search, 1);
+    let pre = preparer.pre(&patch.pre, kernel, &delta, Spline::Quintic);
+    let post = preparer.post(&patch.post, kernel, alignment.search, Spline::Quintic);
     let (Some(pre), Some(post)) = (pre, post) else { return Vec::new() };
     let cells = |s: usize| (s - n) / (n / 2) + 1;
     let windows =
@@ -205,132 +207,71 @@ fn whole_pixel_pairs(
     pairs
 }
 
-/// Outcome of matching the patches with both interpolation grids.
+/// What matching sample windows found.
 struct Trial {
-    factor: usize,
-    scores: Option<(f64, f64)>,
     residual: ResidualCorrelation,
     variance: f64,
 }
 
-/// Per patch and factor: the correlation of every matched window by index, residual correlation, variances.
-struct TrialPart {
-    scores: [Vec<Option<f64>>; 2],
-    residual: [ResidualCorrelation; 2],
-    variance: (f64, f64),
-}
-
-/// Matches sample windows on both grids; the grid on which windows at fractional displacements correlate better wins.
-fn try_interpolations(patches: &[Patch], params: &Params, alignment: &Alignment, prefilter: &Kernel) -> Trial {
-    let side = |w: usize, s: usize| w.clamp(16, 64).min(s);
-    let radius = |w: usize| (w / 4).clamp(1, 12);
+/// Matches sample windows of every patch: the correlation of what is left, and the usual variance of a window.
+fn match_patches(
+    patches: &[Patch],
+    params: &Params,
+    alignment: &Alignment,
+    prefilter: &Kernel,
+    spline: Spline,
+) -> Trial {
     let smallest = patches.iter().map(|p| p.size.0.min(p.size.1)).min().unwrap_or(16);
-    let window = (side(params.window.0, smallest), side(params.window.1, smallest));
-    let lags = radius(window.0.min(window.1));
-    let parts: Vec<TrialPart> =
-        patches.par_iter().map(|p| try_patch(p, window, lags, params, alignment, prefilter)).collect();
-    let mut residual = [ResidualCorrelation::new(lags), ResidualCorrelation::new(lags)];
-    let (mut sums, mut n) = ((0.0, 0.0), 0usize);
-    let mut variance = (0.0, 0.0);
-    for part in &parts {
-        for (r, p) in residual.iter_mut().zip(&part.residual) {
-            r.merge(p);
-        }
-        variance = (variance.0 + part.variance.0, variance.1 + part.variance.1);
-        for (a, b) in part.scores[0].iter().zip(&part.scores[1]) {
-            if let (Some(a), Some(b)) = (a, b) {
-                sums = (sums.0 + a, sums.1 + b);
-                n += 1;
-            }
-        }
+    let side = |w: usize| w.clamp(16, 64).min(smallest);
+    let window = (side(params.window.0), side(params.window.1));
+    let lags = (window.0.min(window.1) / 4).clamp(1, 12);
+    let parts: Vec<(ResidualCorrelation, Vec<f64>)> =
+        patches.par_iter().map(|p| match_patch(p, window, lags, params, alignment, prefilter, spline)).collect();
+    let mut residual = ResidualCorrelation::new(lags);
+    let mut variances = Vec::new();
+    for (r, v) in &parts {
+        residual.merge(r);
+        variances.extend_from_slice(v);
     }
-    let scores = (n >= 3).then(|| (sums.0 / n as f64, sums.1 / n as f64));
-    let factor = match scores {
-        Some((one, two)) if one > two => 1,
-        _ => 2,
-    };
-    let [one, two] = residual;
-    Trial {
-        factor,
-        scores,
-        residual: if factor == 1 { one } else { two },
-        variance: if variance.1 > 0.0 { variance.0 / variance.1 } else { 0.0 },
-    }
+    let variance = variances.iter().sum::<f64>() / variances.len().max(1) as f64;
+    Trial { residual, variance }
 }
 
-fn try_patch(
+fn match_patch(
     patch: &Patch,
     window: (usize, usize),
     lags: usize,
     params: &Params,
     alignment: &Alignment,
     prefilter: &Kernel,
-) -> TrialPart {
-    let empty = || ResidualCorrelation::new(lags);
-    let mut part = TrialPart { scores: [Vec::new(), Vec::new()], residual: [empty(), empty()], variance: (0.0, 0.0) };
+    spline: Spline,
+) -> (ResidualCorrelation, Vec<f64>) {
+    let mut residual = ResidualCorrelation::new(lags);
+    let mut variances = Vec::new();
     let mut preparer = Preparer::default();
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
-    let Some(pre) = preparer.pre(&patch.pre, prefilter, &delta) else { return part };
-    let cells = (patch.size.0 / window.0, patch.size.1 / window.1);
-    let windows = TileWindows { cells, window, step: window };
-    for factor in [1, 2] {
-        let Some(post) = preparer.post(&patch.post, prefilter, alignment.search, factor) else { return part };
-        let k = factor - 1;
-        trial_windows(&pre, &post, &windows, params, alignment, &mut part.scores[k], &mut part.residual[k]);
-    }
-    for c in 0..windows.len() {
-        let (x, y) = windows.corner(c);
-        let mut v = (0.0, 0.0, 0.0);
-        for j in y..y + window.1 {
-            for i in x..x + window.0 {
-                if pre.valid.get(i, j) {
-                    let p = pre.values.get(i, j) as f64;
-                    v = (v.0 + 1.0, v.1 + p, v.2 + p * p);
-                }
-            }
-        }
-        if v.0 > 0.0 {
-            part.variance.0 += v.2 / v.0 - (v.1 / v.0).powi(2);
-            part.variance.1 += 1.0;
-        }
-    }
-    part
-}
-
-/// Solves every window; `scores` gets its correlation when its displacement is clearly between pixels.
-fn trial_windows(
-    pre: &PreparedPre,
-    post: &PreparedPost,
-    windows: &TileWindows,
-    params: &Params,
-    alignment: &Alignment,
-    scores: &mut Vec<Option<f64>>,
-    residual: &mut ResidualCorrelation,
-) {
+    let pre = preparer.pre(&patch.pre, prefilter, &delta, spline);
+    let post = preparer.post(&patch.post, prefilter, alignment.search, spline);
+    let (Some(pre), Some(post)) = (pre, post) else { return (residual, variances) };
+    let windows = TileWindows { cells: (patch.size.0 / window.0, patch.size.1 / window.1), window, step: window };
     let limits = Limits { min_valid: params.min_valid.max(0.9), min_variance: 0.0 };
-    let mut work = LsmWindow::new(windows.window);
-    let between = |v: f64| (v - v.round()).abs() > 0.25;
-    for (c, peak) in integer_peaks(pre, post, windows, alignment.range).iter().enumerate() {
-        scores.push(None);
+    let mut work = LsmWindow::new(window);
+    for (c, peak) in integer_peaks(&pre, &post, &windows, alignment.range).iter().enumerate() {
         let corner = windows.corner(c);
-        if peak.edge || peak.correlation < BELIEVED || work.load(pre, post, corner, peak.shift, &limits).is_err() {
+        if work.load(&pre, &post, corner, peak.shift, &limits).is_err() {
             continue;
         }
-        let start =
-            PixelShift::new(peak.shift.0 as f64 + peak.offset.0 as f64, peak.shift.1 as f64 + peak.offset.1 as f64);
-        let solution = work.solve(post, corner, start);
-        if solution.correlation <= 0.0 {
+        variances.push(work.variance());
+        if peak.edge || peak.correlation < BELIEVED {
             continue;
         }
-        let d = solution.measurement.shift;
-        if between(d.dx) || between(d.dy) {
-            if let Some(last) = scores.last_mut() {
-                *last = Some(solution.correlation);
-            }
+        let solution = work.solve(&post, corner, peak.start());
+        if solution.correlation > 0.0 {
+            let (r, variance) = work.residual(&post, corner, solution.measurement.shift);
+            residual.add(&r, window.0, variance);
         }
-        let (r, variance) = work.residual(post, corner, d);
-        residual.add(&r, windows.window.0, variance);
     }
+    (residual, variances)
 }
 
 /// Pixels that a patch or tile needs around itself in the post image.

@@ -6,6 +6,7 @@
 //! all sums run over the pixels valid in both windows.
 
 use super::prepare::{PreparedPost, PreparedPre};
+use crate::field::PixelShift;
 use crate::grid::Grid;
 
 /// Windows of a tile: cell (i, j) starts at pixel (i · step.0, j · step.1) of the tile.
@@ -47,6 +48,13 @@ pub struct Peak {
     pub correlation: f32,
     /// The maximum lies on the border of the search area.
     pub edge: bool,
+}
+
+impl Peak {
+    /// The sub-pixel position, to start a refinement from.
+    pub fn start(&self) -> PixelShift {
+        PixelShift::new(self.shift.0 as f64 + self.offset.0 as f64, self.shift.1 as f64 + self.offset.1 as f64)
+    }
 }
 
 /// Memory that the correlation surfaces of one group of cell rows may take.
@@ -359,7 +367,7 @@ fn column_sums(a: &Grid<f32>, b: &Grid<f32>, at: (usize, usize), y0: usize, y1: 
 
 #[cfg(test)]
 mod tests {
-    use super::super::interp::Coefficients;
+    use super::super::interp::{Coefficients, Spline};
     use super::*;
 
     fn noise(seed: u32, w: usize, h: usize) -> Grid<f32> {
@@ -384,7 +392,7 @@ mod tests {
             all_valid: true,
         };
         let valid = Grid::filled(post.width, post.height, true);
-        let coefficients = Coefficients::new(1, search, 16, 16, &[0.0; 256], 16);
+        let coefficients = Coefficients::new(Spline::Linear, search, 16, 16, &[0.0; 256], 16);
         (pre, PreparedPost { search, values: post, coefficients, valid, all_valid: true })
     }
 

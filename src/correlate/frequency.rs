@@ -1,0 +1,362 @@
+//! The `frequency` method: phase correlation, then a robust plane through the phase of the cross-spectrum.
+//!
+//! In the manner of Leprince et al. (2007, IEEE TGRS 45(6)): the whole-pixel shift is the peak of the phase correlation
+//! of a Hann-tapered initial window; the final window, tapered only at its rim, is cut there, and its phase is fitted
+//! with a plane; the post window is then interpolated at that displacement and the fit repeated, which removes the bias
+//! of windows that overlap only in part. Frequencies are weighted by their Fisher information c²/(1-c²), c the pair's
+//! own coherence (see [`super::prefilter`]), not by a mask on the spectrum.
+
+use rustfft::num_complex::Complex32;
+
+use super::coherence::Coherence;
+use super::fft2::FftCache;
+use super::phase::{PhaseFit, PhasePlane, PhaseScratch};
+use super::prefilter::information;
+use super::prepare::{PreparedPost, PreparedPre};
+use super::scene::Scene;
+use super::uncertainty::{RESAMPLING_FLOOR, congruence};
+use super::{Alignment, Method, Tile};
+use crate::field::{Covariance, Measurement, PixelShift, Status};
+use crate::pipeline::Params;
+
+/// Share of the final window, at each end, over which it is faded.
+const RIM: f64 = 0.25;
+/// Passes with interpolation after the first fit.
+const RESAMPLINGS: usize = 1;
+/// Farthest the fit may move from the whole-pixel peak, pixels.
+const CAPTURE: f64 = 1.5;
+/// A fit whose phases agree less than this with its plane is noise (0 random, 1 perfect).
+const LEAST_AGREEMENT: f64 = 0.03;
+
+/// One thread's planes and buffers.
+pub struct Frequency<'a> {
+    params: &'a Params,
+    alignment: &'a Alignment,
+    min_variance: f64,
+    initial: Stage,
+    last: Stage,
+    /// Equivalent number of samples per independent one, from the rim taper.
+    overlap: f64,
+    ffts: FftCache,
+    rows: Vec<f32>,
+    line: Vec<f32>,
+    scratch: PhaseScratch,
+}
+
+/// Buffers for windows of one size and taper.
+struct Stage {
+    size: (usize, usize),
+    taper: Vec<f32>,
+    plane: PhasePlane,
+    pre: Vec<f32>,
+    post: Vec<f32>,
+    packed: Vec<Complex32>,
+    re: Vec<f32>,
+    im: Vec<f32>,
+}
+
+impl Stage {
+    fn new(size: (usize, usize), rim: f64, coherence: Option<&Coherence>) -> Self {
+        let weight = |w: f64| match coherence {
+            Some(c) => information(c.magnitude.at(w)),
+            // Nothing is known: trust the coarser half.
+            None if w < std::f64::consts::FRAC_PI_2 => 1.0,
+            None => 0.0,
+        };
+        let (x, y) = (fade(size.0, rim), fade(size.1, rim));
+        let taper = y.iter().flat_map(|v| x.iter().map(move |u| u * v)).collect();
+        let n = size.0 * size.1;
+        Stage {
+            size,
+            taper,
+            plane: PhasePlane::new(size.0, size.1, weight),
+            pre: vec![0.0; n],
+            post: vec![0.0; n],
+            packed: vec![Complex32::ZERO; n],
+            re: Vec::new(),
+            im: Vec::new(),
+        }
+    }
+
+    /// Cross-spectrum phases of the loaded windows, as unit phasors.
+    #[inline(always)]
+    fn phases(&mut self, ffts: &mut FftCache) {
+        let (nx, ny) = self.size;
+        self.load_packed();
+        ffts.complex(nx, ny).forward(&mut self.packed);
+        let half = (nx / 2 + 1) * ny;
+        self.re.resize(half, 0.0);
+        self.im.resize(half, 0.0);
+        for kx in 0..=nx / 2 {
+            let z = &self.packed[kx * ny..(kx + 1) * ny];
+            let mx = (nx - kx) % nx;
+            let mirror = &self.packed[mx * ny..(mx + 1) * ny];
+            let (re, im) = (&mut self.re[kx * ny..(kx + 1) * ny], &mut self.im[kx * ny..(kx + 1) * ny]);
+            (re[0], im[0]) = unit_cross(z[0], mirror[0]);
+            // Bin ky of the mirror row, read backwards.
+            for (((r, i), z), m) in re[1..].iter_mut().zip(&mut im[1..]).zip(&z[1..]).zip(mirror[1..].iter().rev()) {
+                (*r, *i) = unit_cross(*z, *m);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn load_packed(&mut self) {
+        let n = self.taper.len() as f32;
+        let mean = |v: &[f32]| v.iter().sum::<f32>() / n;
+        let (mf, mg) = (mean(&self.pre), mean(&self.post));
+        for (((p, f), g), t) in self.packed.iter_mut().zip(&self.pre).zip(&self.post).zip(&self.taper) {
+            *p = Complex32::new((f - mf) * t, (g - mg) * t);
+        }
+    }
+
+    /// Whole-pixel shift at the maximum of the weighted phase correlation within ±range; `None` at its border.
+    fn peak(&mut self, range: (usize, usize), ffts: &mut FftCache) -> Option<(i32, i32)> {
+        self.phases(ffts);
+        let (nx, ny) = self.size;
+        // Hermitian spectrum of a real surface, filled on both sides.
+        self.packed.fill(Complex32::ZERO);
+        for kx in 0..=nx / 2 {
+            for ky in 0..ny {
+                let k = kx * ny + ky;
+                let v = Complex32::new(self.re[k], -self.im[k]) * self.plane.weights[k];
+                self.packed[k] += v;
+                self.packed[(nx - kx) % nx * ny + (ny - ky) % ny] += v.conj();
+            }
+        }
+        ffts.complex(nx, ny).inverse(&mut self.packed);
+        let (rx, ry) = (range.0 as i32, range.1 as i32);
+        let wrap = |v: i32, n: usize| v.rem_euclid(n as i32) as usize;
+        let (mut best, mut at) = (f32::MIN, (0, 0));
+        for sy in -ry..=ry {
+            for sx in -rx..=rx {
+                let v = self.packed[wrap(sy, ny) * nx + wrap(sx, nx)].re;
+                if v > best {
+                    (best, at) = (v, (sx, sy));
+                }
+            }
+        }
+        (at.0.abs() < rx && at.1.abs() < ry).then_some(at)
+    }
+}
+
+/// F·conj(G)/|F·conj(G)| from bin z of the transform of f + j·g and its mirror bin m.
+#[inline(always)]
+fn unit_cross(z: Complex32, m: Complex32) -> (f32, f32) {
+    // 2F = z + m*, 2jG = z - m*.
+    let (fr, fi) = (z.re + m.re, z.im - m.im);
+    let (gr, gi) = (z.im + m.im, m.re - z.re);
+    let (re, im) = (fr * gr + fi * gi, fi * gr - fr * gi);
+    let power = re * re + im * im;
+    let scale = if power > 0.0 { 1.0 / power.sqrt() } else { 0.0 };
+    (re * scale, im * scale)
+}
+
+/// Raised-cosine fade over the share `rim` at both ends of `n` samples (0.5 is a Hann window).
+fn fade(n: usize, rim: f64) -> Vec<f32> {
+    let width = rim * n as f64;
+    (0..n)
+        .map(|i| {
+            let edge = (i.min(n - 1 - i) as f64 + 0.5) / width;
+            if edge >= 1.0 { 1.0 } else { (0.5 - 0.5 * (std::f64::consts::PI * edge).cos()) as f32 }
+        })
+        .collect()
+}
+
+/// n·Σt⁴/(Σt²)²: how many samples of a tapered window carry the information of one.
+fn correlated_samples(t: &[f32]) -> f64 {
+    let sum = |p: i32| t.iter().map(|&v| (v as f64).powi(p)).sum::<f64>();
+    t.len() as f64 * sum(4) / sum(2).powi(2)
+}
+
+impl<'a> Frequency<'a> {
+    pub fn new(params: &'a Params, scene: &'a Scene, alignment: &'a Alignment) -> Self {
+        let coherence = scene.coherence.as_ref();
+        // The initial window must hold the displaced content: at least four times the search.
+        let enough = |w: usize, r: usize| w.max((4 * r).next_power_of_two());
+        let first = (enough(params.window.0, alignment.range.0), enough(params.window.1, alignment.range.1));
+        let overlap =
+            correlated_samples(&fade(params.window.0, RIM)) * correlated_samples(&fade(params.window.1, RIM));
+        Frequency {
+            params,
+            alignment,
+            min_variance: scene.min_variance,
+            initial: Stage::new(first, 0.5, coherence),
+            last: Stage::new(params.window, RIM, coherence),
+            overlap,
+            ffts: FftCache::default(),
+            rows: Vec::new(),
+            line: Vec::new(),
+            scratch: PhaseScratch::default(),
+        }
+    }
+
+    #[inline(always)]
+    fn window(&mut self, tile: &Tile, corner: (usize, usize)) -> Measurement {
+        let (w, h) = self.params.window;
+        if let Err(status) = self.check(tile.pre, corner) {
+            return Measurement::failed(status);
+        }
+        let first = self.initial.size;
+        let start = centred(corner, (w, h), first);
+        cut(&tile.pre.values, &tile.pre.valid, start, first, &mut self.initial.pre);
+        let search = tile.post.search as i64;
+        let at = (start.0 + search, start.1 + search);
+        cut(&tile.post.values, &tile.post.valid, at, first, &mut self.initial.post);
+        let Some(shift) = self.initial.peak(self.alignment.range, &mut self.ffts) else {
+            return Measurement::failed(Status::SearchEdge);
+        };
+        let begin = (corner.0 as i64, corner.1 as i64);
+        cut(&tile.pre.values, &tile.pre.valid, begin, (w, h), &mut self.last.pre);
+        let at = (begin.0 + search + shift.0 as i64, begin.1 + search + shift.1 as i64);
+        let share = cut(&tile.post.values, &tile.post.valid, at, (w, h), &mut self.last.post);
+        if share < self.params.min_valid {
+            return Measurement::failed(Status::NoData);
+        }
+        let mut d = PixelShift::new(shift.0 as f64, shift.1 as f64);
+        self.last.phases(&mut self.ffts);
+        let mut fit = self.last.plane.fit_rounds(&self.last.re, &self.last.im, (0.0, 0.0), 1, &mut self.scratch);
+        for _ in 0..RESAMPLINGS {
+            if !fit.converged || fit.dx.abs() > CAPTURE || fit.dy.abs() > CAPTURE {
+                return Measurement::failed(Status::NoConvergence);
+            }
+            d.dx += fit.dx;
+            d.dy += fit.dy;
+            self.resample(tile.post, corner, d);
+            self.last.phases(&mut self.ffts);
+            fit = self.last.plane.fit(&self.last.re, &self.last.im, (0.0, 0.0), &mut self.scratch);
+        }
+        d.dx += fit.dx;
+        d.dy += fit.dy;
+        self.judge(&fit, d, shift)
+    }
+
+    /// Enough valid pixels and some texture.
+    #[inline(always)]
+    fn check(&self, pre: &PreparedPre, corner: (usize, usize)) -> Result<(), Status> {
+        let (w, h) = self.params.window;
+        let (mut n, mut sum, mut square) = (0.0f64, 0.0f64, 0.0f64);
+        for y in corner.1..corner.1 + h {
+            let values = &pre.values.row(y)[corner.0..corner.0 + w];
+            let valid = &pre.valid.row(y)[corner.0..corner.0 + w];
+            let (mut s, mut q, mut c) = (0.0f32, 0.0f32, 0usize);
+            for (v, &ok) in values.iter().zip(valid) {
+                let v = if ok { *v } else { 0.0 };
+                s += v;
+                q += v * v;
+                c += ok as usize;
+            }
+            n += c as f64;
+            sum += s as f64;
+            square += q as f64;
+        }
+        if n < self.params.min_valid * (w * h) as f64 || n < 8.0 {
+            return Err(Status::NoData);
+        }
+        if square / n - (sum / n).powi(2) <= self.min_variance {
+            return Err(Status::LowTexture);
+        }
+        Ok(())
+    }
+
+    /// The post window interpolated at displacement `d`; invalid pixels, taken at the nearest pixel, stay zero.
+    #[inline(always)]
+    fn resample(&mut self, post: &PreparedPost, corner: (usize, usize), d: PixelShift) {
+        let (w, h) = self.params.window;
+        let c = &post.coefficients;
+        let (tx, ty) = (c.taps(corner.0 as i64, d.dx), c.taps(corner.1 as i64, d.dy));
+        let rows = c.rows(h);
+        self.rows.resize(rows * w, 0.0);
+        self.line.resize(w, 0.0);
+        c.along_x(&tx, ty.first, rows, w, &mut self.rows);
+        let search = post.search as i64;
+        let near = (corner.0 as i64 + search + d.dx.round() as i64, corner.1 as i64 + search + d.dy.round() as i64);
+        for y in 0..h {
+            c.along_y(&ty.weights, &self.rows, y, w, &mut self.line);
+            let out = &mut self.last.post[y * w..(y + 1) * w];
+            out.copy_from_slice(&self.line);
+            if !post.all_valid {
+                for (i, v) in out.iter_mut().enumerate() {
+                    let (x, y) = (near.0 + i as i64, near.1 + y as i64);
+                    let inside = x >= 0 && y >= 0 && x < post.valid.width as i64 && y < post.valid.height as i64;
+                    if !(inside && post.valid.get(x as usize, y as usize)) {
+                        *v = 0.0;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Status, quality and covariance of the last fit.
+    fn judge(&self, fit: &PhaseFit, d: PixelShift, shift: (i32, i32)) -> Measurement {
+        let far = |v: f64, s: i32| (v - s as f64).abs() > CAPTURE;
+        let agreement = 2.0 * fit.coherence - 1.0;
+        if !fit.converged || far(d.dx, shift.0) || far(d.dy, shift.1) || agreement < LEAST_AGREEMENT {
+            return Measurement::failed(Status::NoConvergence);
+        }
+        let (fx, fy) = self.alignment.fraction;
+        if (d.dx - fx).abs() > self.params.search.0 || (d.dy - fy).abs() > self.params.search.1 {
+            return Measurement::failed(Status::OutsideSearch);
+        }
+        let h = fit.hessian;
+        let det = h[0] * h[2] - h[1] * h[1];
+        let inverse = [h[2] / det, -h[1] / det, h[0] / det];
+        let [xx, xy, yy] = congruence(&inverse, &fit.meat);
+        let floor = RESAMPLING_FLOOR * RESAMPLING_FLOOR;
+        let covariance =
+            Covariance { xx: self.overlap * xx + floor, xy: self.overlap * xy, yy: self.overlap * yy + floor };
+        if !(det > 0.0 && covariance.xx.is_finite() && covariance.yy.is_finite()) {
+            return Measurement::failed(Status::NoConvergence);
+        }
+        let quality = agreement.clamp(0.0, 1.0) as f32;
+        Measurement { shift: d, covariance, quality, status: Status::Valid }
+    }
+}
+
+/// Top-left pixel of a window of `size` with the centre (to half a pixel) of the window `inner` at `corner`.
+fn centred(corner: (usize, usize), inner: (usize, usize), size: (usize, usize)) -> (i64, i64) {
+    let at = |c: usize, n: usize, s: usize| c as i64 - (s as i64 - n as i64) / 2;
+    (at(corner.0, inner.0, size.0), at(corner.1, inner.1, size.1))
+}
+
+/// Copies a window, zero where invalid or outside; returns the valid share.
+#[inline(always)]
+fn cut(
+    values: &crate::grid::Grid<f32>,
+    valid: &crate::grid::Grid<bool>,
+    at: (i64, i64),
+    (w, h): (usize, usize),
+    out: &mut [f32],
+) -> f64 {
+    let (width, height) = (values.width as i64, values.height as i64);
+    let mut count = 0usize;
+    let x0 = at.0.clamp(0, width);
+    let x1 = (at.0 + w as i64).clamp(x0, width);
+    for j in 0..h {
+        let out = &mut out[j * w..(j + 1) * w];
+        let y = at.1 + j as i64;
+        if y < 0 || y >= height || x1 <= x0 {
+            out.fill(0.0);
+            continue;
+        }
+        let (a, b) = ((x0 - at.0) as usize, (x1 - at.0) as usize);
+        out[..a].fill(0.0);
+        out[b..].fill(0.0);
+        let values = &values.row(y as usize)[x0 as usize..x1 as usize];
+        let valid = &valid.row(y as usize)[x0 as usize..x1 as usize];
+        for ((o, v), &ok) in out[a..b].iter_mut().zip(values).zip(valid) {
+            *o = if ok { *v } else { 0.0 };
+            count += ok as usize;
+        }
+    }
+    count as f64 / (w * h) as f64
+}
+
+impl Method for Frequency<'_> {
+    fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || (0..tile.windows.len()).map(|cell| self.window(tile, tile.windows.corner(cell))).collect(),
+        )
+    }
+}

@@ -175,8 +175,7 @@ impl<'a> Frequency<'a> {
         // The initial window must hold the displaced content: at least four times the search.
         let enough = |w: usize, r: usize| w.max((4 * r).next_power_of_two());
         let first = (enough(params.window.0, alignment.range.0), enough(params.window.1, alignment.range.1));
-        let overlap =
-            correlated_samples(&fade(params.window.0, RIM)) * correlated_samples(&fade(params.window.1, RIM));
+        let overlap = correlated_samples(&fade(params.window.0, RIM)) * correlated_samples(&fade(params.window.1, RIM));
         Frequency {
             params,
             alignment,

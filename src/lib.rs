@@ -16,6 +16,7 @@
 //! | [`raster`] | GDAL behind a wall: open, read, check, write |
 //! | [`correlate`] | the matching methods, their prefilter and their uncertainty |
 //! | [`layout`], [`pipeline`] | output grid and tiles; the streaming run, the only place that starts threads |
+//! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
 //! | [`cli`] | the command line |
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
@@ -32,6 +33,8 @@ pub mod evaluate;
 pub mod field;
 #[forbid(unsafe_code)]
 pub mod grid;
+#[forbid(unsafe_code)]
+pub mod job;
 #[forbid(unsafe_code)]
 pub mod layout;
 #[forbid(unsafe_code)]

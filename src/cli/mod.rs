@@ -1,5 +1,72 @@
 //! The command line: parse, call the library, print.
-/// Runs the program with the process arguments and returns its exit code.
+//!
+//! One file a command: a clap `Args` struct and `run(args, ui)`. What commands share is in [`common`] (options) and
+//! [`ui`] (progress, messages, stopping).
+
+pub mod common;
+mod displacement;
+mod info;
+mod rewrite;
+pub mod ui;
+
+use clap::{Parser, Subcommand};
+use ui::Ui;
+
+#[derive(Parser)]
+#[command(
+    name = "shiftmap",
+    version,
+    about = "Sub-pixel ground displacement between two satellite images",
+    long_about = "Measures how the ground moved between two satellite images, to a small fraction of a pixel, and says how \
+                  sure it is. Every image is opened through GDAL: any format, /vsicurl/, /vsizip/, VRT, subdatasets.",
+    after_help = "`shiftmap COMMAND --help` explains a command with examples. GDAL's one-dash forms (-of -co -oo -b -q \
+                  -overwrite) work too.",
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Displacement(Box<displacement::Args>),
+    Info(info::Args),
+}
+
+impl Command {
+    fn common(&self) -> &common::Common {
+        match self {
+            Command::Displacement(a) => &a.common,
+            Command::Info(a) => &a.common,
+        }
+    }
+
+    fn run(&self, ui: &Ui) -> crate::Result<()> {
+        match self {
+            Command::Displacement(a) => displacement::run(a, ui),
+            Command::Info(a) => info::run(a, ui),
+        }
+    }
+}
+
+/// Runs the program with the process arguments and returns its exit code: 0 done, 1 failed, 2 wrong usage.
 pub fn run() -> i32 {
-    0
+    let cli = match Cli::try_parse_from(rewrite::gdal_forms(std::env::args_os())) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Printing can only fail when nobody reads.
+            let _ = e.print();
+            return e.exit_code();
+        }
+    };
+    let ui = Ui::new(cli.command.common());
+    match ui.prepare(cli.command.common()).and_then(|()| cli.command.run(&ui)) {
+        Ok(()) => 0,
+        Err(e) => {
+            ui.error(&e);
+            1
+        }
+    }
 }

@@ -264,8 +264,24 @@ pub fn compare(pre: &RasterBand, post: &RasterBand) -> Result<(f64, f64)> {
     Ok((snapped(o.0), snapped(o.1)))
 }
 
-/// Checks that both images are referenced in the same way and system (not that their pixels fit).
-pub(super) fn same_reference(pre: &RasterBand, post: &RasterBand) -> Result<()> {
+/// Checks that both images are referenced in the same system (not that their pixels fit).
+fn same_reference(pre: &RasterBand, post: &RasterBand) -> Result<()> {
+    same_frame(pre, post)?;
+    match (&pre.georef().crs, &post.georef().crs) {
+        (Some(p), Some(q)) if !p.same(q) => Err(Error::GridMismatch(format!(
+            "the coordinate reference systems differ: {} has {}, {} has {}; {}",
+            pre.label(),
+            p.label,
+            post.label(),
+            q.label,
+            remedy(pre, post)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that both images are georeferenced, or both are not.
+pub(super) fn same_frame(pre: &RasterBand, post: &RasterBand) -> Result<()> {
     let (a, b) = (pre.georef(), post.georef());
     if a.referenced != b.referenced {
         let (with, without) = if a.referenced { (pre, post) } else { (post, pre) };
@@ -280,14 +296,6 @@ pub(super) fn same_reference(pre: &RasterBand, post: &RasterBand) -> Result<()> 
         )));
     }
     match (&a.crs, &b.crs) {
-        (Some(p), Some(q)) if !p.same(q) => Err(Error::GridMismatch(format!(
-            "the coordinate reference systems differ: {} has {}, {} has {}; {}",
-            pre.label(),
-            p.label,
-            post.label(),
-            q.label,
-            remedy(pre, post)
-        ))),
         (Some(p), None) => Err(no_crs(post, p)),
         (None, Some(q)) => Err(no_crs(pre, q)),
         _ => Ok(()),

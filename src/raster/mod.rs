@@ -2,14 +2,19 @@
 //!
 //! * [`RasterBand`] reads one band of anything GDAL opens, with nodata, masks and scaling resolved, from many threads.
 //! * [`GeoReference`] and [`compare`] say where two images lie on the ground and refuse pairs that do not fit.
-//! * [`write_bands`], [`write_image`], [`write_png`] and
+//! * [`Resampled`] shows an image on another image's grid, computed on the fly.
+//! * [`ProductWriter`] streams a displacement product; [`write_bands`], [`write_image`], [`write_png`] and
 //!   [`write_lines`] write whole rasters, pictures and line layers. All write under a temporary name first.
 
+mod copy;
 mod georef;
+mod kernel;
 mod open;
 mod output;
 mod png;
+mod product;
 mod read;
+mod resample;
 mod simple;
 mod template;
 mod vector;
@@ -18,7 +23,10 @@ mod xml;
 
 pub use georef::{Crs, CrsKind, GeoReference, Ground, Units, compare};
 pub use open::{NoData, OpenOptions, RasterBand};
+pub use output::remove_unfinished;
 pub use png::write_png;
+pub use product::{BANDS, DOMAIN, ProductWriter};
+pub use resample::Resampled;
 pub use simple::{Band, RasterFile, read_all_bands, write_bands, write_image};
 pub use vector::{Line, Value, read_lines, write_lines};
 pub use writer::{BandSpec, PixelType, RasterSpec, RasterWriter, WriteOptions};
@@ -38,4 +46,30 @@ fn reason(error: gdal::errors::GdalError) -> String {
 /// Version of the GDAL library in use, e.g. `3.6.2`.
 pub fn gdal_version() -> String {
     gdal::version::VersionInfo::release_name()
+}
+
+/// Number of raster formats this GDAL knows.
+pub fn raster_formats() -> usize {
+    use gdal::Metadata;
+    gdal::DriverManager::all().filter(|d| d.metadata_item("DCAP_RASTER", "").is_some()).count()
+}
+
+/// Stops GDAL from printing its messages on standard error; errors carry them anyway. Changes the whole process: for
+/// programs, not for libraries.
+pub fn silence_gdal() {
+    gdal::config::set_error_handler(|_, _, _| {});
+}
+
+/// Sets a GDAL configuration option for the whole process.
+///
+/// # Errors
+/// [`Error::Option`](crate::Error::Option) for a key or value that cannot be one.
+pub fn set_config(key: &str, value: &str) -> crate::Result<()> {
+    gdal::config::set_config_option(key, value)
+        .map_err(|e| crate::Error::option("--config", format!("{key} {value}"), reason(e)))
+}
+
+/// A GDAL configuration option of this process, empty when it is not set.
+pub fn config(key: &str) -> String {
+    gdal::config::get_config_option(key, "").unwrap_or_default()
 }

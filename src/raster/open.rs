@@ -119,7 +119,6 @@ impl RasterBand {
         let masked = !flags.is_all_valid() && (rule == ValueRule::Mask || !from_value);
         let alpha = (!flags.is_alpha()).then(|| alpha_band(&dataset, options.band)).flatten();
         let scale = (band.scale().unwrap_or(1.0), band.offset().unwrap_or(0.0));
-        drop(band);
 
         let mut raster = RasterBand {
             path: path.into(),
@@ -261,7 +260,8 @@ fn storage_of(band: &gdal::raster::RasterBand) -> Storage {
         }
         T::UInt8 | T::UInt16 | T::Int16 | T::Float32 => Storage::Narrow,
         t if t.name() == "Int8" => Storage::Narrow,
-        t if t.name().starts_with('C') => Storage::Complex,
+        // The crate has no complex types and says "unknown".
+        T::Unknown => Storage::Complex,
         _ => Storage::Wide,
     }
 }

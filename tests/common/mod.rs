@@ -72,3 +72,39 @@ pub fn write_text(path: &str, text: &str) -> PathBuf {
     std::fs::write(path, text).unwrap();
     path.into()
 }
+
+/// The program under test, to be run in `folder`.
+pub fn shiftmap(folder: &Folder, arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("shiftmap"));
+    command.args(arguments).current_dir(folder.path());
+    command
+}
+
+/// Runs the program and returns exit code, standard output and standard error.
+pub fn run(folder: &Folder, arguments: &[&str]) -> (i32, String, String) {
+    let out = shiftmap(folder, arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
+}
+
+/// `pre.tif` and `post.tif`, the latter moved by (`dx`, `dy`) pixels, UInt16 on one UTM grid.
+pub fn write_pair(folder: &Folder, size: (usize, usize), dx: f64, dy: f64) {
+    let at = |x: f64, y: f64| rough_at(x, y) as f32;
+    let image = |dx: f64, dy: f64| Grid::from_fn(size.0, size.1, |x, y| at(x as f64 - dx, y as f64 - dy));
+    let georef = utm(500_000.0, 4_000_000.0);
+    for (name, values) in [("pre.tif", image(0.0, 0.0)), ("post.tif", image(dx, dy))] {
+        let pixel = shiftmap::raster::PixelType::U16;
+        shiftmap::raster::write_image(&folder.file(name), &values, pixel, None, Some(&georef), true).unwrap();
+    }
+}
+
+/// Band-limited texture without a period: the sum of many waves of different directions and lengths.
+pub fn rough_at(x: f64, y: f64) -> f64 {
+    let mut sum = 0.0;
+    for k in 1..40u32 {
+        let angle = f64::from(k) * 2.399_963;
+        let frequency = 0.15 + 1.6 * f64::from(k * 17 % 40) / 40.0;
+        sum += (frequency * (x * angle.cos() + y * angle.sin()) + f64::from(k * k)).sin();
+    }
+    3000.0 + 150.0 * sum
+}

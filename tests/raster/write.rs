@@ -1,19 +1,7 @@
-//! Reading and writing through GDAL: what is stored is what is read, and what is written says what it is.
+//! What is written says what it is, and nothing is left by what is not finished.
 
-mod common;
-
-use common::*;
+use super::*;
 use shiftmap::Error;
-use shiftmap::grid::{Grid, Image, ImageFile, Window};
-use shiftmap::raster::*;
-
-fn open(path: &str) -> RasterBand {
-    RasterBand::open(path, OpenOptions::default()).unwrap()
-}
-
-fn read_all(raster: &RasterBand) -> Image {
-    raster.open().unwrap().read(Window::new(0, 0, raster.width(), raster.height())).unwrap()
-}
 
 #[test]
 fn bands_come_back_with_names_units_nodata_and_place() {

@@ -1,0 +1,234 @@
+//! `shiftmap displacement`
+
+use super::common::{Common, ThreadArgs, Two, WriteArgs};
+use super::ui::Ui;
+use crate::field::Status;
+use crate::grid::Window;
+use crate::job::{Job, Search, Summary};
+use crate::pipeline::{MethodName, Params, Prefilter};
+use crate::raster::{NoData, OpenOptions, Units};
+use crate::{Error, Result};
+use clap::ValueEnum;
+
+/// Map of the displacement between two images, with its uncertainty.
+///
+/// Finds, for every cell of a regular grid on the PRE image, where the ground around it lies in the POST image, to a
+/// small fraction of a pixel. Both images are read piece by piece, so their size does not matter. OUT gets six Float32
+/// bands: East displacement, North displacement, Quality (0 to 1), East sigma, North sigma (standard deviations) and
+/// Status (0 where there is a value; the codes are in the band's metadata). Cells without a value are NaN.
+///
+/// Sign: the displacement points from where the ground was in PRE to where it is in POST; east and north are positive.
+/// Metres when the coordinate system is projected; with --units px band 1 is +right and band 2 is +up.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "EXAMPLES
+  The usual case, two images of the same tile:
+    shiftmap displacement before.tif after.tif map.tif
+  Band 8 of both, larger windows for noisy images, a value every 4 pixels:
+    shiftmap displacement before.tif after.tif map.tif --band 8 --window 64 --step 4
+  Large motion, e.g. a fast glacier, up to 300 m between the dates:
+    shiftmap displacement july.tif august.tif ice.tif --search 300m
+  Images on different grids, a cloud optimized GeoTIFF as result:
+    shiftmap displacement before.tif after_other_utm_zone.tif map.tif --resample --of COG
+  A look at a part first (pixels of PRE: offset x y, size x y):
+    shiftmap displacement before.tif after.tif part.tif --region 2000 3000 1024 1024")]
+pub struct Args {
+    /// Earlier image; the result is on its grid
+    pub pre: String,
+
+    /// Later image
+    pub post: String,
+
+    /// Result, a raster file
+    pub out: String,
+
+    /// Matching method
+    #[arg(long, value_enum, default_value = "lsm", help_heading = "Matching")]
+    method: MethodArg,
+
+    /// Side of the matching window in pixels, 5 to 512, or WIDTHxHEIGHT; smaller sees more detail, larger is more precise
+    #[arg(long, value_name = "N[xM]", default_value = "32", help_heading = "Matching")]
+    window: Two<usize>,
+
+    /// Distance between windows in pixels: the cell size of the result
+    #[arg(long, value_name = "N[xM]", default_value = "8", help_heading = "Matching")]
+    step: Two<usize>,
+
+    /// Largest displacement looked for on each axis, in pixels, or in metres as in 40m
+    #[arg(long, value_name = "PX", default_value = "4", help_heading = "Matching")]
+    search: SearchArg,
+
+    /// Filter both images first: by the coherence between them, which keeps the frequencies that did not change
+    #[arg(long, value_enum, default_value = "coherence", help_heading = "Matching")]
+    prefilter: PrefilterArg,
+
+    /// Least share of valid pixels that a window needs
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, help_heading = "Matching")]
+    min_valid: f64,
+
+    /// Band number in both images
+    #[arg(short = 'b', long, value_name = "N", default_value_t = 1, help_heading = "Input")]
+    band: usize,
+
+    /// Band number in the post image, where it differs
+    #[arg(long, value_name = "N", help_heading = "Input")]
+    post_band: Option<usize>,
+
+    /// Value that means "no data" in both images, `none`, or `auto`: the declared one, or 0 when a corner of the image is 0
+    #[arg(long, value_name = "VALUE", default_value = "auto", allow_hyphen_values = true, help_heading = "Input")]
+    nodata: NoDataArg,
+
+    /// Measure only this part of the pre image, in pixels: offset x y, size x y
+    #[arg(long, num_args = 4, value_names = ["XOFF", "YOFF", "XSIZE", "YSIZE"], allow_negative_numbers = true, help_heading = "Input")]
+    region: Option<Vec<i64>>,
+
+    /// Warp the post image onto the pre grid while reading (other CRS, pixel size or rotation)
+    #[arg(long, help_heading = "Input")]
+    resample: bool,
+
+    /// GDAL open option for both images, e.g. --oo OVERVIEW_LEVEL=0 (may be repeated)
+    #[arg(long = "oo", value_name = "KEY=VALUE", help_heading = "Input")]
+    open_options: Vec<String>,
+
+    /// Unit of the result [default: m for a projected CRS, px for images without one]
+    #[arg(long, value_enum, help_heading = "Output options")]
+    units: Option<UnitsArg>,
+
+    #[command(flatten)]
+    write: WriteArgs,
+
+    /// Seed of everything random; recorded in the result
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Common options")]
+    seed: u64,
+
+    #[command(flatten)]
+    threads: ThreadArgs,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MethodArg {
+    /// Least-squares matching: the most precise
+    Lsm,
+    /// Phase of the cross spectrum: fast, for large windows
+    Frequency,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PrefilterArg {
+    Coherence,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum UnitsArg {
+    /// Metres
+    M,
+    /// Pixels, band 1 +right, band 2 +up
+    Px,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SearchArg(Search);
+
+impl std::str::FromStr for SearchArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let bad = || format!("`{text}` is neither pixels (4, 4x8) nor metres (40m)");
+        match text.strip_suffix('m') {
+            Some(metres) => metres.trim().parse().map(|v| SearchArg(Search::Metres(v))).map_err(|_| bad()),
+            None => text.parse::<Two<f64>>().map(|t| SearchArg(Search::Pixels(t.0, t.1))).map_err(|_| bad()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct NoDataArg(NoData);
+
+impl std::str::FromStr for NoDataArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Ok(NoDataArg(NoData::Auto)),
+            "none" => Ok(NoDataArg(NoData::None)),
+            t => t
+                .parse()
+                .map(|v| NoDataArg(NoData::Value(v)))
+                .map_err(|_| format!("`{text}` is not a number, auto or none")),
+        }
+    }
+}
+
+pub fn run(args: &Args, ui: &Ui) -> Result<()> {
+    let start = std::time::Instant::now();
+    let summary = job(args)?.run(&mut |text| ui.note(text), &mut ui.progress())?;
+    ui.print_json(&json(&summary, start.elapsed().as_secs_f64()))
+}
+
+/// The summary for programs.
+fn json(s: &Summary, seconds: f64) -> serde_json::Value {
+    let status: serde_json::Map<_, _> =
+        Status::ALL.iter().map(|(code, text)| (text.to_string(), s.report.status[*code as usize].into())).collect();
+    let facts: serde_json::Map<_, _> = s.report.facts.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
+    let (x, y, w, h) = s.first_window;
+    serde_json::json!({
+        "output": s.output,
+        "grid": { "width": s.size.0, "height": s.size.1, "geotransform": s.geotransform },
+        "unit": s.unit,
+        "window": [s.window.0, s.window.1],
+        "step": [s.step.0, s.step.1],
+        "first_window": { "x": x, "y": y, "width": w, "height": h },
+        "post_origin": [s.origin.0, s.origin.1],
+        "cells": s.report.cells,
+        "status": status,
+        "facts": facts,
+        "seconds": seconds,
+    })
+}
+
+fn job(args: &Args) -> Result<Job> {
+    let region = match args.region.as_deref() {
+        Some(&[x, y, w, h]) if w > 0 && h > 0 => Some(Window::new(x, y, w as usize, h as usize)),
+        Some(&[x, y, w, h]) => {
+            let value = format!("{x} {y} {w} {h}");
+            return Err(Error::option("--region", value, "XSIZE and YSIZE are 1 pixel or more"));
+        }
+        _ => None,
+    };
+    let pre_options = OpenOptions { band: args.band, nodata: args.nodata.0, open_options: args.open_options.clone() };
+    Ok(Job {
+        pre: args.pre.clone(),
+        post: args.post.clone(),
+        out: args.out.clone(),
+        post_options: OpenOptions { band: args.post_band.unwrap_or(args.band), ..pre_options.clone() },
+        pre_options,
+        params: Params {
+            method: match args.method {
+                MethodArg::Lsm => MethodName::Lsm,
+                MethodArg::Frequency => MethodName::Frequency,
+            },
+            window: (args.window.0, args.window.1),
+            step: (args.step.0, args.step.1),
+            prefilter: match args.prefilter {
+                PrefilterArg::Coherence => Prefilter::Coherence,
+                PrefilterArg::None => Prefilter::None,
+            },
+            min_valid: args.min_valid,
+            ..Params::default()
+        },
+        search: args.search.0,
+        units: match args.units {
+            None => Units::Auto,
+            Some(UnitsArg::M) => Units::Metres,
+            Some(UnitsArg::Px) => Units::Pixels,
+        },
+        region,
+        resample: args.resample,
+        write: args.write.options(),
+        threads: args.threads.count(),
+        seed: args.seed,
+    })
+}

@@ -1,0 +1,50 @@
+//! `shiftmap info`
+
+use super::common::{Common, cores};
+use super::ui::Ui;
+use crate::{Result, raster};
+
+/// Versions of shiftmap and of the libraries it uses, and where they were found.
+///
+/// Put this into a report of a problem.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "EXAMPLES\n  shiftmap info\n  shiftmap info --json")]
+pub struct Args {
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(serde::Serialize)]
+struct Info {
+    version: &'static str,
+    program: Option<String>,
+    gdal: String,
+    gdal_library: Option<String>,
+    gdal_raster_formats: usize,
+    gdal_cache_mb: String,
+    cores: usize,
+}
+
+pub fn run(_: &Args, ui: &Ui) -> Result<()> {
+    let info = Info {
+        version: crate::VERSION,
+        program: std::env::current_exe().ok().map(|p| p.display().to_string()),
+        gdal: raster::gdal_version(),
+        gdal_library: loaded_library("libgdal"),
+        gdal_raster_formats: raster::raster_formats(),
+        gdal_cache_mb: raster::config("GDAL_CACHEMAX"),
+        cores: cores(),
+    };
+    let unknown = || "not known".to_string();
+    ui.print(&format!("shiftmap {} ({})", info.version, info.program.clone().unwrap_or_else(unknown)));
+    ui.print(&format!("GDAL {} ({})", info.gdal, info.gdal_library.clone().unwrap_or_else(unknown)));
+    ui.print(&format!("raster formats: {}, block cache: {} MB", info.gdal_raster_formats, info.gdal_cache_mb));
+    ui.print(&format!("cores: {}", info.cores));
+    ui.print_json(&info)
+}
+
+/// Path of a shared library of this process, on systems that tell.
+fn loaded_library(name: &str) -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().filter_map(|l| l.find('/').map(|i| &l[i..])).find(|p| p.contains(name)).map(str::to_string)
+}

@@ -1,0 +1,258 @@
+//! The main job from file names to the finished product; every door (command line, C ABI, driver) goes through here.
+
+use crate::grid::{ImageFile, Window};
+use crate::layout::Layout;
+use crate::pipeline::{self, MethodName, Pair, Params, Prefilter, Report};
+use crate::progress::Progress;
+use crate::raster::{Ground, NoData, OpenOptions, ProductWriter, RasterBand, Resampled, Units, WriteOptions, compare};
+use crate::{Error, Result};
+
+/// Largest displacement looked for on each axis (`--search`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Search {
+    /// Pixels along columns and rows.
+    Pixels(f64, f64),
+    Metres(f64),
+}
+
+/// Everything `shiftmap displacement` is told.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub pre: String,
+    pub post: String,
+    pub out: String,
+    pub pre_options: OpenOptions,
+    pub post_options: OpenOptions,
+    /// Its `search` is replaced by the job's.
+    pub params: Params,
+    pub search: Search,
+    pub units: Units,
+    /// Part of the pre image in pixels.
+    pub region: Option<Window>,
+    pub resample: bool,
+    pub write: WriteOptions,
+    pub threads: usize,
+    pub seed: u64,
+}
+
+impl Job {
+    /// The job with the command line's defaults.
+    pub fn new(pre: &str, post: &str, out: &str) -> Job {
+        let params = Params::default();
+        Job {
+            pre: pre.into(),
+            post: post.into(),
+            out: out.into(),
+            pre_options: OpenOptions::default(),
+            post_options: OpenOptions::default(),
+            search: Search::Pixels(params.search.0, params.search.1),
+            params,
+            units: Units::Auto,
+            region: None,
+            resample: false,
+            write: WriteOptions::default(),
+            threads: 1,
+            seed: 0,
+        }
+    }
+}
+
+/// What a finished job says about itself.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    pub output: String,
+    /// Columns and rows of the product.
+    pub size: (usize, usize),
+    pub geotransform: [f64; 6],
+    /// Unit of the displacement bands.
+    pub unit: &'static str,
+    pub window: (usize, usize),
+    pub step: (usize, usize),
+    /// Left, top, width and height of the window of the product's first cell, in pre pixels.
+    pub first_window: (i64, i64, usize, usize),
+    /// Where the centre of pre pixel (0, 0) lies in the post image.
+    pub origin: (f64, f64),
+    pub report: Report,
+}
+
+impl Job {
+    /// Measures and writes the product. `note` receives messages for the user.
+    ///
+    /// # Errors
+    /// Everything in [`Error`]; nothing is left behind then.
+    pub fn run(&self, note: &mut dyn FnMut(&str), progress: &mut dyn Progress) -> Result<Summary> {
+        let pre = RasterBand::open(&self.pre, self.pre_options.clone())?;
+        let post = RasterBand::open(&self.post, self.post_options.clone()).map_err(|e| self.post_band_error(e))?;
+        for image in [&pre, &post].into_iter().filter(|i| i.undeclared_zero_border()) {
+            note(&format!(
+                "{}: a corner is all 0, so the value 0 is taken as nodata (--nodata none keeps it)",
+                image.label()
+            ));
+        }
+        let ground = self.ground(&pre, note)?;
+        let params = Params { search: self.search_pixels(&pre)?, ..self.params.clone() };
+        let resampled = if self.resample { Some(Resampled::new(&pre, &post)?) } else { None };
+        let origin = if self.resample { (0.0, 0.0) } else { compare(&pre, &post)? };
+        let layout = Layout::new(ImageFile::size(&pre), params.window, params.step, self.region)?;
+        self.check_output()?;
+
+        let metadata = self.metadata(&pre, &post, &params, ground, origin);
+        let mut product = ProductWriter::create(&self.out, &layout, pre.georef(), ground, &metadata, &self.write)?;
+        let post_file: &dyn ImageFile = match &resampled {
+            Some(r) => r,
+            None => &post,
+        };
+        let pair = Pair { pre: &pre, post: post_file, origin };
+        // The last hundredth is for writing: "done" must not be said of a file that is not there yet.
+        let mut matching = |fraction: f64, message: &str| progress.report(0.99 * fraction, message);
+        let report = pipeline::run(&pair, &layout, &params, self.threads, &mut product, &mut matching)?;
+        for (key, value) in &report.facts {
+            product.set_metadata(key, value)?;
+        }
+        if !progress.report(0.99, "writing") {
+            return Err(Error::Cancelled);
+        }
+        product.finish()?;
+        progress.report(1.0, "done");
+        let first = layout.cell_window(layout.region.x as usize, layout.region.y as usize);
+        Ok(Summary {
+            output: self.out.clone(),
+            size: (layout.region.width, layout.region.height),
+            geotransform: layout.geotransform(&pre.georef().transform).0,
+            unit: ground.unit,
+            window: params.window,
+            step: params.step,
+            first_window: (first.x, first.y, first.width, first.height),
+            origin,
+            report,
+        })
+    }
+
+    fn post_band_error(&self, e: Error) -> Error {
+        match e {
+            Error::Option { name, value, why }
+                if name == "--band" && self.post_options.band != self.pre_options.band =>
+            {
+                Error::Option { name: "--post-band".into(), value, why }
+            }
+            e => e,
+        }
+    }
+
+    fn ground(&self, pre: &RasterBand, note: &mut dyn FnMut(&str)) -> Result<Ground> {
+        let ground = pre.georef().ground(self.units, pre.path(), ImageFile::size(pre))?;
+        if self.units == Units::Auto && ground.unit == "px" {
+            note(&format!("{}: no coordinate reference system, the result is in pixels (+right, +up)", pre.path()));
+        }
+        Ok(ground)
+    }
+
+    fn search_pixels(&self, pre: &RasterBand) -> Result<(f64, f64)> {
+        match self.search {
+            Search::Pixels(x, y) => Ok((x, y)),
+            Search::Metres(m) => {
+                let (x, y) = pre.georef().pixel_metres().ok_or_else(|| {
+                    let why = format!("{} has no projected CRS, so metres are unknown; give pixels", pre.label());
+                    Error::option("--search", format!("{m}m"), why)
+                })?;
+                Ok((m / x, m / y))
+            }
+        }
+    }
+
+    /// Overwriting an input would replace it by its own result.
+    fn check_output(&self) -> Result<()> {
+        let real = |p: &str| std::fs::canonicalize(p).ok();
+        let out = real(&self.out);
+        for input in [&self.pre, &self.post] {
+            if *input == self.out || (out.is_some() && real(input) == out) {
+                let why = "it is one of the inputs; choose another name for the result".to_string();
+                return Err(Error::Write { path: self.out.clone(), why });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the product says about how it was made. Names, threads and times that do not change the numbers are left
+    /// out: the same input and options give the same file.
+    fn metadata(
+        &self,
+        pre: &RasterBand,
+        post: &RasterBand,
+        params: &Params,
+        ground: Ground,
+        origin: (f64, f64),
+    ) -> Vec<(String, String)> {
+        let mut items = Vec::new();
+        let mut add = |key: &str, value: String| items.push((key.to_string(), value));
+        add("VERSION", crate::VERSION.into());
+        add("COMMAND", self.command());
+        add("METHOD", method(params.method).into());
+        add("WINDOW", format!("{}x{}", params.window.0, params.window.1));
+        add("STEP", format!("{}x{}", params.step.0, params.step.1));
+        add("SEARCH_PX", format!("{}x{}", params.search.0, params.search.1));
+        add("PREFILTER", prefilter(params.prefilter).into());
+        add("MIN_VALID", params.min_valid.to_string());
+        add("UNITS", ground.unit.into());
+        add("RESAMPLED", if self.resample { "YES" } else { "NO" }.into());
+        add("POST_ORIGIN_PX", format!("{} {}", origin.0, origin.1));
+        add("SEED", self.seed.to_string());
+        for (role, image) in [("PRE", pre), ("POST", post)] {
+            add(role, image.path().into());
+            add(&format!("{role}_BAND"), image.options().band.to_string());
+            add(&format!("{role}_NODATA"), image.nodata_text().into());
+            if let Some(date) = image.date() {
+                add(&format!("{role}_DATE"), date.into());
+            }
+        }
+        items
+    }
+
+    /// The command that repeats the job, without what does not change the numbers.
+    fn command(&self) -> String {
+        let p = &self.params;
+        let mut text = format!("shiftmap displacement {} {} OUT --method {}", self.pre, self.post, method(p.method));
+        text += &format!(" --window {}x{} --step {}x{}", p.window.0, p.window.1, p.step.0, p.step.1);
+        text += &match self.search {
+            Search::Pixels(x, y) => format!(" --search {x}x{y}"),
+            Search::Metres(m) => format!(" --search {m}m"),
+        };
+        text += &format!(" --prefilter {} --min-valid {}", prefilter(p.prefilter), p.min_valid);
+        text += &format!(" --band {}", self.pre_options.band);
+        if self.post_options.band != self.pre_options.band {
+            text += &format!(" --post-band {}", self.post_options.band);
+        }
+        match self.pre_options.nodata {
+            NoData::Auto => {}
+            NoData::None => text += " --nodata none",
+            NoData::Value(v) => text += &format!(" --nodata {v}"),
+        }
+        if let Some(r) = self.region {
+            text += &format!(" --region {} {} {} {}", r.x, r.y, r.width, r.height);
+        }
+        if self.resample {
+            text += " --resample";
+        }
+        match self.units {
+            Units::Auto => {}
+            Units::Metres => text += " --units m",
+            Units::Pixels => text += " --units px",
+        }
+        self.pre_options.open_options.iter().for_each(|o| text += &format!(" --oo {o}"));
+        text + &format!(" --seed {}", self.seed)
+    }
+}
+
+fn method(m: MethodName) -> &'static str {
+    match m {
+        MethodName::Lsm => "lsm",
+        MethodName::Frequency => "frequency",
+    }
+}
+
+fn prefilter(p: Prefilter) -> &'static str {
+    match p {
+        Prefilter::Coherence => "coherence",
+        Prefilter::None => "none",
+    }
+}

@@ -1,0 +1,140 @@
+//! The displacement product: six bands in ground units, with everything that made them in its metadata.
+
+use super::georef::{GeoReference, Ground};
+use super::writer::{BandSpec, PixelType, RasterSpec, RasterWriter, WriteOptions};
+use crate::Result;
+use crate::field::{Measurement, Status};
+use crate::grid::{Grid, Window};
+use crate::layout::Layout;
+use crate::pipeline::FieldSink;
+
+/// Metadata domain of everything shiftmap says about a product.
+pub const DOMAIN: &str = "SHIFTMAP";
+
+/// Band descriptions of a product, in order. All bands are Float32 with NaN as nodata.
+pub const BANDS: [&str; 6] =
+    ["East displacement", "North displacement", "Quality", "East sigma", "North sigma", "Status"];
+
+/// Takes measurements from the pipeline and writes them as a product.
+pub struct ProductWriter {
+    writer: RasterWriter,
+    ground: Ground,
+    region: Window,
+}
+
+impl ProductWriter {
+    /// Checks the output and creates it under a temporary name.
+    ///
+    /// `pre` is the georeference of the pre image, `ground` says in which unit displacements are written, `metadata`
+    /// are keys and values for the domain [`DOMAIN`].
+    ///
+    /// # Errors
+    /// Those of [`RasterWriter::create`].
+    pub fn create(
+        path: &str,
+        layout: &Layout,
+        pre: &GeoReference,
+        ground: Ground,
+        metadata: &[(String, String)],
+        options: &WriteOptions,
+    ) -> Result<Self> {
+        let netcdf = options.format.as_deref().is_some_and(|f| f.eq_ignore_ascii_case("netCDF"))
+            || options.format.is_none() && path.ends_with(".nc");
+        let bands = BANDS.iter().enumerate().map(|(i, name)| BandSpec {
+            description: name.to_string(),
+            unit: unit(i, ground.unit).into(),
+            nodata: Some(f64::NAN),
+            metadata: band_metadata(i, netcdf),
+        });
+        let spec = RasterSpec {
+            size: (layout.region.width, layout.region.height),
+            pixel: PixelType::F32,
+            bands: bands.collect(),
+            georef: pre.with_transform(layout.geotransform(&pre.transform)),
+            block: layout.tile_cells(),
+            metadata: metadata.iter().map(|(k, v)| (DOMAIN.into(), k.clone(), v.clone())).collect(),
+        };
+        Ok(ProductWriter { writer: RasterWriter::create(path, spec, options)?, ground, region: layout.region })
+    }
+
+    /// Adds an item to the metadata domain [`DOMAIN`].
+    pub fn set_metadata(&mut self, key: &str, value: &str) -> Result<()> {
+        self.writer.set_metadata(DOMAIN, key, value)
+    }
+
+    /// Completes the file and gives it its name; a writer dropped before leaves nothing behind.
+    pub fn finish(self) -> Result<()> {
+        self.writer.finish()
+    }
+}
+
+impl FieldSink for ProductWriter {
+    fn write(&mut self, cells: Window, measurements: &Grid<Measurement>) -> Result<()> {
+        let mut bands: [Vec<f32>; 6] = std::array::from_fn(|_| Vec::with_capacity(measurements.data.len()));
+        for m in &measurements.data {
+            for (band, value) in bands.iter_mut().zip(values(m, &self.ground)) {
+                band.push(value);
+            }
+        }
+        let (x, y) = ((cells.x - self.region.x) as usize, (cells.y - self.region.y) as usize);
+        let bands: Vec<&[f32]> = bands.iter().map(Vec::as_slice).collect();
+        self.writer.write(x, y, cells.width, cells.height, &bands)
+    }
+}
+
+/// The six numbers of a cell.
+fn values(m: &Measurement, ground: &Ground) -> [f32; 6] {
+    let status = f32::from(m.status as u8);
+    if m.status != Status::Valid {
+        return [f32::NAN, f32::NAN, f32::NAN, f32::NAN, f32::NAN, status];
+    }
+    let d = ground.transform.ground(m.shift);
+    let (east, north) = ground.transform.ground_sigma(m.covariance);
+    [d.east as f32, d.north as f32, m.quality, east as f32, north as f32, status]
+}
+
+fn unit(band: usize, displacement: &'static str) -> &'static str {
+    match band {
+        0 | 1 | 3 | 4 => displacement,
+        _ => "",
+    }
+}
+
+/// Status codes, and for netCDF the variable names; the two `long_name`s are those that QGIS draws as arrows.
+fn band_metadata(band: usize, netcdf: bool) -> Vec<(String, String)> {
+    let mut items: Vec<(String, String)> = Vec::new();
+    let mut add = |k: &str, v: &str| items.push((k.into(), v.into()));
+    if band == 5 {
+        Status::ALL.iter().for_each(|(s, text)| add(&format!("STATUS_{}", *s as u8), text));
+    }
+    if netcdf {
+        add("NETCDF_VARNAME", &BANDS[band].to_lowercase().replace(' ', "_"));
+        match band {
+            0 => add("long_name", "u-component of displacement"),
+            1 => add("long_name", "v-component of displacement"),
+            _ => add("long_name", BANDS[band]),
+        }
+    }
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::{Covariance, GeoTransform, PixelShift};
+
+    #[test]
+    fn a_failed_cell_keeps_nothing_but_its_status() {
+        let ground = Ground { transform: GeoTransform([0.0, 10.0, 0.0, 0.0, 0.0, -10.0]), unit: "m" };
+        let found = Measurement {
+            shift: PixelShift::new(0.5, 0.25),
+            covariance: Covariance { xx: 0.01, xy: 0.0, yy: 0.04 },
+            quality: 0.9,
+            status: Status::Valid,
+        };
+        assert_eq!(values(&found, &ground), [5.0, -2.5, 0.9, 1.0, 2.0, 0.0]);
+        let lost = values(&Measurement { status: Status::SearchEdge, ..found }, &ground);
+        assert!(lost[..5].iter().all(|v| v.is_nan()));
+        assert_eq!(lost[5], 3.0);
+    }
+}

@@ -108,3 +108,17 @@ pub fn rough_at(x: f64, y: f64) -> f64 {
     }
     3000.0 + 150.0 * sum
 }
+/// A file of the reference values that are kept beside the repository (`SHIFTMAP_SHARED` overrides the place); says so
+/// and returns `None` where they are not at hand.
+pub fn reference(name: &str) -> Option<String> {
+    let shared = std::env::var_os("SHIFTMAP_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = shared.join("reference").join(name);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(_) => {
+            println!("skipped: {} is not there", path.display());
+            None
+        }
+    }
+}

@@ -6,6 +6,8 @@
 //! * [`ProductWriter`] streams a displacement product; [`write_bands`], [`write_image`], [`write_png`] and
 //!   [`write_lines`] write whole rasters, pictures and line layers. All write under a temporary name first.
 
+mod check;
+mod compare;
 mod copy;
 mod georef;
 mod kernel;
@@ -21,7 +23,8 @@ mod vector;
 mod writer;
 mod xml;
 
-pub use georef::{Crs, CrsKind, GeoReference, Ground, Units, compare};
+pub use compare::compare;
+pub use georef::{Crs, CrsKind, GeoReference, Ground, Units};
 pub use open::{NoData, OpenOptions, RasterBand};
 pub use output::remove_unfinished;
 pub use png::write_png;

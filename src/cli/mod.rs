@@ -7,6 +7,7 @@ pub mod common;
 mod displacement;
 mod info;
 mod rewrite;
+mod synth;
 pub mod ui;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +33,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Displacement(Box<displacement::Args>),
+    Synth(synth::Args),
     Info(info::Args),
 }
 
@@ -39,6 +41,7 @@ impl Command {
     fn common(&self) -> &common::Common {
         match self {
             Command::Displacement(a) => &a.common,
+            Command::Synth(a) => a.common(),
             Command::Info(a) => &a.common,
         }
     }
@@ -46,6 +49,7 @@ impl Command {
     fn run(&self, ui: &Ui) -> crate::Result<()> {
         match self {
             Command::Displacement(a) => displacement::run(a, ui),
+            Command::Synth(a) => synth::run(a, ui),
             Command::Info(a) => info::run(a, ui),
         }
     }

@@ -4,11 +4,13 @@
 //! * [`GeoReference`] and [`compare`] say where two images lie on the ground and refuse pairs that do not fit.
 //! * [`Resampled`] shows an image on another image's grid, computed on the fly.
 //! * [`ProductWriter`] streams a displacement product; [`write_bands`], [`write_image`], [`write_png`] and
-//!   [`write_lines`] write whole rasters, pictures and line layers. All write under a temporary name first.
+//!   [`write_lines`] write whole rasters, pictures and line layers. All write under a temporary name first;
+//!   [`OutputFolder`] does the same for several files that belong together.
 
 mod check;
 mod compare;
 mod copy;
+mod folder;
 mod georef;
 mod kernel;
 mod open;
@@ -24,13 +26,14 @@ mod writer;
 mod xml;
 
 pub use compare::compare;
+pub use folder::OutputFolder;
 pub use georef::{Crs, CrsKind, GeoReference, Ground, Units};
 pub use open::{NoData, OpenOptions, RasterBand};
 pub use output::remove_unfinished;
 pub use png::write_png;
 pub use product::{BANDS, DOMAIN, ProductWriter};
 pub use resample::Resampled;
-pub use simple::{Band, RasterFile, read_all_bands, write_bands, write_image};
+pub use simple::{Band, RasterFile, read_all_bands, read_metadata, write_bands, write_image};
 pub use vector::{Line, Value, read_lines, write_lines};
 pub use writer::{BandSpec, PixelType, RasterSpec, RasterWriter, WriteOptions};
 

@@ -17,6 +17,21 @@ struct Outputs {
     finished: usize,
 }
 
+/// Notes that `folder` holds an unfinished output.
+pub(super) fn begin(folder: &Path) {
+    outputs().unfinished.push(folder.into());
+}
+
+/// Notes that `folder` is gone.
+pub(super) fn end(folder: &Path) {
+    outputs().unfinished.retain(|f| f != folder);
+}
+
+/// Notes that an output got its final name.
+pub(super) fn finished() {
+    outputs().finished += 1;
+}
+
 fn outputs() -> MutexGuard<'static, Outputs> {
     OUTPUTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -173,7 +188,7 @@ impl Drop for Output {
     }
 }
 
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

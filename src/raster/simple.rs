@@ -110,3 +110,13 @@ pub fn read_all_bands(path: &str) -> Result<RasterFile> {
     }
     Ok(file)
 }
+
+/// Keys and values of a metadata domain of a raster; empty when there are none.
+///
+/// # Errors
+/// [`Error::Open`].
+pub fn read_metadata(path: &str, domain: &str) -> Result<Vec<(String, String)>> {
+    let dataset = open_dataset(path, &[])?;
+    let items = dataset.metadata_domain(domain).unwrap_or_default();
+    Ok(items.iter().filter_map(|i| i.split_once('=')).map(|(k, v)| (k.to_string(), v.to_string())).collect())
+}

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::random::{Purpose, stream};
 use super::trace::self_affine;
 use crate::field::PixelShift;
+use crate::{Error, Result};
 
 /// Geometry and slip of a strike-slip fault, lengths in pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,33 @@ impl FaultSpec {
             locking_depth: 0.15 * side,
             roughness: 4e-3,
             hurst: 0.8,
+        }
+    }
+
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::Option`] named after the command line's options.
+    pub fn check(&self) -> Result<()> {
+        let above_zero = |name, value: f64| match value.is_finite() && value > 0.0 {
+            true => Ok(()),
+            false => Err(Error::option(name, value, "give a number of pixels above 0")),
+        };
+        above_zero("--half-length", self.half_length)?;
+        above_zero("--locking-depth", self.locking_depth)?;
+        if !(self.slip.is_finite() && self.strike_deg.is_finite()) {
+            return Err(Error::option("--slip", self.slip, "give finite numbers for --slip and --strike"));
+        }
+        // Beyond this the ground would fold over itself and no image of it exists.
+        let steepest = 0.5 * self.locking_depth.min(0.12 * self.half_length);
+        if self.slip.abs() > steepest {
+            let why =
+                format!("at most {steepest:.1} px for this length and depth; enlarge --half-length or --locking-depth");
+            return Err(Error::option("--slip", self.slip, why));
+        }
+        match (0.0..=0.05).contains(&self.roughness) {
+            true => Ok(()),
+            false => Err(Error::option("--roughness", self.roughness, "give a share from 0 to 0.05")),
         }
     }
 }
@@ -134,7 +162,7 @@ impl Fault {
 
     /// Largest jump.
     pub fn largest_slip(&self) -> f64 {
-        self.spec.slip
+        self.spec.slip.abs()
     }
 
     /// Distance to the trace measured across strike: positive to the right of the strike direction.

@@ -8,6 +8,7 @@ pub mod bspline;
 pub mod fault;
 pub mod fft2;
 pub mod field;
+pub mod files;
 pub mod inverse;
 pub mod noise;
 mod paint;

@@ -14,6 +14,7 @@ use super::texture::scene;
 use super::trace::Distance;
 use super::warp::Warper;
 use crate::grid::{Grid, Image, Window};
+use crate::progress::{Progress, Silent};
 use crate::{Error, Result};
 
 /// Everything that decides a pair; the same specification gives the same pixels.
@@ -25,6 +26,7 @@ pub struct PairSpec {
     pub field: FieldSpec,
     pub noise: NoiseSpec,
     /// Radar amplitude instead of an optical image.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sar: Option<SarSpec>,
 }
 
@@ -66,6 +68,9 @@ impl PairSpec {
         if self.width.min(self.height) < 32 {
             let size = format!("{} x {}", self.width, self.height);
             return Err(Error::option("--size", size, "an image is at least 32 pixels wide and high"));
+        }
+        if let Some(fault) = &self.field.fault {
+            fault.check()?;
         }
         if let Some(sar) = &self.sar {
             if !(0.0..=1.0).contains(&sar.coherence) {
@@ -124,10 +129,28 @@ const SAR_MEAN: f64 = 2000.0;
 
 /// A pair of procedural images.
 ///
+/// ```
+/// use shiftmap::synth::{field::FieldSpec, pair::{PairSpec, make_pair}};
+/// let pair = make_pair(&PairSpec::plain(64, 64, 1, FieldSpec::uniform(1.0, 0.0)))?;
+/// // One pixel to the right: what was at column 30 is at column 31.
+/// assert!((pair.post.get(31, 20) - pair.pre.get(30, 20)).abs() < 0.01);
+/// # Ok::<(), shiftmap::Error>(())
+/// ```
+///
 /// # Errors
 /// A size or a noise parameter out of range.
 pub fn make_pair(spec: &PairSpec) -> Result<SynthPair> {
+    make_pair_with(spec, &mut Silent)
+}
+
+/// [`make_pair`] with progress, which can stop it.
+///
+/// # Errors
+/// Those of [`make_pair`]; [`Error::Cancelled`].
+pub fn make_pair_with(spec: &PairSpec, progress: &mut dyn Progress) -> Result<SynthPair> {
     spec.check()?;
+    let mut done = stages(progress);
+    done(0.0, "scene")?;
     let (width, height) = (spec.width, spec.height);
     let law = SceneSpectrum::default();
     let padded = |n: usize| good_length(n + 2 * MARGIN);
@@ -139,8 +162,10 @@ pub fn make_pair(spec: &PairSpec) -> Result<SynthPair> {
     let (mean, std) = moments(&ground.crop(frame).data);
     ground.data.iter_mut().for_each(|v| *v = (*v - mean) / std);
 
+    done(0.4, "inverse field")?;
     let field = Field::new(&spec.field, width, height, spec.seed);
     let sources = sources(&field, width, height);
+    done(0.6, "images")?;
     // The scene goes on beyond the frame, so only opened ground (and motion beyond the margin) is undefined.
     let reach = |v: f64, n: usize, m: usize| v > -(m as f64) && v < (n - 1 + m) as f64;
     let known = |s: Source| s.covered && reach(s.x, width, margin.0) && reach(s.y, height, margin.1);
@@ -159,7 +184,16 @@ pub fn make_pair(spec: &PairSpec) -> Result<SynthPair> {
         }
     };
     let pre_valid = Grid::filled(width, height, true);
+    done(0.9, "truth")?;
     Ok(assemble(spec, &field, (pre, pre_valid), (post, post_valid)))
+}
+
+/// Reports the fraction done and turns a request to stop into an error.
+fn stages(progress: &mut dyn Progress) -> impl FnMut(f64, &str) -> Result<()> {
+    move |fraction, what| match progress.report(fraction, what) {
+        true => Ok(()),
+        false => Err(Error::Cancelled),
+    }
 }
 
 /// A pair made of the user's image: `pre` as it is, and `base` (the pre image itself, or a second image of the same
@@ -169,8 +203,10 @@ pub fn make_pair(spec: &PairSpec) -> Result<SynthPair> {
 ///
 /// # Errors
 /// Images of different size, without valid pixels, or parameters out of range.
-pub fn make_pair_from(spec: &PairSpec, pre: &Image, base: &Image) -> Result<SynthPair> {
+pub fn make_pair_from(spec: &PairSpec, pre: &Image, base: &Image, progress: &mut dyn Progress) -> Result<SynthPair> {
     spec.check()?;
+    let mut done = stages(progress);
+    done(0.0, "inverse field")?;
     let (width, height) = (pre.width(), pre.height());
     if (width, height) != (spec.width, spec.height) || (base.width(), base.height()) != (width, height) {
         return Err(Error::Data(format!(
@@ -186,6 +222,7 @@ pub fn make_pair_from(spec: &PairSpec, pre: &Image, base: &Image) -> Result<Synt
     valid_moments(pre)?;
     let field = Field::new(&spec.field, width, height, spec.seed);
     let sources = sources(&field, width, height);
+    done(0.4, "images")?;
     let filled = |image: &Image, mean: f64| Grid {
         width,
         height,
@@ -204,6 +241,7 @@ pub fn make_pair_from(spec: &PairSpec, pre: &Image, base: &Image) -> Result<Synt
         let inside = s.x >= 0.0 && s.y >= 0.0 && s.x <= (width - 1) as f64 && s.y <= (height - 1) as f64;
         s.covered && inside && clear.get(s.x.round() as usize, s.y.round() as usize)
     });
+    done(0.9, "truth")?;
     let pre_values = filled(pre, mean);
     Ok(assemble(spec, &field, (pre_values, pre.valid.clone()), (post, post_valid)))
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::fft2::{Spectrum, signed};
 use super::inverse::Source;
 use super::random::{Purpose, numbered, white};
+use super::spectrum::standardised;
 use super::warp::Warper;
 use crate::grid::{Grid, Window};
 
@@ -21,13 +22,15 @@ pub struct SarSpec {
     pub coherence: f64,
     /// Occupied share of the sampled bandwidth, on both axes.
     pub bandwidth: f64,
+    /// Hamming weight a of the band, a + (1 - a) cos: 1 is a rectangular band, processors use 0.54 to 0.85.
+    pub hamming: f64,
     /// Contrast of the ground: standard deviation of the natural logarithm of the backscattered amplitude.
     pub contrast: f64,
 }
 
 impl Default for SarSpec {
     fn default() -> Self {
-        SarSpec { looks: 1, coherence: 0.6, bandwidth: 0.8, contrast: 0.26 }
+        SarSpec { looks: 1, coherence: 0.6, bandwidth: 0.8, hamming: 0.82, contrast: 0.26 }
     }
 }
 
@@ -73,16 +76,15 @@ fn echo(spec: &SarSpec, reflect: &Grid<f64>, purpose: Purpose, seed: u64, number
     let mut spectrum = Spectrum::of(&speckle);
     let (width, height) = (spectrum.width, spectrum.height);
     let edge = 0.5 * spec.bandwidth;
+    let h = spec.hamming;
+    let taper = |f: f64| if f.abs() > edge { 0.0 } else { h + (1.0 - h) * (std::f64::consts::PI * f / edge).cos() };
     for kx in 0..=width / 2 {
         for ky in 0..height {
-            if kx as f64 / width as f64 > edge || signed(ky, height).abs() > edge {
-                spectrum.data[kx * height + ky] = Default::default();
-            }
+            let (fx, fy) = (kx as f64 / width as f64, signed(ky, height));
+            spectrum.data[kx * height + ky] *= taper(fx) * taper(fy);
         }
     }
-    // Power lost outside the band.
-    let keep = 1.0 / spec.bandwidth.clamp(0.05, 1.0);
-    spectrum.into_image().map(|v| v * keep)
+    standardised(spectrum.into_image())
 }
 
 fn add_squares(sum: &mut Grid<f64>, part: &Grid<f64>) {

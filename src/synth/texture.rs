@@ -37,7 +37,7 @@ fn paint(width: usize, height: usize, rng: &mut Pcg64) -> Grid<f64> {
         let wood = soft_step((cover.get(x, y) - 0.6) * 5.0);
         let hills = 1.0 * relief.get(x, y) - 0.9 * wood + 0.25 * cover.get(x, y);
         let farms = parcels.tone(x as f64, y as f64) + 0.12 * relief.get(x, y);
-        hills * (1.0 - low) + farms * low + 0.3 * fine.get(x, y)
+        hills * (1.0 - low) + farms * low + 0.8 * fine.get(x, y)
     });
     roads(&mut out, rng);
     buildings(&mut out, &plain, level, rng);

@@ -126,3 +126,17 @@ fn hashed(i: i64, j: i64, level: u64) -> f64 {
     }
     (h >> 11) as f64 / (1u64 << 52) as f64 - 1.0
 }
+/// A file of the reference values that are kept beside the repository (`SHIFTMAP_SHARED` overrides the place); says so
+/// and returns `None` where they are not at hand.
+pub fn reference(name: &str) -> Option<String> {
+    let shared = std::env::var_os("SHIFTMAP_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = shared.join("reference").join(name);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(_) => {
+            println!("skipped: {} is not there", path.display());
+            None
+        }
+    }
+}

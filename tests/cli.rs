@@ -35,9 +35,6 @@ fn write(folder: &Folder, name: &str, c: [f64; 6], crs: &str, size: (usize, usiz
     write_image(&folder.file(name), &values, PixelType::U16, None, Some(&georef), true).unwrap();
 }
 
-/// The texture is a sum of pure waves, which says nothing about what lies between them: its coherence is no guide.
-const PLAIN: [&str; 2] = ["--prefilter", "none"];
-
 /// Texture fixed to the ground of UTM zone 12, with 10 m for one of its own pixels.
 fn ground(e: f64, n: f64) -> f64 {
     rough_at((e - 500_000.0) / 10.0, (4_000_000.0 - n) / 10.0)
@@ -138,12 +135,12 @@ fn images_of_other_origins_show_no_motion() {
     write(&folder, "pre.tif", GRID, "EPSG:32612", (200, 160), ground);
     let shifted = [GRID[0] - 37.5, 10.0, 0.0, GRID[3] + 23.0, 0.0, -10.0];
     write(&folder, "post.tif", shifted, "EPSG:32612", (210, 170), ground);
-    let (out, _) = displacement(&folder, &[&["pre.tif", "post.tif", "out.tif", "--json"], &PLAIN[..]].concat());
+    let (out, _) = displacement(&folder, &["pre.tif", "post.tif", "out.tif", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert!((json["post_origin"][0].as_f64().unwrap() - 3.75).abs() < 1e-9);
     assert!((json["post_origin"][1].as_f64().unwrap() - 2.3).abs() < 1e-9);
     let (east, north) = medians(&read_all_bands(&folder.file("out.tif")).unwrap());
-    assert!(east.abs() < 0.05 && north.abs() < 0.05, "{east} {north}");
+    assert!(east.abs() < 0.1 && north.abs() < 0.1, "{east} {north}");
 }
 
 #[test]
@@ -153,7 +150,7 @@ fn rotated_grids_give_east_and_north() {
     write(&folder, "pre.tif", grid, "EPSG:32612", (180, 160), ground);
     // The ground moves 5 m east and 2 m south.
     write(&folder, "post.tif", grid, "EPSG:32612", (180, 160), |e, n| ground(e - 5.0, n + 2.0));
-    displacement(&folder, &[&["pre.tif", "post.tif", "out.tif", "-q"], &PLAIN[..]].concat());
+    displacement(&folder, &["pre.tif", "post.tif", "out.tif", "-q"]);
     let file = read_all_bands(&folder.file("out.tif")).unwrap();
     let (east, north) = medians(&file);
     assert!((east - 5.0).abs() < 0.1 && (north + 2.0).abs() < 0.1, "{east} {north}");
@@ -165,7 +162,7 @@ fn resampled_images_show_no_motion() {
     let folder = Folder::new();
     write(&folder, "pre.tif", GRID, "EPSG:32612", (200, 160), ground);
     write(&folder, "fine.tif", [499_800.0, 7.0, 0.0, 4_000_300.0, 0.0, -7.0], "EPSG:32612", (350, 300), ground);
-    displacement(&folder, &[&["pre.tif", "fine.tif", "out.tif", "--resample", "-q"], &PLAIN[..]].concat());
+    displacement(&folder, &["pre.tif", "fine.tif", "out.tif", "--resample", "-q"]);
     let (east, north) = medians(&read_all_bands(&folder.file("out.tif")).unwrap());
     assert!(east.abs() < 0.1 && north.abs() < 0.1, "{east} {north}");
     assert_eq!(gdalinfo(&folder.file("out.tif"))["metadata"]["SHIFTMAP"]["RESAMPLED"], "YES");
@@ -177,7 +174,7 @@ fn images_without_georeference_are_measured_in_pixels() {
     for (name, d) in [("a.png", 0.0), ("b.png", 0.5)] {
         let rgb: Vec<u8> = (0..3 * 160 * 120usize)
             .map(|i| {
-                ((rough_at((i / 3 % 160) as f64 - d, (i / 480) as f64 + d) - 2400.0) / 5.0).clamp(1.0, 255.0) as u8
+                ((rough_at((i / 3 % 160) as f64 - d, (i / 480) as f64 + d) - 2000.0) / 16.0).clamp(1.0, 255.0) as u8
             })
             .collect();
         write_png(&folder.file(name), 160, 120, &rgb, false).unwrap();

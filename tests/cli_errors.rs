@@ -235,12 +235,16 @@ fn long_run(folder: &Folder) -> std::process::Child {
 
 #[test]
 fn interrupt_and_terminate_stop_within_a_second() {
-    for (signal, delay) in [("-INT", 700), ("-TERM", 1500)] {
+    for (signal, delay) in [("-INT", 0), ("-TERM", 900)] {
         let folder = Folder::new();
         let mut child = long_run(&folder);
+        let begin = Instant::now();
+        while folder.names().len() == 2 && begin.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         std::thread::sleep(Duration::from_millis(delay));
         assert!(child.try_wait().unwrap().is_none(), "the run ended before it could be stopped");
-        assert!(folder.names().len() > 2, "nothing was being written yet");
+        assert!(folder.names().len() > 2, "nothing is being written");
         let start = Instant::now();
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         let code = child.wait().unwrap().code();
@@ -284,7 +288,7 @@ fn full_disk() {
     let kilobytes = std::fs::metadata(folder.file("fits.tif")).unwrap().len().div_ceil(4096) * 4;
     let disk = folder.path().join("disk");
     // From far too small to one block short: the failure may come while writing or only when closing.
-    for missing in [kilobytes - 8, kilobytes / 2, 16, 8, 4] {
+    for missing in [kilobytes - 8, 8, 4] {
         let Some(_mounted) = SmallDisk::mount(&disk, kilobytes - missing) else {
             eprintln!("skipped: this user cannot mount a small disk");
             return;

@@ -1,10 +1,11 @@
 //! Formats that GDAL writes in one go, as a copy of the finished scratch file.
 
+use super::check::{Probe, sparse, verify_blocks};
 use super::open::open_dataset;
 use super::output::Output;
 use super::reason;
 use super::template;
-use super::writer::{Probe, RasterSpec, sparse, verify_blocks, write_error};
+use super::writer::{RasterSpec, write_error};
 use crate::{Error, Result};
 use gdal::raster::RasterCreationOptions;
 use gdal::{Dataset, DatasetOptions, Driver, DriverManager, GdalOpenFlags, Metadata};

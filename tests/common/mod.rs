@@ -98,15 +98,33 @@ pub fn write_pair(folder: &Folder, size: (usize, usize), dx: f64, dy: f64) {
     }
 }
 
-/// Band-limited texture without a period: the sum of many waves of different directions and lengths.
+/// Random texture with all wavelengths from a few pixels up, known at every position: bumps of random height on
+/// lattices of 1, 4 and 16 pixels.
 pub fn rough_at(x: f64, y: f64) -> f64 {
     let mut sum = 0.0;
-    for k in 1..40u32 {
-        let angle = f64::from(k) * 2.399_963;
-        let frequency = 0.15 + 1.6 * f64::from(k * 17 % 40) / 40.0;
-        sum += (frequency * (x * angle.cos() + y * angle.sin()) + f64::from(k * k)).sin();
+    for (spacing, height) in [(1.0, 250.0), (4.0, 300.0), (16.0, 400.0)] {
+        let (u, v) = (x / spacing, y / spacing);
+        let (i0, j0) = (u.floor() as i64, v.floor() as i64);
+        let bump = |t: f64| (-t * t / (2.0 * 0.75 * 0.75)).exp();
+        let wx: Vec<f64> = (-3..=4).map(|i| bump(u - (i0 + i) as f64)).collect();
+        let wy: Vec<f64> = (-3..=4).map(|j| bump(v - (j0 + j) as f64)).collect();
+        for (j, b) in wy.iter().enumerate() {
+            for (i, a) in wx.iter().enumerate() {
+                sum += height * a * b * hashed(i0 + i as i64 - 3, j0 + j as i64 - 3, spacing as u64);
+            }
+        }
     }
-    3000.0 + 150.0 * sum
+    4000.0 + sum
+}
+
+/// A number from -1 to 1 for every lattice point.
+fn hashed(i: i64, j: i64, level: u64) -> f64 {
+    let mut h =
+        (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (j as u64).wrapping_mul(0xC2B2_AE3D_27D4_EB4F) ^ level ^ SEED;
+    for _ in 0..2 {
+        h = (h ^ (h >> 31)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    }
+    (h >> 11) as f64 / (1u64 << 52) as f64 - 1.0
 }
 /// A file of the reference values that are kept beside the repository (`SHIFTMAP_SHARED` overrides the place); says so
 /// and returns `None` where they are not at hand.

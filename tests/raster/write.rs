@@ -151,3 +151,25 @@ fn a_writer_dropped_half_way_leaves_nothing() {
     drop(writer);
     assert!(folder.names().is_empty());
 }
+
+#[test]
+fn outputs_in_gdals_memory() {
+    let image = texture(50, 40);
+    let path = "/vsimem/shiftmap-test/a.tif";
+    write_image(path, &image, PixelType::F32, None, Some(&utm(0.0, 0.0)), false).unwrap();
+    assert_eq!(read_all(&open(path)).values, image);
+    let again = write_image(path, &image, PixelType::F32, None, None, false);
+    assert!(matches!(again, Err(Error::Exists(_))));
+    // The process sees its own memory only while it lives; a file it gives up must go.
+    let spec = RasterSpec {
+        size: (30, 30),
+        pixel: PixelType::F32,
+        bands: vec![BandSpec::default()],
+        georef: GeoReference::none(),
+        block: (64, 64),
+        metadata: vec![],
+    };
+    let other = "/vsimem/shiftmap-test/b.tif";
+    drop(RasterWriter::create(other, spec, &WriteOptions::default()).unwrap());
+    assert!(RasterBand::open(other, OpenOptions::default()).is_err());
+}

@@ -23,8 +23,6 @@ pub struct Coherence {
     /// Mean agreement (-1..1) of the fine detail's phases with each of [`Spline::ALL`], over windows at fractional
     /// displacements; zeros where there was none.
     pub agreement: [f64; 4],
-    /// Standard error of those means for independent phases.
-    pub agreement_error: f64,
     /// Windows that took part.
     pub windows: usize,
 }
@@ -32,11 +30,12 @@ pub struct Coherence {
 impl Coherence {
     /// The interpolator whose phase the fine detail follows best; without evidence, the one the spectrum suggests.
     pub fn spline(&self) -> Spline {
-        let best = (0..4).fold(0, |b, k| if self.agreement[k] > self.agreement[b] { k } else { b });
-        if self.agreement[best] > 0.0 {
-            // Allowing for aliasing costs detail: it takes more than chance to do so.
-            let clear = self.agreement[0] * 1.01 + 3.0 * self.agreement_error;
-            return if self.agreement[best] > clear { Spline::ALL[best] } else { Spline::ALL[0] };
+        // Allowing for aliasing costs detail: the sharpest interpolator that does as well as any is taken.
+        const AS_GOOD: f64 = 0.999;
+        let best = self.agreement.iter().cloned().fold(0.0, f64::max);
+        if best > 0.0 {
+            let sharpest = self.agreement.iter().position(|&a| a >= AS_GOOD * best).unwrap_or(0);
+            return Spline::ALL[sharpest];
         }
         // No motion to learn from. Coherent power that hardly falls towards Nyquist goes on beyond it.
         let common = |f: f64| {
@@ -56,7 +55,6 @@ pub struct Accumulator {
     cross: Vec<f64>,
     agreement: [f64; 4],
     weight: f64,
-    squares: f64,
     pub windows: usize,
 }
 
@@ -86,7 +84,6 @@ impl Accumulator {
             cross: zero,
             agreement: [0.0; 4],
             weight: 0.0,
-            squares: 0.0,
             windows: 0,
         }
     }
@@ -98,7 +95,6 @@ impl Accumulator {
         }
         self.agreement.iter_mut().zip(&other.agreement).for_each(|(a, b)| *a += b);
         self.weight += other.weight;
-        self.squares += other.squares;
         self.windows += other.windows;
     }
 
@@ -118,7 +114,6 @@ impl Accumulator {
             magnitude: Radial { step: cross.step, values: smooth(&raw) },
             power: [pre, post],
             agreement,
-            agreement_error: (0.5 * self.squares).sqrt() / self.weight.max(f64::MIN_POSITIVE),
             windows: self.windows,
         })
     }
@@ -240,7 +235,6 @@ impl Estimator {
             into.agreement[k] += self.phase_sums(spline, d)[0];
         }
         into.weight += self.plane.weights.iter().map(|&w| w as f64).sum::<f64>();
-        into.squares += self.plane.weights.iter().map(|&w| (w as f64).powi(2)).sum::<f64>();
     }
 
     /// Σ W cos r, Σ W sin r ∂θ (x, y) and Σ W cos r ∂θ∂θᵀ of the residual phases r against the interpolator's θ.

@@ -58,7 +58,7 @@ impl Job {
 }
 
 /// What a finished job says about itself.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone)]
 pub struct Summary {
     pub output: String,
     /// Columns and rows of the product.
@@ -72,7 +72,6 @@ pub struct Summary {
     pub first_window: (i64, i64, usize, usize),
     /// Where the centre of pre pixel (0, 0) lies in the post image.
     pub origin: (f64, f64),
-    #[serde(flatten)]
     pub report: Report,
 }
 
@@ -92,7 +91,6 @@ impl Job {
         }
         let ground = self.ground(&pre, note)?;
         let params = Params { search: self.search_pixels(&pre)?, ..self.params.clone() };
-        check(&params, &pre)?;
         let resampled = if self.resample { Some(Resampled::new(&pre, &post)?) } else { None };
         let origin = if self.resample { (0.0, 0.0) } else { compare(&pre, &post)? };
         let layout = Layout::new(ImageFile::size(&pre), params.window, params.step, self.region)?;
@@ -105,15 +103,17 @@ impl Job {
             None => &post,
         };
         let pair = Pair { pre: &pre, post: post_file, origin };
-        let report = pipeline::run(&pair, &layout, &params, self.threads, &mut product, progress)?;
-        self.refuse_empty(&report, &pre, &post)?;
+        // The last hundredth is for writing: "done" must not be said of a file that is not there yet.
+        let mut matching = |fraction: f64, message: &str| progress.report(0.99 * fraction, message);
+        let report = pipeline::run(&pair, &layout, &params, self.threads, &mut product, &mut matching)?;
         for (key, value) in &report.facts {
-            product.set_metadata(&key.to_uppercase().replace([' ', '-'], "_"), value)?;
+            product.set_metadata(key, value)?;
         }
-        if !progress.report(1.0, "writing") {
+        if !progress.report(0.99, "writing") {
             return Err(Error::Cancelled);
         }
         product.finish()?;
+        progress.report(1.0, "done");
         let first = layout.cell_window(layout.region.x as usize, layout.region.y as usize);
         Ok(Summary {
             output: self.out.clone(),
@@ -171,22 +171,6 @@ impl Job {
             }
         }
         Ok(())
-    }
-
-    fn refuse_empty(&self, report: &Report, pre: &RasterBand, post: &RasterBand) -> Result<()> {
-        if report.status[1] < report.cells as u64 {
-            return Ok(());
-        }
-        Err(Error::Data(format!(
-            "no window has {} of its pixels valid in both images ({} windows, nodata in {}: {}, in {}: {}); check --nodata, \
-             --band, --region or lower --min-valid",
-            self.params.min_valid,
-            report.cells,
-            pre.label(),
-            pre.nodata_text(),
-            post.label(),
-            post.nodata_text()
-        )))
     }
 
     /// What the product says about how it was made. Names, threads and times that do not change the numbers are left
@@ -257,28 +241,6 @@ impl Job {
         self.pre_options.open_options.iter().for_each(|o| text += &format!(" --oo {o}"));
         text + &format!(" --seed {}", self.seed)
     }
-}
-
-/// Values that make no sense whatever the method.
-fn check(params: &Params, pre: &RasterBand) -> Result<()> {
-    for (search, size) in [(params.search.0, pre.width()), (params.search.1, pre.height())] {
-        if !(search.is_finite() && search > 0.0) {
-            return Err(Error::option("--search", search, "the largest displacement looked for must be above 0"));
-        }
-        if search > size as f64 {
-            let why = format!(
-                "larger than the image {} ({} x {} pixels); give the largest motion expected",
-                pre.label(),
-                pre.width(),
-                pre.height()
-            );
-            return Err(Error::option("--search", search, why));
-        }
-    }
-    if !(params.min_valid > 0.0 && params.min_valid <= 1.0) {
-        return Err(Error::option("--min-valid", params.min_valid, "a share is above 0 and at most 1"));
-    }
-    Ok(())
 }
 
 fn method(m: MethodName) -> &'static str {

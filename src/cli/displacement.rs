@@ -2,8 +2,9 @@
 
 use super::common::{Common, ThreadArgs, Two, WriteArgs};
 use super::ui::Ui;
+use crate::field::Status;
 use crate::grid::Window;
-use crate::job::{Job, Search};
+use crate::job::{Job, Search, Summary};
 use crate::pipeline::{MethodName, Params, Prefilter};
 use crate::raster::{NoData, OpenOptions, Units};
 use crate::{Error, Result};
@@ -164,12 +165,28 @@ impl std::str::FromStr for NoDataArg {
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let start = std::time::Instant::now();
     let summary = job(args)?.run(&mut |text| ui.note(text), &mut ui.progress())?;
-    if ui.json() {
-        let mut value = serde_json::to_value(&summary).map_err(|e| Error::Internal(format!("summary: {e}")))?;
-        value["seconds"] = start.elapsed().as_secs_f64().into();
-        ui.print_json(&value)?;
-    }
-    Ok(())
+    ui.print_json(&json(&summary, start.elapsed().as_secs_f64()))
+}
+
+/// The summary for programs.
+fn json(s: &Summary, seconds: f64) -> serde_json::Value {
+    let status: serde_json::Map<_, _> =
+        Status::ALL.iter().map(|(code, text)| (text.to_string(), s.report.status[*code as usize].into())).collect();
+    let facts: serde_json::Map<_, _> = s.report.facts.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
+    let (x, y, w, h) = s.first_window;
+    serde_json::json!({
+        "output": s.output,
+        "grid": { "width": s.size.0, "height": s.size.1, "geotransform": s.geotransform },
+        "unit": s.unit,
+        "window": [s.window.0, s.window.1],
+        "step": [s.step.0, s.step.1],
+        "first_window": { "x": x, "y": y, "width": w, "height": h },
+        "post_origin": [s.origin.0, s.origin.1],
+        "cells": s.report.cells,
+        "status": status,
+        "facts": facts,
+        "seconds": seconds,
+    })
 }
 
 fn job(args: &Args) -> Result<Job> {

@@ -5,9 +5,29 @@ use crate::progress::Progress;
 use crate::{Error, Result, raster};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Set by Ctrl-C and SIGTERM, polled by progress.
 static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Set by whoever says the program's last words.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// How long a run may take to notice that it is to stop; a read over the network may hang for longer.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// Runs on a thread of its own when a signal arrives.
+fn stop() {
+    let again = STOP.swap(true, Ordering::SeqCst);
+    if !again {
+        std::thread::sleep(PATIENCE);
+    }
+    let nothing_left = raster::remove_unfinished();
+    if (nothing_left || again) && !ENDED.swap(true, Ordering::SeqCst) {
+        let _ = writeln!(std::io::stderr(), "ERROR: {}", Error::Cancelled);
+        std::process::exit(1);
+    }
+}
 
 /// Cache for GDAL's blocks in MB: enough for the tiles of all workers, and fixed, so that memory does not grow with
 /// the machine or the scene.
@@ -35,13 +55,6 @@ impl Ui {
         for pair in common.config.chunks(2) {
             raster::set_config(&pair[0], &pair[1])?;
         }
-        let stop = || {
-            if STOP.swap(true, Ordering::SeqCst) {
-                // Asked twice: something is stuck, e.g. a network read.
-                raster::remove_unfinished();
-                std::process::exit(1);
-            }
-        };
         ctrlc::set_handler(stop).map_err(|e| Error::Internal(format!("signal handler: {e}")))
     }
 
@@ -54,6 +67,11 @@ impl Ui {
 
     /// The one line that ends a failed run.
     pub(super) fn error(&self, error: &Error) {
+        if ENDED.swap(true, Ordering::SeqCst) {
+            // The thread of the signal is ending the program.
+            std::thread::sleep(PATIENCE);
+            return;
+        }
         let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         let mut out = std::io::stderr();
         // A half-printed progress line stays on standard output; the message starts a line of its own.
@@ -74,10 +92,6 @@ impl Ui {
             let _ = writeln!(std::io::stdout(), "{text}");
         }
         Ok(())
-    }
-
-    pub fn json(&self) -> bool {
-        self.json
     }
 
     /// Progress in GDAL's form, or silent; both stop the run when the user asks.

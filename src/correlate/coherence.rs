@@ -23,8 +23,6 @@ pub struct Coherence {
     /// Mean agreement (-1..1) of the fine detail's phases with each of [`Spline::ALL`], over windows at fractional
     /// displacements; zeros where there was none.
     pub agreement: [f64; 4],
-    /// Standard error of those means for independent phases.
-    pub agreement_error: f64,
     /// Windows that took part.
     pub windows: usize,
 }
@@ -32,11 +30,12 @@ pub struct Coherence {
 impl Coherence {
     /// The interpolator whose phase the fine detail follows best; without evidence, the one the spectrum suggests.
     pub fn spline(&self) -> Spline {
-        let best = (0..4).fold(0, |b, k| if self.agreement[k] > self.agreement[b] { k } else { b });
-        if self.agreement[best] > 0.0 {
-            // Allowing for aliasing costs detail: it takes more than chance to do so.
-            let clear = self.agreement[0] * 1.02 + 3.0 * self.agreement_error;
-            return if self.agreement[best] > clear { Spline::ALL[best] } else { Spline::ALL[0] };
+        // Allowing for aliasing costs detail: the sharpest interpolator that does as well as any is taken.
+        const AS_GOOD: f64 = 0.999;
+        let best = self.agreement.iter().cloned().fold(0.0, f64::max);
+        if best > 0.0 {
+            let sharpest = self.agreement.iter().position(|&a| a >= AS_GOOD * best).unwrap_or(0);
+            return Spline::ALL[sharpest];
         }
         // No motion to learn from. Coherent power that hardly falls towards Nyquist goes on beyond it.
         let common = |f: f64| {
@@ -68,6 +67,8 @@ pub struct Estimator {
     packed: Vec<Complex32>,
     scratch: PhaseScratch,
     spline: Spline,
+    /// The weights come from a first estimate.
+    guided: bool,
     re: Vec<f32>,
     im: Vec<f32>,
 }
@@ -113,7 +114,6 @@ impl Accumulator {
             magnitude: Radial { step: cross.step, values: smooth(&raw) },
             power: [pre, post],
             agreement,
-            agreement_error: 1.0 / (2.0 * self.weight).max(1.0).sqrt(),
             windows: self.windows,
         })
     }
@@ -137,10 +137,9 @@ impl Estimator {
         };
         let taper = (0..n * n).map(|k| (hann(k % n) * hann(k / n)) as f32).collect();
         let plane = PhasePlane::new(n, n, |w| match known {
-            // Beyond, aliased detail may follow another phase than a plane.
-            _ if w > 0.6 * std::f64::consts::PI => 0.0,
             Some(c) => information(c.magnitude.at(w)),
-            None => 1.0,
+            None if w < 0.5 * std::f64::consts::PI => 1.0,
+            None => 0.0,
         });
         Estimator {
             n,
@@ -149,6 +148,7 @@ impl Estimator {
             plane,
             packed: vec![Complex32::ZERO; n * n],
             scratch: PhaseScratch::default(),
+            guided: known.is_some(),
             spline: known.map_or(Spline::QuinticX2, |c| c.spline()),
             re: Vec::new(),
             im: Vec::new(),
@@ -194,7 +194,7 @@ impl Estimator {
         if !(pf > 0.0 && pg > 0.0) {
             return;
         }
-        let fit = self.plane.fit(&self.re, &self.im, (0.0, 0.0), &mut self.scratch);
+        let fit = self.plane.fit(&self.re, &self.im, &self.plane.weights, (0.0, 0.0), 1, &mut self.scratch);
         if !fit.converged || fit.dx.abs() > 1.5 || fit.dy.abs() > 1.5 {
             return;
         }
@@ -212,29 +212,59 @@ impl Estimator {
         into.windows += 1;
     }
 
-    /// How well the phases of the finer half of the spectrum follow each interpolator at displacement `d`, for windows
-    /// that lie between pixels. Phases only: an interpolator must not win by suppressing noise.
-    fn agreement(&self, d: (f64, f64), into: &mut Accumulator) {
+    /// How well the phases follow each interpolator's, each at the displacement that suits it best, for windows that
+    /// lie between pixels. Phases only: an interpolator must not win by suppressing noise.
+    fn agreement(&self, start: (f64, f64), into: &mut Accumulator) {
         let between = |v: f64| (v - v.round()).abs() > 0.2;
-        if !between(d.0) && !between(d.1) {
+        // A third of the windows is plenty.
+        if !self.guided || into.windows % 3 != 0 || !(between(start.0) || between(start.1)) {
             return;
         }
-        let n = self.n;
-        let (wx, wy) = (&self.plane.omega_x, &self.plane.omega_y);
-        for (k, spline) in Spline::ALL.iter().enumerate() {
-            let px: Vec<f64> = wx.iter().map(|&w| spline.phase(w as f64, d.0)).collect();
-            let py: Vec<f64> = wy.iter().map(|&w| spline.phase(w as f64, d.1)).collect();
-            for (x, &wx) in wx.iter().enumerate() {
-                for (y, &wy) in wy.iter().enumerate() {
-                    let finest = wx.abs().max(wy.abs()) as f64 / std::f64::consts::PI;
-                    if (0.5..0.95).contains(&finest) {
-                        let (s, c) = (px[x] + py[y]).sin_cos();
-                        into.agreement[k] += self.re[x * n + y] as f64 * c + self.im[x * n + y] as f64 * s;
-                        into.weight += if k == 0 { 1.0 } else { 0.0 };
-                    }
+        for (k, spline) in Spline::ALL.into_iter().enumerate() {
+            let mut d = start;
+            for _ in 0..3 {
+                let [_, gx, gy, xx, xy, yy] = self.phase_sums(spline, d);
+                let det = xx * yy - xy * xy;
+                if det <= 0.0 {
+                    break;
                 }
+                let limit = |v: f64| v.clamp(-0.2, 0.2);
+                d.0 += limit((yy * gx - xy * gy) / det);
+                d.1 += limit((xx * gy - xy * gx) / det);
+            }
+            into.agreement[k] += self.phase_sums(spline, d)[0];
+        }
+        into.weight += self.plane.weights.iter().map(|&w| w as f64).sum::<f64>();
+    }
+
+    /// Σ W cos r, Σ W sin r ∂θ (x, y) and Σ W cos r ∂θ∂θᵀ of the residual phases r against the interpolator's θ.
+    fn phase_sums(&self, spline: Spline, d: (f64, f64)) -> [f64; 6] {
+        const H: f64 = 1e-3;
+        let along = |omega: &[f32], d: f64| -> Vec<(f64, f64, f64)> {
+            let one = |&w: &f32| {
+                let t = spline.phase(w as f64, d);
+                let slope = (spline.phase(w as f64, d + H) - t).sin() / H;
+                (t.cos(), t.sin(), slope)
+            };
+            omega.iter().map(one).collect()
+        };
+        let (x, y) = (along(&self.plane.omega_x, d.0), along(&self.plane.omega_y, d.1));
+        let mut sums = [0.0; 6];
+        for (i, &(cx, sx, tx)) in x.iter().enumerate() {
+            for (j, &(cy, sy, ty)) in y.iter().enumerate() {
+                let k = i * y.len() + j;
+                let w = self.plane.weights[k] as f64;
+                if w == 0.0 {
+                    continue;
+                }
+                let (c, s) = (cx * cy - sx * sy, sx * cy + cx * sy);
+                let (re, im) = (self.re[k] as f64, self.im[k] as f64);
+                let (cos, sin) = (w * (re * c + im * s), w * (im * c - re * s));
+                let terms = [cos, sin * tx, sin * ty, cos * tx * tx, cos * tx * ty, cos * ty * ty];
+                sums.iter_mut().zip(terms).for_each(|(a, b)| *a += b);
             }
         }
+        sums
     }
 
     /// Adds only the power spectra of two windows at the same place.

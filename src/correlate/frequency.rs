@@ -3,21 +3,21 @@
 //! In the manner of Leprince et al. (2007, IEEE TGRS 45(6)): the whole-pixel shift is the peak of the phase correlation
 //! of a Hann-tapered initial window; the final window, tapered only at its rim, is cut there, and its phase is fitted
 //! with a plane; the post window is then interpolated at that displacement and the fit repeated, which removes the bias
-//! of windows that overlap only in part. Frequencies are weighted by their Fisher information c²/(1-c²), c the pair's
-//! own coherence (see [`super::prefilter`]), not by a mask on the spectrum.
+//! of windows that overlap only in part. Frequencies are weighted by the amplitude of the window's own cross-spectrum
+//! after the coherence prefilter (see [`super::prefilter`]), whose expectation is their Fisher information c²/(1-c²),
+//! not by a mask on the spectrum.
 
 use rustfft::num_complex::Complex32;
 
-use super::coherence::Coherence;
 use super::fft2::FftCache;
-use super::phase::{PhaseFit, PhasePlane, PhaseScratch};
+use super::phase::{PhaseFit, PhasePlane, PhaseScratch, ROUNDS};
 use super::prefilter::information;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::scene::Scene;
 use super::uncertainty::{RESAMPLING_FLOOR, congruence};
 use super::{Alignment, Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
-use crate::pipeline::Params;
+use crate::pipeline::{Params, Prefilter};
 
 /// Share of the final window, at each end, over which it is faded.
 const RIM: f64 = 0.25;
@@ -53,32 +53,29 @@ struct Stage {
     packed: Vec<Complex32>,
     re: Vec<f32>,
     im: Vec<f32>,
+    weights: Vec<f32>,
 }
 
 impl Stage {
-    fn new(size: (usize, usize), rim: f64, coherence: Option<&Coherence>) -> Self {
-        let weight = |w: f64| match coherence {
-            Some(c) => information(c.magnitude.at(w)),
-            // Nothing is known: trust the coarser half.
-            None if w < std::f64::consts::FRAC_PI_2 => 1.0,
-            None => 0.0,
-        };
+    /// `gain(|ω|)` makes Fisher information of the amplitude of the cross-spectrum.
+    fn new(size: (usize, usize), rim: f64, gain: &dyn Fn(f64) -> f32) -> Self {
         let (x, y) = (fade(size.0, rim), fade(size.1, rim));
         let taper = y.iter().flat_map(|v| x.iter().map(move |u| u * v)).collect();
         let n = size.0 * size.1;
         Stage {
             size,
             taper,
-            plane: PhasePlane::new(size.0, size.1, weight),
+            plane: PhasePlane::new(size.0, size.1, gain),
             pre: vec![0.0; n],
             post: vec![0.0; n],
             packed: vec![Complex32::ZERO; n],
             re: Vec::new(),
             im: Vec::new(),
+            weights: Vec::new(),
         }
     }
 
-    /// Cross-spectrum phases of the loaded windows, as unit phasors.
+    /// Cross-spectrum of the loaded windows: unit phasors and weights.
     #[inline(always)]
     fn phases(&mut self, ffts: &mut FftCache) {
         let (nx, ny) = self.size;
@@ -87,17 +84,30 @@ impl Stage {
         let half = (nx / 2 + 1) * ny;
         self.re.resize(half, 0.0);
         self.im.resize(half, 0.0);
+        self.weights.resize(half, 0.0);
         for kx in 0..=nx / 2 {
             let z = &self.packed[kx * ny..(kx + 1) * ny];
             let mx = (nx - kx) % nx;
             let mirror = &self.packed[mx * ny..(mx + 1) * ny];
             let (re, im) = (&mut self.re[kx * ny..(kx + 1) * ny], &mut self.im[kx * ny..(kx + 1) * ny]);
-            (re[0], im[0]) = unit_cross(z[0], mirror[0]);
+            let w = &mut self.weights[kx * ny..(kx + 1) * ny];
+            (re[0], im[0], w[0]) = unit_cross(z[0], mirror[0]);
             // Bin ky of the mirror row, read backwards.
-            for (((r, i), z), m) in re[1..].iter_mut().zip(&mut im[1..]).zip(&z[1..]).zip(mirror[1..].iter().rev()) {
-                (*r, *i) = unit_cross(*z, *m);
+            for ((((r, i), w), z), m) in
+                re[1..].iter_mut().zip(&mut im[1..]).zip(&mut w[1..]).zip(&z[1..]).zip(mirror[1..].iter().rev())
+            {
+                (*r, *i, *w) = unit_cross(*z, *m);
             }
         }
+        // The amplitude of this window's own cross-spectrum around its expectation, with unit mean for f32's sake.
+        let (mut sum, mut count) = (0.0f32, 0usize);
+        for (w, p) in self.weights.iter_mut().zip(&self.plane.weights) {
+            *w *= p;
+            sum += *w;
+            count += 1;
+        }
+        let scale = if sum > 0.0 { count as f32 / sum } else { 0.0 };
+        self.weights.iter_mut().for_each(|w| *w *= scale);
     }
 
     #[inline(always)]
@@ -140,16 +150,16 @@ impl Stage {
     }
 }
 
-/// F·conj(G)/|F·conj(G)| from bin z of the transform of f + j·g and its mirror bin m.
+/// F·conj(G) as unit phasor and magnitude from bin z of the transform of f + j·g and its mirror bin m.
 #[inline(always)]
-fn unit_cross(z: Complex32, m: Complex32) -> (f32, f32) {
+fn unit_cross(z: Complex32, m: Complex32) -> (f32, f32, f32) {
     // 2F = z + m*, 2jG = z - m*.
     let (fr, fi) = (z.re + m.re, z.im - m.im);
     let (gr, gi) = (z.im + m.im, m.re - z.re);
     let (re, im) = (fr * gr + fi * gi, fi * gr - fr * gi);
     let power = re * re + im * im;
     let scale = if power > 0.0 { 1.0 / power.sqrt() } else { 0.0 };
-    (re * scale, im * scale)
+    (re * scale, im * scale, power * scale)
 }
 
 /// Raised-cosine fade over the share `rim` at both ends of `n` samples (0.5 is a Hann window).
@@ -171,7 +181,19 @@ fn correlated_samples(t: &[f32]) -> f64 {
 
 impl<'a> Frequency<'a> {
     pub fn new(params: &'a Params, scene: &'a Scene, alignment: &'a Alignment) -> Self {
-        let coherence = scene.coherence.as_ref();
+        // Nothing known: trust the coarser half.
+        let coarse = |w: f64| if w < std::f64::consts::FRAC_PI_2 { 1.0 } else { 0.0 };
+        // The phase correlation has unit amplitudes, so it takes the information itself.
+        let info = |w: f64| scene.coherence.as_ref().map_or(coarse(w), |c| information(c.magnitude.at(w)));
+        // After the coherence prefilter the amplitude of the cross-spectrum is its Fisher information already.
+        let gain = |w: f64| match (&scene.coherence, params.prefilter) {
+            (Some(_), Prefilter::Coherence) => 1.0,
+            (Some(c), Prefilter::None) => {
+                let m = c.magnitude.at(w);
+                information(m) / (m * (c.power[0].at(w) * c.power[1].at(w)).sqrt()).max(f32::MIN_POSITIVE)
+            }
+            (None, _) => coarse(w),
+        };
         // The initial window must hold the displaced content: at least four times the search.
         let enough = |w: usize, r: usize| w.max((4 * r).next_power_of_two());
         let first = (enough(params.window.0, alignment.range.0), enough(params.window.1, alignment.range.1));
@@ -180,8 +202,8 @@ impl<'a> Frequency<'a> {
             params,
             alignment,
             min_variance: scene.min_variance,
-            initial: Stage::new(first, 0.5, coherence),
-            last: Stage::new(params.window, RIM, coherence),
+            initial: Stage::new(first, 0.5, &info),
+            last: Stage::new(params.window, RIM, &gain),
             overlap,
             ffts: FftCache::default(),
             rows: Vec::new(),
@@ -214,7 +236,7 @@ impl<'a> Frequency<'a> {
         }
         let mut d = PixelShift::new(shift.0 as f64, shift.1 as f64);
         self.last.phases(&mut self.ffts);
-        let mut fit = self.last.plane.fit_rounds(&self.last.re, &self.last.im, (0.0, 0.0), 1, &mut self.scratch);
+        let mut fit = self.fit(0);
         for _ in 0..RESAMPLINGS {
             if !fit.converged || fit.dx.abs() > CAPTURE || fit.dy.abs() > CAPTURE {
                 return Measurement::failed(Status::NoConvergence);
@@ -223,11 +245,18 @@ impl<'a> Frequency<'a> {
             d.dy += fit.dy;
             self.resample(tile.post, corner, d);
             self.last.phases(&mut self.ffts);
-            fit = self.last.plane.fit(&self.last.re, &self.last.im, (0.0, 0.0), &mut self.scratch);
+            fit = self.fit(ROUNDS);
         }
         d.dx += fit.dx;
         d.dy += fit.dy;
         self.judge(&fit, d, shift)
+    }
+
+    /// Phase plane of the loaded final windows.
+    #[inline(always)]
+    fn fit(&mut self, rounds: usize) -> PhaseFit {
+        let last = &self.last;
+        last.plane.fit(&last.re, &last.im, &last.weights, (0.0, 0.0), rounds, &mut self.scratch)
     }
 
     /// Enough valid pixels and some texture.

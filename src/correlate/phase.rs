@@ -1,10 +1,11 @@
 //! Sub-pixel shift as the slope of a plane through the phase of a cross-spectrum.
 //!
 //! With pre f, post g(x) = f(x - d) and C = F·conj(G), the phase of C is ω·d. The robust fit minimises
-//! Σ W·|Q - exp(jω·d)|², Q = C/|C|, by Newton's method, and after each round multiplies the weights by
-//! ((1 + Re P)/2)^6, P = Q·exp(-jω·d), i.e. (1 - φ/4)^6 of the residual φ = |Q - exp(jω·d)|² (the robustness term of
-//! Leprince et al. 2007, IEEE TGRS 45(6), section V). The weights W themselves are the Fisher information of each
-//! frequency, c²/(1-c²), not a mask on the spectrum.
+//! Σ W·|Q - exp(jω·d)|², Q = C/|C|, by Newton's method; one more round multiplies the weights by ((1 + Re P)/2)^n,
+//! P = Q·exp(-jω·d), so that frequencies off the plane count less (a robustness term in the manner of Leprince et al.
+//! 2007, IEEE TGRS 45(6), section V). The weights W are the Fisher information of each frequency, not a mask on the
+//! spectrum. Covariance ingredients are those of the M-estimator (Huber 1981, "Robust Statistics", section 6.3): the
+//! curvature is the derivative of the influence function sin θ·((1 + cos θ)/2)^n.
 
 use super::fft2::{omega, signed_index};
 
@@ -26,15 +27,17 @@ pub struct PhaseFit {
     pub dy: f64,
     /// 1 - ΣWφ/(4ΣW): 1 is a perfect plane, 0.5 is noise.
     pub coherence: f64,
-    /// Curvature Σ W ω ωᵀ Re P (xx, xy, yy).
+    /// Σ ω ωᵀ times the derivative of the influence function (xx, xy, yy).
     pub hessian: [f64; 3],
     /// Σ W² ω ωᵀ sin² of the residual phase (xx, xy, yy).
     pub meat: [f64; 3],
     pub converged: bool,
 }
 
+/// Exponent of the robust weight.
+const EXPONENT: i32 = 4;
 /// Robust rounds after the first plain one.
-const ROUNDS: usize = 2;
+pub const ROUNDS: usize = 1;
 /// Newton iterations per round and the step that ends them, in pixels.
 const ITERATIONS: usize = 8;
 const TOLERANCE: f64 = 2e-4;
@@ -59,32 +62,26 @@ impl PhasePlane {
         PhasePlane { omega_x, omega_y, weights }
     }
 
-    /// Fits the plane to the unit phasors (`re`, `im`), same order as `weights`, starting at (`dx`, `dy`).
-    ///
-    /// `scratch` holds the robust weights and is resized as needed.
+    /// Fits the plane to the unit phasors (`re`, `im`) with `weights`, all in the order of [`Self::weights`], starting at
+    /// `start`, with `rounds` robust rounds. `scratch` is resized as needed.
     #[inline(always)]
-    pub fn fit(&self, re: &[f32], im: &[f32], start: (f64, f64), scratch: &mut PhaseScratch) -> PhaseFit {
-        self.fit_rounds(re, im, start, ROUNDS, scratch)
-    }
-
-    /// As [`Self::fit`] with the given number of robust rounds.
-    #[inline(always)]
-    pub fn fit_rounds(
+    pub fn fit(
         &self,
         re: &[f32],
         im: &[f32],
+        weights: &[f32],
         start: (f64, f64),
         rounds: usize,
         scratch: &mut PhaseScratch,
     ) -> PhaseFit {
         let (mut dx, mut dy) = start;
         scratch.robust.clear();
-        scratch.robust.extend_from_slice(&self.weights);
+        scratch.robust.extend_from_slice(weights);
         let mut converged = false;
         for round in 0..=rounds {
             converged = false;
             for _ in 0..ITERATIONS {
-                let s = self.sums(re, im, dx, dy, scratch);
+                let s = self.sums(re, im, dx, dy, 0, scratch);
                 let det = s.h[0] * s.h[2] - s.h[1] * s.h[1];
                 if !(det > 0.0 && s.h[0] > 0.0) {
                     break;
@@ -108,11 +105,11 @@ impl PhasePlane {
                 break;
             }
             if round < rounds {
-                self.reweight(re, im, dx, dy, scratch);
+                self.reweight(re, im, weights, dx, dy, scratch);
             }
         }
-        let s = self.sums(re, im, dx, dy, scratch);
-        let (total, agree) = self.agreement(re, im, dx, dy, scratch);
+        let s = self.sums(re, im, dx, dy, if rounds > 0 { EXPONENT } else { 0 }, scratch);
+        let (total, agree) = self.agreement(re, im, weights, dx, dy, scratch);
         let coherence = if total > 0.0 { 0.5 + 0.5 * agree / total } else { 0.0 };
         PhaseFit { dx, dy, coherence, hessian: s.h, meat: s.m, converged }
     }
@@ -135,7 +132,7 @@ impl PhasePlane {
     }
 
     #[inline(always)]
-    fn sums(&self, re: &[f32], im: &[f32], dx: f64, dy: f64, scratch: &mut PhaseScratch) -> Sums {
+    fn sums(&self, re: &[f32], im: &[f32], dx: f64, dy: f64, exponent: i32, scratch: &mut PhaseScratch) -> Sums {
         self.phasors(dx, dy, scratch);
         let n = self.omega_y.len();
         let mut total = Sums::default();
@@ -149,6 +146,7 @@ impl PhasePlane {
                 &scratch.cos,
                 &scratch.sin,
                 scratch.row[k],
+                exponent as f32,
             );
             let wx = wx as f64;
             let [im0, im1, re0, re1, re2, m0, m1, m2] = lanes;
@@ -166,27 +164,34 @@ impl PhasePlane {
 
     /// W ← W₀ · ((1 + Re P)/2)^6.
     #[inline(always)]
-    fn reweight(&self, re: &[f32], im: &[f32], dx: f64, dy: f64, scratch: &mut PhaseScratch) {
+    fn reweight(&self, re: &[f32], im: &[f32], weights: &[f32], dx: f64, dy: f64, scratch: &mut PhaseScratch) {
         self.phasors(dx, dy, scratch);
         let n = self.omega_y.len();
         for k in 0..self.omega_x.len() {
             let (c, s) = scratch.row[k];
             let row = k * n..(k + 1) * n;
             let (re, im) = (&re[row.clone()], &im[row.clone()]);
-            let (base, out) = (&self.weights[row.clone()], &mut scratch.robust[row]);
+            let (base, out) = (&weights[row.clone()], &mut scratch.robust[row]);
             let (cos, sin) = (&scratch.cos[..n], &scratch.sin[..n]);
             for i in 0..n {
                 let (er, ei) = (c * cos[i] - s * sin[i], c * sin[i] + s * cos[i]);
                 let p = re[i] * er - im[i] * ei;
                 let keep = (0.5 + 0.5 * p).max(0.0);
-                let square = keep * keep;
-                out[i] = base[i] * square * square * square;
+                out[i] = base[i] * keep.powi(EXPONENT);
             }
         }
     }
 
     /// Σ W and Σ W Re P with the robust weights.
-    fn agreement(&self, re: &[f32], im: &[f32], dx: f64, dy: f64, scratch: &mut PhaseScratch) -> (f64, f64) {
+    fn agreement(
+        &self,
+        re: &[f32],
+        im: &[f32],
+        weights: &[f32],
+        dx: f64,
+        dy: f64,
+        scratch: &mut PhaseScratch,
+    ) -> (f64, f64) {
         self.phasors(dx, dy, scratch);
         let n = self.omega_y.len();
         let (mut total, mut agree) = (0.0, 0.0);
@@ -196,8 +201,8 @@ impl PhasePlane {
             for i in 0..n {
                 let j = k * n + i;
                 let (er, ei) = (c * scratch.cos[i] - s * scratch.sin[i], c * scratch.sin[i] + s * scratch.cos[i]);
-                t += self.weights[j];
-                a += self.weights[j] * (re[j] * er - im[j] * ei);
+                t += weights[j];
+                a += weights[j] * (re[j] * er - im[j] * ei);
             }
             total += t as f64;
             agree += a as f64;
@@ -234,13 +239,15 @@ fn row_sums(
     cos: &[f32],
     sin: &[f32],
     (c, s): (f32, f32),
+    exponent: f32,
 ) -> [f64; 8] {
     let mut acc = [[0.0f32; LANES]; 8];
     let n = re.len();
     let mut term = |i: usize, l: usize| {
         let (er, ei) = (c * cos[i] - s * sin[i], c * sin[i] + s * cos[i]);
         let w = weight[i];
-        let pr = w * (re[i] * er - im[i] * ei);
+        // Derivative of the influence function sin θ·((1 + cos θ)/2)^n at fixed a-priori weight.
+        let pr = w * ((1.0 + exponent) * (re[i] * er - im[i] * ei) - exponent);
         let pi = w * (re[i] * ei + im[i] * er);
         let wy = omega_y[i];
         let m = pi * pi;
@@ -285,7 +292,7 @@ mod tests {
                 im.push(phase.sin() as f32);
             }
         }
-        let fit = plane.fit(&re, &im, (0.0, 0.0), &mut PhaseScratch::default());
+        let fit = plane.fit(&re, &im, &plane.weights, (0.0, 0.0), 2, &mut PhaseScratch::default());
         assert!(fit.converged);
         assert!((fit.dx - dx).abs() < 0.01 && (fit.dy - dy).abs() < 0.01, "{fit:?}");
         assert!(fit.coherence > 0.8 && fit.coherence < 0.95);

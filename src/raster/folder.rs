@@ -1,9 +1,8 @@
 //! Several files that belong together, put in a folder when all of them are complete.
 
-use super::output::{UNFINISHED, os_text, parent};
+use super::output::{begin, end, finished, os_text, parent};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use tempfile::TempDir;
 
 /// A folder of results under construction. The files are made in a hidden folder beside it; [`OutputFolder::commit`]
@@ -40,7 +39,7 @@ impl OutputFolder {
                 _ => format!("the folder {} is not writable ({}); choose another place", place.display(), os_text(&e)),
             })
         })?;
-        UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(work.path().into());
+        begin(work.path());
         Ok(OutputFolder { target: path.into(), work })
     }
 
@@ -66,12 +65,13 @@ impl OutputFolder {
             }
             std::fs::rename(entry.path(), self.target.join(entry.file_name())).map_err(fail)?;
         }
+        finished();
         Ok(())
     }
 }
 
 impl Drop for OutputFolder {
     fn drop(&mut self) {
-        UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).retain(|f| f != self.work.path());
+        end(self.work.path());
     }
 }

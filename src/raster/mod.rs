@@ -7,6 +7,9 @@
 //!   [`write_lines`] write whole rasters, pictures and line layers. All write under a temporary name first;
 //!   [`OutputFolder`] does the same for several files that belong together.
 
+mod check;
+mod compare;
+mod copy;
 mod folder;
 mod georef;
 mod kernel;
@@ -22,8 +25,9 @@ mod vector;
 mod writer;
 mod xml;
 
+pub use compare::compare;
 pub use folder::OutputFolder;
-pub use georef::{Crs, CrsKind, GeoReference, Ground, Units, compare};
+pub use georef::{Crs, CrsKind, GeoReference, Ground, Units};
 pub use open::{NoData, OpenOptions, RasterBand};
 pub use output::remove_unfinished;
 pub use png::write_png;

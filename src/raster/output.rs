@@ -4,18 +4,52 @@ use crate::{Error, Result};
 use gdal::DriverManager;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tempfile::TempDir;
 
-/// Folders of outputs under construction in this process.
-pub(super) static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// Outputs of this process.
+static OUTPUTS: Mutex<Outputs> = Mutex::new(Outputs { unfinished: Vec::new(), finished: 0 });
 
-/// Removes what unfinished outputs of this process have written: for a program that has to exit at once.
-pub fn remove_unfinished() {
-    for folder in UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-        // The process ends; there is nobody to tell.
-        let _ = std::fs::remove_dir_all(folder);
+struct Outputs {
+    /// Folders of outputs under construction.
+    unfinished: Vec<PathBuf>,
+    finished: usize,
+}
+
+/// Notes that `folder` holds an unfinished output.
+pub(super) fn begin(folder: &Path) {
+    outputs().unfinished.push(folder.into());
+}
+
+/// Notes that `folder` is gone.
+pub(super) fn end(folder: &Path) {
+    outputs().unfinished.retain(|f| f != folder);
+}
+
+/// Notes that an output got its final name.
+pub(super) fn finished() {
+    outputs().finished += 1;
+}
+
+fn outputs() -> MutexGuard<'static, Outputs> {
+    OUTPUTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes what unfinished outputs of this process have written, for a program that has to exit at once. Returns
+/// whether that leaves nothing: `false` when an output has its final name already.
+pub fn remove_unfinished() -> bool {
+    let mut outputs = outputs();
+    for folder in outputs.unfinished.drain(..) {
+        // Another thread may still be creating files in it.
+        for _ in 0..20 {
+            match std::fs::remove_dir_all(&folder) {
+                Err(e) if e.kind() != ErrorKind::NotFound => std::thread::sleep(Duration::from_millis(5)),
+                _ => break,
+            }
+        }
     }
+    outputs.finished == 0
 }
 
 /// An output under construction. It lives in a hidden folder beside its final place, so that a stopped run leaves
@@ -52,22 +86,35 @@ impl Output {
             return Err(Error::Exists(path.into()));
         }
         let parent = parent(path);
+        let there = parent.is_dir();
         let prefix = format!(".{}.shiftmap-", name.to_string_lossy());
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).map_err(|e| {
             let parent = parent.display();
             fail(match e.kind() {
-                ErrorKind::NotFound => format!("the folder {parent} does not exist; create it first"),
+                ErrorKind::NotFound if !there => format!("the folder {parent} does not exist; create it first"),
                 ErrorKind::NotADirectory => format!("{parent} is not a folder; choose another place"),
                 _ => format!("the folder {parent} is not writable ({}); choose another place", os_text(&e)),
             })
         })?;
-        UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(folder.path().into());
+        outputs().unfinished.push(folder.path().into());
         Ok(Output { target: target.into(), folder: Some(folder), committed: false })
     }
 
     /// The name the user gave.
     pub(super) fn target(&self) -> &str {
         &self.target
+    }
+
+    /// The target's file name.
+    pub(super) fn name(&self) -> String {
+        Path::new(&self.target).file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// A folder for trials that disappears with the returned value; `None` on GDAL's virtual file systems.
+    pub(super) fn stage(&self) -> Result<Option<TempDir>> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let stage = tempfile::Builder::new().tempdir_in(folder.path());
+        stage.map(Some).map_err(|e| Error::Write { path: self.target.clone(), why: os_text(&e) })
     }
 
     /// Where to write the file that will become the target.
@@ -110,6 +157,8 @@ impl Output {
         if target.is_dir() {
             std::fs::remove_dir_all(&target).map_err(fail)?;
         }
+        // Held while names change: who removes unfinished outputs sees this one either unfinished or finished.
+        let mut outputs = outputs();
         let main = target.file_name().unwrap_or_default();
         let last = |name: &std::ffi::OsString| name == main;
         for name in side.iter().filter(|n| !last(n)).chain(side.iter().filter(|n| last(n))) {
@@ -120,6 +169,7 @@ impl Output {
             }
             std::fs::rename(&from, parent(&target).join(name)).map_err(fail)?;
         }
+        outputs.finished += 1;
         Ok(())
     }
 }
@@ -127,7 +177,7 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
-            UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).retain(|f| f != folder.path());
+            outputs().unfinished.retain(|f| f != folder.path());
         }
         if !self.committed && self.folder.is_none() {
             // Nothing may be there yet, and there is nobody to tell.

@@ -1,8 +1,8 @@
 //! Pictures.
 
+use super::check::Probe;
 use super::output::Output;
 use super::reason;
-use super::writer::Probe;
 use crate::{Error, Result};
 use gdal::DriverManager;
 use gdal::raster::{Buffer, RasterCreationOptions};

@@ -4,7 +4,8 @@
 //! grid and bilinearly between them. The nodes are anchored at the grid's origin, so a pixel's value does not depend on
 //! the window it is read with.
 
-use super::georef::{Crs, no_overlap, same_frame};
+use super::compare::{no_overlap, same_frame};
+use super::georef::Crs;
 use super::kernel::Kernel;
 use super::open::RasterBand;
 use super::reason;

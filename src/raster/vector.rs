@@ -1,9 +1,9 @@
 //! Line layers: fault traces and the like.
 
+use super::check::Probe;
 use super::georef::Crs;
 use super::output::Output;
 use super::reason;
-use super::writer::Probe;
 use crate::{Error, Result};
 use gdal::vector::{Feature, Geometry, LayerAccess, LayerOptions, OGRFieldType, OGRwkbGeometryType};
 use gdal::{Dataset, DatasetOptions, DriverManager, GdalOpenFlags};

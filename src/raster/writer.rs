@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::check::{Probe, sparse, verify_blocks};
 use super::georef::GeoReference;
 use super::output::Output;
 use super::reason;
-use super::{open, template};
+use super::{copy, template};
 use crate::{Error, Result};
-use gdal::raster::{Buffer, GdalType, RasterCreationOptions};
-use gdal::{Dataset, DatasetOptions, Driver, DriverManager, DriverType, GdalOpenFlags, Metadata};
+use gdal::raster::{Buffer, GdalType};
+use gdal::{Dataset, Driver, DriverManager, DriverType, Metadata};
 
 /// How pixels are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,19 +97,16 @@ impl RasterWriter {
         let direct = driver.short_name() == "GTiff" && template::understands(&options.creation);
         let creation: &[String] = if direct { &options.creation } else { &[] };
         let name = if direct { output.path() } else { output.scratch() };
+        let options = WriteOptions { creation: copy::creation_options(&driver, &options.creation), ..options.clone() };
+        if !direct {
+            copy::rehearse(&output, &driver, &spec, &options.creation)?;
+        }
         template::create(&name, &spec, creation).map_err(|e| fail(reason(e)))?;
-        let update = DatasetOptions {
-            open_flags: GdalOpenFlags::GDAL_OF_RASTER
-                | GdalOpenFlags::GDAL_OF_UPDATE
-                | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
-            ..Default::default()
-        };
-        let mut dataset = Dataset::open_ex(&name, update).map_err(|e| fail(reason(e)))?;
+        let mut dataset = copy::update(&name).map_err(|e| fail(reason(e)))?;
         for (domain, key, value) in &spec.metadata {
             dataset.set_metadata_item(key, value, domain).map_err(|e| fail(reason(e)))?;
         }
         let block = dataset.rasterband(1).map_err(|e| fail(reason(e)))?.block_size();
-        let options = options.clone();
         Ok(RasterWriter { dataset, probe, output, spec, options, driver, direct, block, pending: BTreeMap::new() })
     }
 
@@ -153,7 +151,9 @@ impl RasterWriter {
 
     /// Adds a metadata item, e.g. one that is known only at the end.
     pub fn set_metadata(&mut self, domain: &str, key: &str, value: &str) -> Result<()> {
-        self.dataset.set_metadata_item(key, value, domain).map_err(|e| self.failed(reason(e)))
+        self.dataset.set_metadata_item(key, value, domain).map_err(|e| self.failed(reason(e)))?;
+        self.spec.metadata.push((domain.into(), key.into(), value.into()));
+        Ok(())
     }
 
     /// Completes the file and gives it its name.
@@ -173,17 +173,10 @@ impl RasterWriter {
         let late = probe.message();
         let hint = if early.is_empty() { late } else { early };
         let written = if direct { output.path() } else { output.scratch() };
-        let sparse = options.creation.iter().any(|o| o.to_ascii_uppercase().starts_with("SPARSE_OK="));
-        verify_blocks(&written, sparse).map_err(|why| fail(if hint.is_empty() { why } else { hint }))?;
+        verify_blocks(&written, sparse(&options.creation))
+            .map_err(|why| fail(if hint.is_empty() { why } else { hint }))?;
         if !direct {
-            let source = open::open_dataset(&written, &[])?;
-            let creation: RasterCreationOptions = options.creation.iter().map(String::as_str).collect();
-            let copy = source.create_copy(&driver, output.path(), &creation).map_err(|e| fail(reason(e)))?;
-            copy.close().map_err(|e| fail(reason(e)))?;
-            let hint = probe.message();
-            verify_copy(&output.path(), &spec).map_err(|why| fail(if hint.is_empty() { why } else { hint }))?;
-            drop(source);
-            remove_scratch(&written);
+            copy::finish(&written, &output, &driver, &spec, &options.creation, &probe)?;
         }
         output.commit()
     }
@@ -226,8 +219,11 @@ impl RasterWriter {
     }
 }
 
-fn write_error(path: &str, why: String) -> Error {
-    Error::Write { path: path.into(), why: format!("{why}; is the disk full?") }
+/// A failed write, with the usual cause where GDAL's text looks like it.
+pub(super) fn write_error(path: &str, why: String) -> Error {
+    let low = why.to_ascii_lowercase();
+    let full = ["write", "written", "i/o", "space", "cut short", "missing", "flush"].iter().any(|w| low.contains(w));
+    Error::Write { path: path.into(), why: if full { format!("{why}; is the disk full?") } else { why } }
 }
 
 /// The driver `--of` or the extension asks for, checked to be able to write rasters.
@@ -273,74 +269,4 @@ fn check_creation_options(driver: &Driver, options: &[String]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Every block must have its bytes inside the file: libraries older than GDAL 3.7 do not say whether closing failed.
-fn verify_blocks(path: &str, sparse: bool) -> std::result::Result<(), String> {
-    let dataset = open::open_dataset(path, &[]).map_err(|e| e.to_string())?;
-    let length = std::fs::metadata(path).map(|m| m.len()).ok().filter(|_| !path.starts_with("/vsi"));
-    for i in 1..=dataset.raster_count() {
-        let band = dataset.rasterband(i).map_err(reason)?;
-        let ((w, h), (bw, bh)) = (band.size(), band.block_size());
-        for (x, y) in (0..h.div_ceil(bh)).flat_map(|y| (0..w.div_ceil(bw)).map(move |x| (x, y))) {
-            let number = |what: &str| {
-                band.metadata_item(&format!("BLOCK_{what}_{x}_{y}"), "TIFF").and_then(|v| v.parse::<u64>().ok())
-            };
-            match (number("OFFSET"), number("SIZE"), length) {
-                (Some(at), Some(size), Some(length)) if at + size > length => {
-                    return Err("the file is cut short".into());
-                }
-                (None, _, _) | (_, None, _) if !sparse => return Err(format!("block {x},{y} of band {i} is missing")),
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Reads a copy in another format back.
-fn verify_copy(path: &str, spec: &RasterSpec) -> std::result::Result<(), String> {
-    let dataset = open::open_dataset(path, &[]).map_err(|e| e.to_string())?;
-    for i in 1..=dataset.raster_count() {
-        let band = dataset.rasterband(i).map_err(reason)?;
-        let (w, h) = band.size();
-        for y in 0..h {
-            band.read_as::<f32>((0, y as isize), (w, 1), (w, 1), None).map_err(reason)?;
-        }
-    }
-    // Formats of several variables open without bands of their own.
-    match dataset.raster_count() {
-        0 => Ok(()),
-        n if n == spec.bands.len() && dataset.raster_size() == spec.size => Ok(()),
-        n => Err(format!("the format kept {n} of {} bands", spec.bands.len())),
-    }
-}
-
-fn remove_scratch(path: &str) {
-    if let Ok(driver) = DriverManager::get_driver_by_name("GTiff") {
-        // A leftover lies in a folder that is removed anyway.
-        let _ = driver.delete(path);
-    }
-}
-
-/// A way to GDAL's last message on this thread without touching the process-wide error handler: asking a dataset in
-/// memory for a geotransform it does not have fails silently, and the error carries the message left before.
-pub(super) struct Probe(Dataset);
-
-impl Probe {
-    pub(super) fn new() -> gdal::errors::Result<Probe> {
-        Ok(Probe(DriverManager::get_driver_by_name("MEM")?.create("", 1, 1, 1)?))
-    }
-
-    /// The last message, empty when there is none; it is forgotten afterwards.
-    pub(super) fn message(&self) -> String {
-        match self.0.geo_transform() {
-            Err(gdal::errors::GdalError::CplError { msg, .. }) => msg.trim().to_string(),
-            _ => String::new(),
-        }
-    }
-
-    pub(super) fn clear(&self) {
-        self.message();
-    }
 }

@@ -73,6 +73,59 @@ pub fn write_text(path: &str, text: &str) -> PathBuf {
     path.into()
 }
 
+/// The program under test, to be run in `folder`.
+pub fn shiftmap(folder: &Folder, arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("shiftmap"));
+    command.args(arguments).current_dir(folder.path());
+    command
+}
+
+/// Runs the program and returns exit code, standard output and standard error.
+pub fn run(folder: &Folder, arguments: &[&str]) -> (i32, String, String) {
+    let out = shiftmap(folder, arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
+}
+
+/// `pre.tif` and `post.tif`, the latter moved by (`dx`, `dy`) pixels, UInt16 on one UTM grid.
+pub fn write_pair(folder: &Folder, size: (usize, usize), dx: f64, dy: f64) {
+    let at = |x: f64, y: f64| rough_at(x, y) as f32;
+    let image = |dx: f64, dy: f64| Grid::from_fn(size.0, size.1, |x, y| at(x as f64 - dx, y as f64 - dy));
+    let georef = utm(500_000.0, 4_000_000.0);
+    for (name, values) in [("pre.tif", image(0.0, 0.0)), ("post.tif", image(dx, dy))] {
+        let pixel = shiftmap::raster::PixelType::U16;
+        shiftmap::raster::write_image(&folder.file(name), &values, pixel, None, Some(&georef), true).unwrap();
+    }
+}
+
+/// Random texture with all wavelengths from a few pixels up, known at every position: bumps of random height on
+/// lattices of 1, 4 and 16 pixels.
+pub fn rough_at(x: f64, y: f64) -> f64 {
+    let mut sum = 0.0;
+    for (spacing, height) in [(1.0, 250.0), (4.0, 300.0), (16.0, 400.0)] {
+        let (u, v) = (x / spacing, y / spacing);
+        let (i0, j0) = (u.floor() as i64, v.floor() as i64);
+        let bump = |t: f64| (-t * t / (2.0 * 0.75 * 0.75)).exp();
+        let wx: Vec<f64> = (-3..=4).map(|i| bump(u - (i0 + i) as f64)).collect();
+        let wy: Vec<f64> = (-3..=4).map(|j| bump(v - (j0 + j) as f64)).collect();
+        for (j, b) in wy.iter().enumerate() {
+            for (i, a) in wx.iter().enumerate() {
+                sum += height * a * b * hashed(i0 + i as i64 - 3, j0 + j as i64 - 3, spacing as u64);
+            }
+        }
+    }
+    4000.0 + sum
+}
+
+/// A number from -1 to 1 for every lattice point.
+fn hashed(i: i64, j: i64, level: u64) -> f64 {
+    let mut h =
+        (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (j as u64).wrapping_mul(0xC2B2_AE3D_27D4_EB4F) ^ level ^ SEED;
+    for _ in 0..2 {
+        h = (h ^ (h >> 31)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    }
+    (h >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+}
 /// A file of the reference values that are kept beside the repository (`SHIFTMAP_SHARED` overrides the place); says so
 /// and returns `None` where they are not at hand.
 pub fn reference(name: &str) -> Option<String> {

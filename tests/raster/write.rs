@@ -1,19 +1,7 @@
-//! Reading and writing through GDAL: what is stored is what is read, and what is written says what it is.
+//! What is written says what it is, and nothing is left by what is not finished.
 
-mod common;
-
-use common::*;
+use super::*;
 use shiftmap::Error;
-use shiftmap::grid::{Grid, Image, ImageFile, Window};
-use shiftmap::raster::*;
-
-fn open(path: &str) -> RasterBand {
-    RasterBand::open(path, OpenOptions::default()).unwrap()
-}
-
-fn read_all(raster: &RasterBand) -> Image {
-    raster.open().unwrap().read(Window::new(0, 0, raster.width(), raster.height())).unwrap()
-}
 
 #[test]
 fn bands_come_back_with_names_units_nodata_and_place() {
@@ -162,4 +150,26 @@ fn a_writer_dropped_half_way_leaves_nothing() {
     writer.write(0, 0, 300, 10, &[&Grid::filled(300, 10, 1.0).data]).unwrap();
     drop(writer);
     assert!(folder.names().is_empty());
+}
+
+#[test]
+fn outputs_in_gdals_memory() {
+    let image = texture(50, 40);
+    let path = "/vsimem/shiftmap-test/a.tif";
+    write_image(path, &image, PixelType::F32, None, Some(&utm(0.0, 0.0)), false).unwrap();
+    assert_eq!(read_all(&open(path)).values, image);
+    let again = write_image(path, &image, PixelType::F32, None, None, false);
+    assert!(matches!(again, Err(Error::Exists(_))));
+    // The process sees its own memory only while it lives; a file it gives up must go.
+    let spec = RasterSpec {
+        size: (30, 30),
+        pixel: PixelType::F32,
+        bands: vec![BandSpec::default()],
+        georef: GeoReference::none(),
+        block: (64, 64),
+        metadata: vec![],
+    };
+    let other = "/vsimem/shiftmap-test/b.tif";
+    drop(RasterWriter::create(other, spec, &WriteOptions::default()).unwrap());
+    assert!(RasterBand::open(other, OpenOptions::default()).is_err());
 }

@@ -4,6 +4,8 @@
 //! [`ui`] (progress, messages, stopping).
 
 pub mod common;
+mod demo;
+mod demo_pictures;
 mod displacement;
 mod evaluate;
 mod info;
@@ -36,6 +38,7 @@ enum Command {
     Displacement(Box<displacement::Args>),
     Evaluate(evaluate::Args),
     Synth(synth::Args),
+    Demo(demo::Args),
     Info(info::Args),
 }
 
@@ -45,6 +48,7 @@ impl Command {
             Command::Displacement(a) => &a.common,
             Command::Evaluate(a) => &a.common,
             Command::Synth(a) => a.common(),
+            Command::Demo(a) => &a.common,
             Command::Info(a) => &a.common,
         }
     }
@@ -54,6 +58,7 @@ impl Command {
             Command::Displacement(a) => displacement::run(a, ui),
             Command::Evaluate(a) => evaluate::run(a, ui),
             Command::Synth(a) => synth::run(a, ui),
+            Command::Demo(a) => demo::run(a, ui),
             Command::Info(a) => info::run(a, ui),
         }
     }

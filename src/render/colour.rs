@@ -80,13 +80,17 @@ pub fn image_scale(values: &[f32]) -> Scale {
     Scale::Grey { low, high: if high > low { high } else { low + 1.0 } }
 }
 
-/// A round number (1, 2 or 5 times a power of ten) not below `v`.
+/// A round number (1, 1.5, 2, 3, 4, 5, 6 or 8 times a power of ten) not below `v`.
 pub fn round_up(v: f64) -> f64 {
     if !(v.is_finite() && v > 0.0) {
         return 1.0;
     }
     let power = 10f64.powf(v.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].into_iter().map(|k| k * power).find(|c| *c >= v * (1.0 - 1e-9)).unwrap_or(10.0 * power)
+    [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]
+        .into_iter()
+        .map(|k| k * power)
+        .find(|c| *c >= v * (1.0 - 1e-9))
+        .unwrap_or(10.0 * power)
 }
 
 #[cfg(test)]
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn limits_are_round() {
-        for (v, want) in [(0.034, 0.05), (1.0, 1.0), (1.1, 2.0), (7.0, 10.0), (0.0, 1.0)] {
+        for (v, want) in [(0.034, 0.04), (1.0, 1.0), (1.1, 1.5), (8.5, 10.0), (0.0, 1.0)] {
             assert!((round_up(v) - want).abs() < 1e-12, "{v}");
         }
     }

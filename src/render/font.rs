@@ -1,8 +1,8 @@
-//! A small bitmap font: 5 × 7 dots, for numbers and short labels in pictures.
+//! A small bitmap font for numbers and short labels in pictures: 5 × 7 dots, and 2 more below the line.
 
-/// Width of a character with the gap after it, and height, in dots.
+/// Width of a character with the gap after it, and height with what hangs below the line, in dots.
 pub const ADVANCE: usize = 6;
-pub const HEIGHT: usize = 7;
+pub const HEIGHT: usize = 9;
 
 /// Rows of a glyph from the top; bit 4 is the left dot.
 pub type Glyph = [u8; HEIGHT];
@@ -11,7 +11,7 @@ pub type Glyph = [u8; HEIGHT];
 pub fn glyph(c: char) -> Glyph {
     match GLYPHS.iter().find(|(known, _)| *known == c) {
         Some((_, rows)) => parse(rows),
-        None => [0b11111, 0b10001, 0b10001, 0b10001, 0b10001, 0b10001, 0b11111],
+        None => [0b11111, 0b10001, 0b10001, 0b10001, 0b10001, 0b10001, 0b11111, 0, 0],
     }
 }
 
@@ -42,7 +42,7 @@ const GLYPHS: &[(char, &str)] = &[
     ('8', " ###/#   #/#   #/ ###/#   #/#   #/ ###"),
     ('9', " ###/#   #/#   #/ ####/    #/   #/ ##"),
     ('.', "//////  #"),
-    (',', "/////  #/ #"),
+    (',', "/////  #/  #/ #"),
     (':', "//  #////  #"),
     ('-', "///#####"),
     ('+', "//  #/  #/#####/  #/  #"),
@@ -87,17 +87,17 @@ const GLYPHS: &[(char, &str)] = &[
     ('d', "    #/    #/ ####/#   #/#   #/#   #/ ####"),
     ('e', "// ###/#   #/#####/#/ ###"),
     ('f', "  ##/ #/####/ #/ #/ #/ #"),
-    ('g', "// ####/#   #/ ####/    #/ ###"),
+    ('g', "// ####/#   #/#   #/#   #/ ####/    #/ ###"),
     ('h', "#/#/####/#   #/#   #/#   #/#   #"),
     ('i', "  #// ##/  #/  #/  #/ ###"),
-    ('j', "   #//  ##/   #/   #/#  #/ ##"),
+    ('j', "   #//  ##/   #/   #/   #/   #/#  #/ ##"),
     ('k', "#/#/#  #/# #/##/# #/#  #"),
     ('l', " ##/  #/  #/  #/  #/  #/ ###"),
     ('m', "//## #/# # #/# # #/# # #/# # #"),
     ('n', "//####/#   #/#   #/#   #/#   #"),
     ('o', "// ###/#   #/#   #/#   #/ ###"),
-    ('p', "//####/#   #/####/#/#"),
-    ('q', "// ####/#   #/ ####/    #/    #"),
+    ('p', "//####/#   #/#   #/#   #/####/#/#"),
+    ('q', "// ####/#   #/#   #/#   #/ ####/    #/    #"),
     ('r', "//# ##/##  #/#/#/#"),
     ('s', "// ####/#/ ###/    #/####"),
     ('t', " #/ #/####/ #/ #/ #/  ##"),
@@ -105,7 +105,7 @@ const GLYPHS: &[(char, &str)] = &[
     ('v', "//#   #/#   #/#   #/ # #/  #"),
     ('w', "//#   #/#   #/# # #/# # #/ # #"),
     ('x', "//#   #/ # #/  #/ # #/#   #"),
-    ('y', "//#   #/#   #/ ####/    #/ ###"),
+    ('y', "//#   #/#   #/#   #/#   #/ ####/    #/ ###"),
     ('z', "//#####/   #/  #/ #/#####"),
 ];
 
@@ -119,7 +119,7 @@ mod tests {
             assert!(rows.split('/').count() <= HEIGHT && rows.split('/').all(|r| r.len() <= 5), "{c}");
             assert!(GLYPHS[..i].iter().all(|(d, _)| d != c && glyph(*d) != glyph(*c)), "{c} looks like another");
         }
-        assert_eq!(glyph('L'), [16, 16, 16, 16, 16, 16, 31]);
+        assert_eq!(glyph('L'), [16, 16, 16, 16, 16, 16, 31, 0, 0]);
         assert_eq!(glyph('\u{2603}')[0], 31);
     }
 }

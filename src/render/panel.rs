@@ -27,8 +27,8 @@ impl Panel<'_> {
     /// Draws the map `width` pixels wide.
     pub fn draw(&self, width: usize) -> Canvas {
         let map = resampled(self.values, width);
-        let title = text_size("0", TITLE).1 + GAP;
-        let bar = GAP + BAR + 6 + text_size("0", TITLE).1;
+        let title = text_size("0", TITLE).1 + GAP / 2;
+        let bar = if self.unit.is_some() { GAP + BAR + 6 + text_size("0", TITLE).1 } else { 0 };
         let mut canvas = Canvas::new(width + 2 * GAP, GAP / 2 + title + map.height + bar + GAP, PAPER);
         let (x0, y0) = (GAP as i64, (GAP / 2 + title) as i64);
         canvas.text(x0, (GAP / 2) as i64, self.title, TITLE, INK);
@@ -159,7 +159,7 @@ mod tests {
         let panel = Panel { title: "East", values: &values, scale, unit: Some("m"), lines: &[] };
         let canvas = panel.draw(200);
         let at = |x: usize, y: usize| <[u8; 3]>::try_from(&canvas.rgb[3 * (y * canvas.width + x)..][..3]).unwrap();
-        let y = GAP / 2 + text_size("0", TITLE).1 + GAP + 50;
+        let y = GAP / 2 + text_size("0", TITLE).1 + GAP / 2 + 50;
         assert_eq!(at(GAP + 50, y), scale.colour(-1.0));
         assert_eq!(at(GAP + 150, y), scale.colour(1.0));
         assert_eq!(at(2, 2), PAPER);

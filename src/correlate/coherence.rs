@@ -337,7 +337,7 @@ pub fn whitener(power: &[Radial; 2]) -> Radial {
         .map(|(r, (f, g))| {
             let w = r as f64 * step;
             let roll = (-0.5 * (0.5 * w) * (0.5 * w)).exp() as f32;
-            roll / (f * g).sqrt().max(1e-9 * top).sqrt()
+            roll / (f * g).sqrt().max(1e-6 * top).sqrt()
         })
         .collect();
     if !values.is_empty() {
@@ -349,7 +349,7 @@ pub fn whitener(power: &[Radial; 2]) -> Radial {
 /// The whitener as a kernel.
 pub fn whitening_kernel(power: &[Radial; 2], ffts: &mut FftCache) -> (Radial, Kernel) {
     let w = whitener(power);
-    let k = Kernel::from_radial(&w, ffts);
+    let k = Kernel::from_radial(&w, ffts).reaching(&power[0], ffts);
     (w, k)
 }
 

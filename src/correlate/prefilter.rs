@@ -7,7 +7,7 @@
 
 use rustfft::num_complex::Complex32;
 
-use super::fft2::FftCache;
+use super::fft2::{FftCache, omega};
 use super::radial::Radial;
 use crate::grid::Grid;
 
@@ -17,8 +17,14 @@ pub const RADIUS: usize = 15;
 /// Coherence is kept within these limits before it becomes a weight.
 pub const COHERENCE_LIMITS: (f32, f32) = (0.03, 0.9995);
 
-/// Share of the kernel's energy that may lie outside the radius by which validity is eroded.
-const TAIL_ENERGY: f64 = 3e-3;
+/// Power below this share of the spectrum's maximum is rounding and leakage; it is not amplified further.
+const POWER_FLOOR: f32 = 1e-6;
+
+/// Share of the filtered image's power that the end of the data may add to a pixel that is used.
+const TAIL_POWER: f64 = 0.03;
+
+/// Waves longer than this many pixels are continued by the fill and make no edge.
+const FILL_REACH: f64 = 16.0;
 
 /// Fisher-information weight c²/(1-c²) of a magnitude coherence.
 pub fn information(c: f32) -> f32 {
@@ -28,13 +34,16 @@ pub fn information(c: f32) -> f32 {
 
 /// The amplitude response H from coherence and the two power spectra.
 pub fn response(coherence: &Radial, power_pre: &Radial, power_post: &Radial) -> Radial {
+    let common = |f: f32, g: f32| (f * g).sqrt();
+    let top = power_pre.values.iter().zip(&power_post.values).map(|(&f, &g)| common(f, g)).fold(0.0, f32::max);
+    let floor = (POWER_FLOOR * top).max(f32::MIN_POSITIVE);
     let mut values: Vec<f32> = coherence
         .values
         .iter()
         .zip(power_pre.values.iter().zip(&power_post.values))
         .map(|(&c, (&f, &g))| {
             let c = c.clamp(COHERENCE_LIMITS.0, COHERENCE_LIMITS.1);
-            (information(c) / (c * (f * g).sqrt().max(f32::MIN_POSITIVE))).sqrt()
+            (information(c) / (c * common(f, g).max(floor))).sqrt()
         })
         .collect();
     // The mean of a window carries no shift; the first ring would otherwise see its leakage.
@@ -76,8 +85,28 @@ impl Kernel {
         let energy: f64 = weights.data.iter().map(|&v| (v as f64).powi(2)).sum();
         let scale = if energy > 0.0 { (1.0 / energy.sqrt()) as f32 } else { 0.0 };
         weights.data.iter_mut().for_each(|v| *v *= scale);
-        let reach = (0..=RADIUS).find(|&r| outside_energy(&weights, r) < TAIL_ENERGY).unwrap_or(RADIUS);
-        Kernel { weights, reach }
+        Kernel { weights, reach: 0 }
+    }
+
+    /// Sets the reach for images of the given power spectrum: as far as the end of the data is felt.
+    pub fn reaching(mut self, power: &Radial, ffts: &mut FftCache) -> Kernel {
+        let n = 4 * (RADIUS + 1);
+        let response = self.on_half_spectrum(n, n, ffts);
+        let spectrum = power.on_half_spectrum(n, n);
+        let (mut filtered, mut edge) = (0.0f64, 0.0f64);
+        for kx in 0..=n / 2 {
+            for ky in 0..n {
+                let k = kx * n + ky;
+                let p = spectrum[k] as f64;
+                filtered += p * (response[k] as f64).powi(2);
+                if omega(kx, n).hypot(omega(ky, n)) > std::f64::consts::TAU / FILL_REACH {
+                    edge += p;
+                }
+            }
+        }
+        let felt = |r: usize| outside_energy(&self.weights, r) * edge > TAIL_POWER * filtered;
+        self.reach = (0..RADIUS).find(|&r| !felt(r)).unwrap_or(RADIUS);
+        self
     }
 
     /// The kernel's transform (real, because the kernel is symmetric) on the transposed half spectrum of `width` ×
@@ -134,6 +163,8 @@ mod tests {
         for kx in (4..48).step_by(4) {
             assert!((got[kx * 80] / ratio - want[kx * 80]).abs() < 0.05, "kx {kx}");
         }
+        let red = Radial { step: 0.1, values: (0..60).map(|i| 1.0 / (1.0 + i as f32).powi(2)).collect() };
+        let k = k.reaching(&red, &mut ffts);
         assert!(k.reach >= 1 && k.reach < RADIUS);
     }
 }

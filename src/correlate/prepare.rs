@@ -99,7 +99,7 @@ impl Preparer {
     pub fn pre(&mut self, image: &Image, prefilter: &Kernel, residual: &Kernel, spline: Spline) -> Option<PreparedPre> {
         let filled = fill_invalid(image)?;
         let inner = Window::new(PAD as i64, PAD as i64, image.width() - 2 * PAD, image.height() - 2 * PAD);
-        let spectrum = self.filtered_spectrum(&filled, prefilter);
+        let (spectrum, clear) = self.filtered_spectrum(image, &filled, prefilter);
         let (w, h) = (spectrum.width, spectrum.height);
         let values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
         let derivative = |axis: usize| {
@@ -113,7 +113,7 @@ impl Preparer {
         let gy = self.invert(&spectrum, inner, derivative(1), None);
         let sx = self.invert(&spectrum, inner, derivative(0), Some(residual));
         let sy = self.invert(&spectrum, inner, derivative(1), Some(residual));
-        let valid = erode(&image.valid, prefilter.reach).crop(inner);
+        let valid = clear.crop(inner);
         let all_valid = valid.data.iter().all(|&v| v);
         Some(PreparedPre { values, gradient: [gx, gy], spread: [sx, sy], valid, all_valid })
     }
@@ -124,29 +124,21 @@ impl Preparer {
         let margin = search + SPLINE_MARGIN;
         let grow = (PAD + SPLINE_MARGIN) as i64;
         let inner = Window::new(grow, grow, image.width() - 2 * grow as usize, image.height() - 2 * grow as usize);
-        let spectrum = self.filtered_spectrum(&filled, prefilter);
+        let (spectrum, clear) = self.filtered_spectrum(image, &filled, prefilter);
         let values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
         let with_margin =
             Window::new(PAD as i64, PAD as i64, inner.width + 2 * SPLINE_MARGIN, inner.height + 2 * SPLINE_MARGIN);
         let coefficients = self.coefficients(&spectrum, with_margin, margin, spline);
-        let valid = erode(&image.valid, prefilter.reach).crop(inner);
+        let valid = clear.crop(inner);
         let all_valid = valid.data.iter().all(|&v| v);
         Some(PreparedPost { search, values, coefficients, valid, all_valid })
     }
 
-    /// Mean removed, rim faded, transformed and multiplied by the kernel (with the inverse transform's norm in it).
-    fn filtered_spectrum(&mut self, filled: &Grid<f32>, kernel: &Kernel) -> Spectrum {
+    /// The transform of the filtered image (the inverse transform's norm in it), and where it can be used.
+    fn filtered_spectrum(&mut self, image: &Image, filled: &Grid<f32>, kernel: &Kernel) -> (Spectrum, Grid<bool>) {
         let (width, height) = (good_size(filled.width), good_size(filled.height));
         let mean = (filled.data.iter().map(|&v| v as f64).sum::<f64>() / filled.data.len() as f64) as f32;
-        let (fade_x, fade_y) = (fade(filled.width), fade(filled.height));
-        self.plane.clear();
-        self.plane.resize(width * height, 0.0);
-        for y in 0..filled.height {
-            let out = &mut self.plane[y * width..y * width + filled.width];
-            for ((o, v), k) in out.iter_mut().zip(filled.row(y)).zip(&fade_x) {
-                *o = (v - mean) * k * fade_y[y];
-            }
-        }
+        self.load_faded(filled, mean, width, height);
         let plan = self.ffts.real(width, height);
         let mut data = vec![Complex32::ZERO; plan.spectrum_len()];
         plan.forward(&mut self.plane, &mut data);
@@ -154,7 +146,40 @@ impl Preparer {
         for (v, r) in data.iter_mut().zip(response) {
             *v *= *r;
         }
-        Spectrum { data, width, height }
+        if image.all_valid() {
+            return (Spectrum { data, width, height }, image.valid.clone());
+        }
+        // Where the data end, a whitening filter turns the difference to the fill into spikes. They must not ring on
+        // through derivatives and interpolation, so they are cut out before the image is transformed again.
+        let clear = erode(&image.valid, kernel.reach);
+        self.ffts.real(width, height).inverse(&mut data, &mut self.plane);
+        let whole = Window::new(0, 0, filled.width, filled.height);
+        let mut clean = crop(&self.plane, width, whole);
+        for (v, &ok) in clean.data.iter_mut().zip(&clear.data) {
+            if !ok {
+                *v = 0.0;
+            }
+        }
+        self.load_faded(&clean, 0.0, width, height);
+        let plan = self.ffts.real(width, height);
+        let mut data = vec![Complex32::ZERO; plan.spectrum_len()];
+        plan.forward(&mut self.plane, &mut data);
+        let norm = 1.0 / (width * height) as f32;
+        data.iter_mut().for_each(|v| *v *= norm);
+        (Spectrum { data, width, height }, erode(&clear, 1))
+    }
+
+    /// Puts `image - mean` with a faded rim into the work plane of `width` × `height`.
+    fn load_faded(&mut self, image: &Grid<f32>, mean: f32, width: usize, height: usize) {
+        let (fade_x, fade_y) = (fade(image.width), fade(image.height));
+        self.plane.clear();
+        self.plane.resize(width * height, 0.0);
+        for y in 0..image.height {
+            let out = &mut self.plane[y * width..y * width + image.width];
+            for ((o, v), k) in out.iter_mut().zip(image.row(y)).zip(&fade_x) {
+                *o = (v - mean) * k * fade_y[y];
+            }
+        }
     }
 
     /// The part `inner` of the inverse transform of `spectrum · factor(kx, ky) [· kernel]`.

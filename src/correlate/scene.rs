@@ -63,7 +63,8 @@ pub fn analyse(pair: &Pair, params: &Params, alignment: &Alignment) -> Result<Sc
     let flat = Radial { step: 1.0, values: vec![1.0, 1.0] };
     let prefilter = match (&coherence, params.prefilter) {
         (Some(c), Prefilter::Coherence) => {
-            Kernel::from_radial(&response(&c.magnitude, &c.power[0], &c.power[1]), &mut ffts)
+            let shape = response(&c.magnitude, &c.power[0], &c.power[1]);
+            Kernel::from_radial(&shape, &mut ffts).reaching(&c.power[0], &mut ffts)
         }
         _ => Kernel::from_radial(&flat, &mut ffts),
     };

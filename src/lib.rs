@@ -18,6 +18,7 @@
 //! | [`layout`], [`pipeline`] | output grid and tiles; the streaming run, the only place that starts threads |
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
+//! | [`render`] | pictures |
 //! | [`cli`] | the command line |
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
@@ -43,6 +44,8 @@ pub mod pipeline;
 pub mod progress;
 #[forbid(unsafe_code)]
 pub mod raster;
+#[forbid(unsafe_code)]
+pub mod render;
 #[forbid(unsafe_code)]
 pub mod synth;
 

@@ -4,7 +4,10 @@
 //! [`ui`] (progress, messages, stopping).
 
 pub mod common;
+mod demo;
+mod demo_pictures;
 mod displacement;
+mod evaluate;
 mod info;
 mod rewrite;
 mod synth;
@@ -33,7 +36,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Displacement(Box<displacement::Args>),
+    Evaluate(evaluate::Args),
     Synth(synth::Args),
+    Demo(demo::Args),
     Info(info::Args),
 }
 
@@ -41,7 +46,9 @@ impl Command {
     fn common(&self) -> &common::Common {
         match self {
             Command::Displacement(a) => &a.common,
+            Command::Evaluate(a) => &a.common,
             Command::Synth(a) => a.common(),
+            Command::Demo(a) => &a.common,
             Command::Info(a) => &a.common,
         }
     }
@@ -49,7 +56,9 @@ impl Command {
     fn run(&self, ui: &Ui) -> crate::Result<()> {
         match self {
             Command::Displacement(a) => displacement::run(a, ui),
+            Command::Evaluate(a) => evaluate::run(a, ui),
             Command::Synth(a) => synth::run(a, ui),
+            Command::Demo(a) => demo::run(a, ui),
             Command::Info(a) => info::run(a, ui),
         }
     }

@@ -7,7 +7,8 @@ use super::random::white;
 use crate::grid::Grid;
 
 /// Amplitude of an optical scene seen by a sharp sensor, as a function of the frequency f in cycles per pixel:
-/// f^-1 (natural scenes; Field 1987, JOSA A 4), flat below `outer`, times the transfer of optics and detector.
+/// f^-0.9 (natural scenes have about f^-1: Field 1987, JOSA A 4), flat below `outer`, times the transfer of optics and
+/// detector.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SceneSpectrum {
     /// Exponent of the amplitude.
@@ -21,7 +22,7 @@ pub struct SceneSpectrum {
 impl Default for SceneSpectrum {
     fn default() -> Self {
         // A Gaussian point spread of 0.53 px passes a quarter of the contrast at the Nyquist frequency.
-        SceneSpectrum { slope: 0.95, outer: 1.0 / 600.0, psf: 0.53 }
+        SceneSpectrum { slope: 0.9, outer: 1.0 / 600.0, psf: 0.53 }
     }
 }
 

@@ -134,7 +134,7 @@ mod tests {
             .collect();
         FftPlanner::new().plan_fft_forward(n).process(&mut line);
         let (low, high) = (4.0f64.ln(), (0.25 * n as f64).ln());
-        let mut bins = vec![(0.0, 0.0); 12];
+        let mut bins = [(0.0, 0.0); 12];
         for (k, v) in line.iter().enumerate().take(n / 4).skip(4) {
             let bin = (((k as f64).ln() - low) / (high - low) * 12.0) as usize;
             bins[bin.min(11)].0 += v.norm_sqr();

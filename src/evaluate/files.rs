@@ -1,0 +1,232 @@
+//! Evaluation of raster files: which bands, which units, do they fit.
+
+use serde::Serialize;
+
+use super::compare::{Comparison, Evaluation, FieldRaster, Place};
+use crate::grid::{Grid, Image};
+use crate::raster::{CrsKind, DOMAIN, GeoReference, RasterFile, read_all_bands, read_lines, read_metadata};
+use crate::{Error, Result};
+
+/// What `shiftmap evaluate` is told.
+#[derive(Debug, Clone)]
+pub struct EvaluateJob {
+    pub estimate: String,
+    pub truth: String,
+    pub trace: Option<String>,
+    /// Pixels left out along the truth's edges.
+    pub border: f64,
+    /// Errors in metres instead of pixels.
+    pub metres: bool,
+    pub place: Place,
+    /// Limit of an outlier in pixels.
+    pub outlier: f64,
+}
+
+impl EvaluateJob {
+    /// With the command line's defaults.
+    pub fn new(estimate: &str, truth: &str) -> EvaluateJob {
+        EvaluateJob {
+            estimate: estimate.into(),
+            truth: truth.into(),
+            trace: None,
+            border: 0.0,
+            metres: false,
+            place: Place::Cells,
+            outlier: 0.5,
+        }
+    }
+}
+
+/// The outcome with what is needed to read it.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileEvaluation {
+    pub estimate: String,
+    pub truth: String,
+    /// Unit of the errors: `px` or `m`.
+    pub unit: &'static str,
+    /// Pixel of the pre image in metres (or 1 for rasters without a projected CRS).
+    pub pixel: (f64, f64),
+    pub place: Place,
+    /// Limit of an outlier in pixels.
+    pub outlier_px: f64,
+    #[serde(flatten)]
+    pub result: Evaluation,
+}
+
+/// One file, understood.
+struct Loaded {
+    field: FieldRaster,
+    georef: GeoReference,
+    unit: Unit,
+    /// Cell size in pixels of the pre image.
+    step: Option<(f64, f64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Metres,
+    Pixels,
+}
+
+impl EvaluateJob {
+    /// Reads the files and compares them.
+    ///
+    /// # Errors
+    /// Files that cannot be read, have no two bands, do not fit each other or have no values in common.
+    pub fn run(&self) -> Result<FileEvaluation> {
+        if !(self.border >= 0.0 && self.border.is_finite()) {
+            return Err(Error::option("--border", self.border, "give a number of pixels, 0 or more"));
+        }
+        if !(self.outlier > 0.0) {
+            return Err(Error::option("--outlier", self.outlier, "give a number of pixels above 0"));
+        }
+        let mut estimate = load(&self.estimate)?;
+        let mut truth = load(&self.truth)?;
+        self.check_frames(&estimate, &truth)?;
+        let pixel = pixel_size(&estimate, &truth);
+        let metres_per_unit = truth.georef.crs.as_ref().map_or(1.0, |c| c.metres_per_unit);
+        let pixel_metres = (pixel.0 * metres_per_unit, pixel.1 * metres_per_unit);
+        let projected = truth.georef.pixel_metres().is_some();
+        if self.metres && !projected {
+            let why = format!("{} has no projected CRS, so metres are unknown; use --units px", self.truth);
+            return Err(Error::option("--units", "m", why));
+        }
+        // Both in the unit of the result.
+        let scale = |unit: Unit| match (unit, self.metres) {
+            (Unit::Metres, false) => (1.0 / pixel_metres.0, 1.0 / pixel_metres.1),
+            (Unit::Pixels, true) => pixel_metres,
+            _ => (1.0, 1.0),
+        };
+        for file in [&mut estimate, &mut truth] {
+            file.field.scale(scale(file.unit));
+        }
+        let trace = self.trace.as_deref().map(read_lines).transpose()?;
+        let outlier = if self.metres { pixel_metres } else { (1.0, 1.0) };
+        let comparison = Comparison {
+            estimate: &estimate.field,
+            truth: &truth.field,
+            place: self.place,
+            pixel,
+            scale: (1.0, 1.0),
+            border: self.border,
+            trace: trace.as_deref(),
+            outlier: (self.outlier * outlier.0, self.outlier * outlier.1),
+        };
+        Ok(FileEvaluation {
+            estimate: self.estimate.clone(),
+            truth: self.truth.clone(),
+            unit: if self.metres { "m" } else { "px" },
+            pixel: pixel_metres,
+            place: self.place,
+            outlier_px: self.outlier,
+            result: comparison.run()?,
+        })
+    }
+
+    /// Both must lie in the same plane: the same CRS, or pixel coordinates.
+    fn check_frames(&self, estimate: &Loaded, truth: &Loaded) -> Result<()> {
+        let (e, t) = (&estimate.georef, &truth.georef);
+        match (&e.crs, &t.crs) {
+            (Some(a), Some(b)) if a.same(b) => {}
+            (Some(a), Some(b)) => {
+                return Err(Error::GridMismatch(format!(
+                    "the coordinate reference systems differ: {} has {}, {} has {}; make the truth on the estimate's CRS \
+                     (displacements are vectors: warping the raster does not turn them)",
+                    self.estimate, a.label, self.truth, b.label
+                )));
+            }
+            (Some(a), None) | (None, Some(a)) => {
+                let (with, without) =
+                    if e.crs.is_some() { (&self.estimate, &self.truth) } else { (&self.truth, &self.estimate) };
+                return Err(Error::GridMismatch(format!(
+                    "{with} has the coordinate reference system {} and {without} has none: give it one with \
+                     `gdal_edit.py -a_srs {} {without}`",
+                    a.label, a.label
+                )));
+            }
+            (None, None) => {}
+        }
+        let size = |l: &Loaded| (l.field.east.width, l.field.east.height);
+        if !e.referenced && !t.referenced && size(estimate) != size(truth) {
+            return Err(Error::GridMismatch(format!(
+                "{} ({} x {}) and {} ({} x {}) have no georeference and differ in size, so their places are unknown: \
+                 use a format that keeps it, e.g. GeoTIFF",
+                self.estimate,
+                size(estimate).0,
+                size(estimate).1,
+                self.truth,
+                size(truth).0,
+                size(truth).1
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl FieldRaster {
+    fn scale(&mut self, (x, y): (f64, f64)) {
+        let multiply = |g: &mut Grid<f32>, k: f64| g.data.iter_mut().for_each(|v| *v = (f64::from(*v) * k) as f32);
+        multiply(&mut self.east, x);
+        multiply(&mut self.north, y);
+        if let Some((e, n)) = &mut self.sigma {
+            multiply(e, x);
+            multiply(n, y);
+        }
+    }
+}
+
+/// Pixel of the pre image in map units: the estimate's cell divided by its step, otherwise the truth's pixel.
+fn pixel_size(estimate: &Loaded, truth: &Loaded) -> (f64, f64) {
+    let cell = estimate.field.transform.pixel_size();
+    match estimate.step {
+        Some((sx, sy)) => (cell.0 / sx, cell.1 / sy),
+        None => truth.field.transform.pixel_size(),
+    }
+}
+
+fn load(path: &str) -> Result<Loaded> {
+    let file = read_all_bands(path)?;
+    let metadata = read_metadata(path, DOMAIN)?;
+    let find = |key: &str| metadata.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+    let two = |text: &str| -> Option<(f64, f64)> {
+        let (a, b) = text.split_once('x')?;
+        Some((a.trim().parse().ok()?, b.trim().parse().ok()?)).filter(|(a, b)| *a > 0.0 && *b > 0.0)
+    };
+    let band = |name: &str| file.descriptions.iter().position(|d| d.eq_ignore_ascii_case(name));
+    let (east, north) = match (band("East displacement"), band("North displacement")) {
+        (Some(e), Some(n)) => (e, n),
+        _ if file.bands.len() >= 2 => (0, 1),
+        _ => {
+            let why = "a displacement raster has two bands, east and north displacement".into();
+            return Err(Error::Open { path: path.into(), why });
+        }
+    };
+    let values = |i: usize| with_nan(&file.bands[i]);
+    let sigma = band("East sigma").zip(band("North sigma")).map(|(e, n)| (values(e), values(n)));
+    let field = FieldRaster { east: values(east), north: values(north), sigma, transform: file.georef.transform };
+    let unit = unit(&file, east, find("UNITS"), path)?;
+    Ok(Loaded { field, unit, step: find("STEP").and_then(two), georef: file.georef })
+}
+
+/// Unit of the displacement: the band's, the metadata's, or what the CRS suggests.
+fn unit(file: &RasterFile, band: usize, metadata: Option<&str>, path: &str) -> Result<Unit> {
+    let text = Some(file.units[band].as_str()).filter(|u| !u.is_empty()).or(metadata);
+    match text.map(str::to_ascii_lowercase).as_deref() {
+        Some("m" | "metre" | "meter" | "metres" | "meters") => Ok(Unit::Metres),
+        Some("px" | "pixel" | "pixels") => Ok(Unit::Pixels),
+        Some(other) => Err(Error::Open {
+            path: path.into(),
+            why: format!("its displacements are in `{other}`; m and px are understood (`gdal_edit.py -units`)"),
+        }),
+        None => match &file.georef.crs {
+            Some(crs) if crs.kind == CrsKind::Projected => Ok(Unit::Metres),
+            _ => Ok(Unit::Pixels),
+        },
+    }
+}
+
+fn with_nan(image: &Image) -> Grid<f32> {
+    let mut out = image.values.clone();
+    out.data.iter_mut().zip(&image.valid.data).filter(|(_, ok)| !**ok).for_each(|(v, _)| *v = f32::NAN);
+    out
+}

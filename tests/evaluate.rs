@@ -1,0 +1,144 @@
+//! `shiftmap evaluate` on files: units, grids, bands, refusals.
+mod common;
+
+use common::{Folder, utm};
+use shiftmap::evaluate::EvaluateJob;
+use shiftmap::evaluate::compare::Place;
+use shiftmap::field::GeoTransform;
+use shiftmap::grid::Grid;
+use shiftmap::raster::{Band, Crs, DOMAIN, GeoReference, Line, write_bands, write_lines};
+
+/// Writes a two-band displacement raster.
+fn field(path: &str, east: &Grid<f32>, north: &Grid<f32>, unit: &str, georef: Option<&GeoReference>) {
+    let band = |description, values| Band { description, unit, values };
+    let bands = [band("East displacement", east), band("North displacement", north)];
+    write_bands(path, &bands, georef, &[], true).unwrap();
+}
+
+#[test]
+fn metres_against_pixels_and_a_coarse_grid_against_a_fine_one() {
+    let folder = Folder::new();
+    let (truth, estimate) = (folder.file("truth.tif"), folder.file("estimate.tif"));
+    // Truth: 64 × 64 pixels of 10 m, in metres, 5 m east and -2 m north everywhere.
+    field(&truth, &Grid::filled(64, 64, 5.0), &Grid::filled(64, 64, -2.0), "m", Some(&utm(1000.0, 9000.0)));
+    // Estimate: 8 × 8 cells of 80 m in pixels: 0.6 px east (0.1 too much), -0.2 px north (right), one cell missing.
+    let mut east = Grid::filled(8, 8, 0.6);
+    east.set(3, 3, f32::NAN);
+    let cells = utm(0.0, 0.0).with_transform(GeoTransform([1000.0, 80.0, 0.0, 9000.0, 0.0, -80.0]));
+    field(&estimate, &east, &Grid::filled(8, 8, -0.2), "px", Some(&cells));
+    let got = EvaluateJob::new(&estimate, &truth).run().unwrap();
+    assert_eq!((got.unit, got.pixel), ("px", (10.0, 10.0)));
+    assert_eq!((got.result.positions, got.result.compared), (64, 63));
+    assert!((got.result.errors.east.bias - 0.1).abs() < 1e-6 && got.result.errors.north.mae < 1e-6);
+    assert!(got.result.calibration.is_none());
+    let metres = EvaluateJob { metres: true, ..EvaluateJob::new(&estimate, &truth) }.run().unwrap();
+    assert!((metres.result.errors.east.bias - 1.0).abs() < 1e-5);
+    let pixels = EvaluateJob { place: Place::Pixels, ..EvaluateJob::new(&estimate, &truth) }.run().unwrap();
+    // Between the outer cell centres (56 × 56 pixels) without the four quarters around the gap (16 × 16).
+    assert_eq!((pixels.result.positions, pixels.result.compared), (4096, 56 * 56 - 256));
+}
+
+#[test]
+fn sigma_bands_and_the_trace_are_found() {
+    let folder = Folder::new();
+    let (truth, estimate, trace) = (folder.file("t.tif"), folder.file("e.tif"), folder.file("trace.gpkg"));
+    let georef = utm(0.0, 3000.0);
+    let zero = Grid::filled(300, 300, 0.0);
+    field(&truth, &zero, &zero, "m", Some(&georef));
+    // Bands in an unusual order: they are found by name.
+    let (east, sigma) = (Grid::filled(300, 300, 3.0), Grid::filled(300, 300, 2.0));
+    let names = ["Quality", "North sigma", "East displacement", "North displacement", "East sigma"];
+    let values = [&zero, &sigma, &east, &zero, &sigma];
+    let bands: Vec<Band> =
+        names.iter().zip(values).map(|(description, values)| Band { description, unit: "m", values }).collect();
+    write_bands(&estimate, &bands, Some(&georef), &[], false).unwrap();
+    let line = Line { points: vec![(0.0, 3000.0), (0.0, 0.0)], attributes: vec![] };
+    write_lines(&trace, "trace", &[line], Some(&Crs::from_definition("EPSG:32612").unwrap()), false).unwrap();
+    let job = EvaluateJob { trace: Some(trace), ..EvaluateJob::new(&estimate, &truth) };
+    let got = job.run().unwrap().result;
+    let z = got.calibration.unwrap();
+    assert!((z.east.mean - 1.5).abs() < 1e-6 && z.east.within_95 == 1.0 && z.north.mean == 0.0);
+    let n: Vec<usize> = got.by_distance.iter().map(|c| c.errors.as_ref().unwrap().east.n).collect();
+    assert_eq!(n, [1500, 4500, 24_000, 60_000], "a vertical trace along the left edge: 5, 15, 80 and 200 columns");
+}
+
+#[test]
+fn pixel_coordinates_place_the_cells_of_images_without_a_crs() {
+    let folder = Folder::new();
+    let (truth, estimate) = (folder.file("t.tif"), folder.file("e.tif"));
+    // East = column: the centre of window 33 at step 8 is what decides.
+    let columns = Grid::from_fn(128, 96, |x, _| x as f32);
+    field(&truth, &columns, &Grid::filled(128, 96, 0.0), "px", None);
+    let layout = shiftmap::layout::Layout::new((128, 96), (33, 33), (8, 8), None).unwrap();
+    let (w, h) = layout.cells;
+    let east = Grid::from_fn(w, h, |i, _| layout.centre(i, 0).dx as f32);
+    let north = Grid::filled(w, h, 0.0);
+    let band = |description, values| Band { description, unit: "px", values };
+    let bands = [band("East displacement", &east), band("North displacement", &north)];
+    let metadata = [(DOMAIN, "STEP", "8x8"), (DOMAIN, "UNITS", "px")];
+    let cells = GeoReference::none().with_transform(layout.geotransform(&GeoTransform::PIXELS));
+    write_bands(&estimate, &bands, Some(&cells), &metadata, false).unwrap();
+    let got = EvaluateJob::new(&estimate, &truth).run().unwrap();
+    assert!(got.result.compared > 150 && got.result.errors.east.rmse < 1e-6, "{:?}", got.result.errors.east);
+    assert_eq!(got.pixel, (1.0, 1.0));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_the_reason() {
+    let folder = Folder::new();
+    let zero = Grid::filled(32, 32, 0.0);
+    let place = |name: &str, georef: Option<&GeoReference>, unit: &str| {
+        let path = folder.file(name);
+        field(&path, &zero, &zero, unit, georef);
+        path
+    };
+    let truth = place("truth.tif", Some(&utm(0.0, 0.0)), "m");
+    let far = place("far.tif", Some(&utm(90_000.0, 0.0)), "m");
+    let other = GeoReference::new(utm(0.0, 0.0).transform, Some(Crs::from_definition("EPSG:32633").unwrap()));
+    let zone = place("zone.tif", Some(&other), "m");
+    let bare = place("bare.tif", None, "px");
+    let feet = place("feet.tif", Some(&utm(0.0, 0.0)), "ft");
+    let single = folder.file("single.tif");
+    let band = Band { description: "East displacement", unit: "m", values: &zero };
+    write_bands(&single, &[band], Some(&utm(0.0, 0.0)), &[], false).unwrap();
+    for (estimate, want) in [
+        (far.as_str(), "do not overlap"),
+        (&zone, "EPSG:32633"),
+        (&bare, "-a_srs EPSG:32612"),
+        (&feet, "`ft`"),
+        (&single, "two bands"),
+        ("/nowhere.tif", "/nowhere.tif"),
+    ] {
+        let run = assert_cmd::Command::cargo_bin("shiftmap").unwrap().args(["evaluate", estimate, &truth]).assert();
+        let text = String::from_utf8_lossy(&run.code(1).get_output().stderr).to_string();
+        assert!(text.starts_with("ERROR: ") && text.contains(want), "{estimate}: {text}");
+    }
+    let empty = place("empty.tif", Some(&utm(0.0, 0.0)), "m");
+    field(&empty, &Grid::filled(32, 32, f32::NAN), &zero, "m", Some(&utm(0.0, 0.0)));
+    let text = EvaluateJob::new(&empty, &truth).run().unwrap_err().to_string();
+    assert!(text.contains("1024 positions"), "{text}");
+    let text = EvaluateJob { metres: true, ..EvaluateJob::new(&bare, &bare) }.run().unwrap_err().to_string();
+    assert!(text.contains("--units"), "{text}");
+}
+
+#[test]
+fn the_table_and_the_json_carry_the_numbers() {
+    let folder = Folder::new();
+    let (truth, estimate) = (folder.file("t.tif"), folder.file("e.tif"));
+    let georef = utm(0.0, 0.0);
+    field(&truth, &Grid::filled(40, 40, 0.0), &Grid::filled(40, 40, 0.0), "m", Some(&georef));
+    field(&estimate, &Grid::filled(40, 40, 7.5), &Grid::filled(40, 40, -1.25), "m", Some(&georef));
+    let run = |extra: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("shiftmap").unwrap();
+        let out = command.args(["evaluate", &estimate, &truth]).args(extra).assert().success();
+        String::from_utf8(out.get_output().stdout.clone()).unwrap()
+    };
+    let table = run(&[]);
+    assert!(table.contains("1600 of 1600 cells") && table.contains("0.7500") && table.contains("-0.1250"), "{table}");
+    assert!(table.contains("100.00%"), "0.75 px is an outlier: {table}");
+    let json: serde_json::Value = serde_json::from_str(&run(&["--json"])).unwrap();
+    assert_eq!(json["errors"]["east"]["mae"], 0.75);
+    assert_eq!(json["errors"]["north"]["bias"], -0.125);
+    assert_eq!(json["outliers"], 1.0);
+    assert_eq!(json["unit"], "px");
+}

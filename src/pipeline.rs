@@ -112,7 +112,7 @@ pub fn run(
         return Err(Error::Cancelled);
     }
     let alignment = Alignment::new(pair.origin, params.search);
-    let scene = watched(&pool, progress, |_| scene::analyse(pair, params, &alignment))?;
+    let scene = watched(&pool, progress, |stop| scene::analyse(pair, params, &alignment, stop))?;
     let tiles = layout.tiles();
     let job = Job { pair, layout, params, alignment: &alignment, scene: &scene, stop: AtomicBool::new(false) };
     let mut report =
@@ -318,7 +318,7 @@ impl<'a> Worker<'a> {
         };
         let windows =
             TileWindows { cells: (tile.width, tile.height), window: job.layout.window, step: job.layout.step };
-        let mut found = worker.method.match_tile(&Tile { pre: &pre, post: &post, windows });
+        let mut found = worker.method.match_tile(&Tile { pre: &pre, post: &post, windows, stop: &job.stop });
         for m in &mut found {
             // Ground that the georeference alone puts elsewhere has not moved.
             m.shift.dx -= job.alignment.fraction.0;

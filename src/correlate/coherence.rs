@@ -217,7 +217,7 @@ impl Estimator {
     fn agreement(&self, start: (f64, f64), into: &mut Accumulator) {
         let between = |v: f64| (v - v.round()).abs() > 0.2;
         // A third of the windows is plenty.
-        if !self.guided || into.windows % 3 != 0 || !(between(start.0) || between(start.1)) {
+        if !self.guided || !into.windows.is_multiple_of(3) || !(between(start.0) || between(start.1)) {
             return;
         }
         for (k, spline) in Spline::ALL.into_iter().enumerate() {

@@ -384,7 +384,14 @@ impl Method for Frequency<'_> {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
         pulp::Arch::new().dispatch(
             #[inline(always)]
-            || (0..tile.windows.len()).map(|cell| self.window(tile, tile.windows.corner(cell))).collect(),
+            || {
+                let cells = 0..tile.windows.len();
+                let measure = |cell| match tile.stopped() {
+                    true => Measurement::failed(Status::NoData),
+                    false => self.window(tile, tile.windows.corner(cell)),
+                };
+                cells.map(measure).collect()
+            },
         )
     }
 }

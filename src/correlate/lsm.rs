@@ -264,7 +264,7 @@ impl LsmWindow {
         let [g, gg, fg, xx, xy, yx, yy] = sums.map(|l| lanes_total(&l));
         let var_f = self.normal[(0, 0)] / self.count;
         let var_g = (gg - g * g / self.count) / self.count;
-        if !(var_g > 0.0) {
+        if var_g.is_nan() || var_g <= 0.0 {
             return Solution::failed(Status::LowTexture, iterations);
         }
         let correlation = fg / self.count / (var_f * var_g).sqrt();

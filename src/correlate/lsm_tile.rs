@@ -29,6 +29,9 @@ impl<'a> LsmTile<'a> {
 
     #[inline(always)]
     fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift) -> Solution {
+        if tile.stopped() {
+            return failed(Status::NoData);
+        }
         let corner = tile.windows.corner(cell);
         let range = |v: f64, r: usize| (v.round() as i64).clamp(-(r as i64), r as i64) as i32;
         let shift = (range(start.dx, self.alignment.range.0), range(start.dy, self.alignment.range.1));
@@ -123,7 +126,7 @@ fn neighbours_median(solutions: &[Solution], (nx, ny): (usize, usize), cell: usi
 
 impl Method for LsmTile<'_> {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
-        let peaks = integer_peaks(tile.pre, tile.post, &tile.windows, self.alignment.range);
+        let peaks = integer_peaks(tile.pre, tile.post, &tile.windows, self.alignment.range, tile.stop);
         let solutions = pulp::Arch::new().dispatch(
             #[inline(always)]
             || {

@@ -24,6 +24,7 @@ use crate::pipeline::{MethodName, Params};
 use prepare::{PreparedPost, PreparedPre};
 use scene::Scene;
 use search::TileWindows;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How post pixels relate to pre pixels, and how far a displacement may reach.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,6 +67,16 @@ pub struct Tile<'a> {
     pub pre: &'a PreparedPre,
     pub post: &'a PreparedPost,
     pub windows: TileWindows,
+    /// Set when the run is to end at once; what is returned then is thrown away.
+    pub stop: &'a AtomicBool,
+}
+
+impl Tile<'_> {
+    /// The run is to end at once.
+    #[inline]
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
 }
 
 /// A matching method with one thread's buffers.

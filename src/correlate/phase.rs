@@ -53,7 +53,7 @@ impl PhasePlane {
         for kx in 0..=nx / 2 {
             for ky in 0..ny {
                 let sy = signed_index(ky, ny);
-                let nyquist = (nx % 2 == 0 && 2 * kx == nx) || (ny % 2 == 0 && 2 * ky == ny);
+                let nyquist = 2 * kx == nx || 2 * ky == ny;
                 let redundant = kx == 0 && sy <= 0;
                 let w = if nyquist || redundant { 0.0 } else { weight(omega(kx, nx).hypot(omega(ky, ny))) };
                 weights.push(w);

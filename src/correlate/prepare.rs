@@ -1,6 +1,6 @@
 //! From the raw pixels of a tile to what the methods work on: prefiltered images, gradients, spline coefficients.
 //!
-//! Everything is computed in the Fourier domain of the tile grown by [`PAD`] pixels, the outer [`TAPER`] of which are
+//! Everything is computed in the Fourier domain of the tile grown by [`PAD`] pixels, the outer half of which are
 //! faded to zero. A tile is always prepared as a whole, so its numbers do not depend on region, thread or caller.
 
 use rustfft::num_complex::Complex32;

@@ -15,6 +15,7 @@ use crate::grid::{Grid, Image, Window};
 use crate::pipeline::{Pair, Params, Prefilter};
 use crate::{Error, Result};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Sides of the patches and how many are looked at along each axis.
 const PATCH: usize = 256;
@@ -54,11 +55,11 @@ impl Patch {
 }
 
 /// Looks at the pair. `alignment` carries the whole-pixel base offset and the search range.
-pub fn analyse(pair: &Pair, params: &Params, alignment: &Alignment) -> Result<Scene> {
-    let patches = read_patches(pair, alignment)?;
+pub fn analyse(pair: &Pair, params: &Params, alignment: &Alignment, stop: &AtomicBool) -> Result<Scene> {
+    let patches = read_patches(pair, alignment, stop)?;
     let welch = patches.iter().map(|p| p.size.0.min(p.size.1)).min().unwrap_or(0).min(WELCH) / 2 * 2;
     let mut facts = Vec::new();
-    let coherence = if welch >= 8 { measure_coherence(&patches, welch, alignment) } else { None };
+    let coherence = if welch >= 8 { measure_coherence(&patches, welch, alignment, stop) } else { None };
     let mut ffts = super::fft2::FftCache::default();
     let flat = Radial { step: 1.0, values: vec![1.0, 1.0] };
     let prefilter = match (&coherence, params.prefilter) {
@@ -83,7 +84,7 @@ pub fn analyse(pair: &Pair, params: &Params, alignment: &Alignment) -> Result<Sc
         let scores: Vec<String> = c.agreement.iter().map(|v| format!("{v:.4}")).collect();
         facts.push(("INTERPOLATION_SCORES".into(), scores.join(" ")));
     }
-    let trial = match_patches(&patches, params, alignment, &prefilter, spline);
+    let trial = match_patches(&patches, params, alignment, &prefilter, spline, stop);
     Ok(Scene {
         residual: trial.residual.kernel(),
         spline,
@@ -95,7 +96,7 @@ pub fn analyse(pair: &Pair, params: &Params, alignment: &Alignment) -> Result<Sc
 }
 
 /// Patches at the centres of a regular division of the common area.
-fn read_patches(pair: &Pair, alignment: &Alignment) -> Result<Vec<Patch>> {
+fn read_patches(pair: &Pair, alignment: &Alignment, stop: &AtomicBool) -> Result<Vec<Patch>> {
     let (pre_size, post_size) = (pair.pre.size(), pair.post.size());
     let whole = Window::new(0, 0, pre_size.0, pre_size.1);
     let other = Window::new(-alignment.base.0, -alignment.base.1, post_size.0, post_size.1);
@@ -112,6 +113,9 @@ fn read_patches(pair: &Pair, alignment: &Alignment) -> Result<Vec<Patch>> {
         places.extend(starts(common.width, w).into_iter().map(|x| (common.x + x as i64, common.y + y as i64)));
     }
     let read = |&(x, y): &(i64, i64)| -> Result<Patch> {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
         let window = Window::new(x, y, w, h);
         let (pre, post) = alignment.windows(window);
         Ok(Patch { pre: pair.pre.open()?.read(pre)?, post: pair.post.open()?.read(post)?, size: (w, h) })
@@ -121,7 +125,7 @@ fn read_patches(pair: &Pair, alignment: &Alignment) -> Result<Vec<Patch>> {
 
 /// Whitening from the power spectra, whole-pixel peaks, then aligned cross-spectra (twice, the second time with the
 /// weights that the first found).
-fn measure_coherence(patches: &[Patch], n: usize, alignment: &Alignment) -> Option<Coherence> {
+fn measure_coherence(patches: &[Patch], n: usize, alignment: &Alignment, stop: &AtomicBool) -> Option<Coherence> {
     let sum = |parts: Vec<Accumulator>| {
         let mut total = Accumulator::new(n);
         parts.iter().for_each(|p| total.add(p));
@@ -129,12 +133,13 @@ fn measure_coherence(patches: &[Patch], n: usize, alignment: &Alignment) -> Opti
     };
     let power = sum(patches.par_iter().map(|p| power_of(p, n, alignment)).collect()).finish()?.power;
     let (radial, kernel) = whitening_kernel(&power, &mut super::fft2::FftCache::default());
-    let aligned: Vec<_> = patches.par_iter().map(|p| whole_pixel_pairs(p, n, alignment, &kernel)).collect();
+    let aligned: Vec<_> = patches.par_iter().map(|p| whole_pixel_pairs(p, n, alignment, &kernel, stop)).collect();
     let mut known: Option<Coherence> = None;
     for _ in 0..2 {
         let parts = patches.par_iter().zip(&aligned).map(|(patch, pairs)| {
             let mut acc = Accumulator::new(n);
-            if let Some((pre, post)) = patch.filled() {
+            let filled = if stop.load(Ordering::Relaxed) { None } else { patch.filled() };
+            if let Some((pre, post)) = filled {
                 let mut ffts = super::fft2::FftCache::default();
                 let mut estimator = Estimator::new(n, known.as_ref());
                 for &(a, b) in pairs {
@@ -181,6 +186,7 @@ fn whole_pixel_pairs(
     n: usize,
     alignment: &Alignment,
     kernel: &Kernel,
+    stop: &AtomicBool,
 ) -> Vec<((usize, usize), (usize, usize))> {
     let mut preparer = Preparer::default();
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
@@ -190,7 +196,7 @@ fn whole_pixel_pairs(
     let cells = |s: usize| (s - n) / (n / 2) + 1;
     let windows =
         TileWindows { cells: (cells(patch.size.0), cells(patch.size.1)), window: (n, n), step: (n / 2, n / 2) };
-    let peaks = integer_peaks(&pre, &post, &windows, alignment.range);
+    let peaks = integer_peaks(&pre, &post, &windows, alignment.range, stop);
     let reach = alignment.post_margin();
     let mut pairs = Vec::new();
     for (c, peak) in peaks.iter().enumerate() {
@@ -221,13 +227,16 @@ fn match_patches(
     alignment: &Alignment,
     prefilter: &Kernel,
     spline: Spline,
+    stop: &AtomicBool,
 ) -> Trial {
     let smallest = patches.iter().map(|p| p.size.0.min(p.size.1)).min().unwrap_or(16);
     let side = |w: usize| w.clamp(16, 64).min(smallest);
     let window = (side(params.window.0), side(params.window.1));
     let lags = (window.0.min(window.1) / 4).clamp(1, 12);
-    let parts: Vec<(ResidualCorrelation, Vec<f64>)> =
-        patches.par_iter().map(|p| match_patch(p, window, lags, params, alignment, prefilter, spline)).collect();
+    let parts: Vec<(ResidualCorrelation, Vec<f64>)> = patches
+        .par_iter()
+        .map(|p| match_patch(p, window, lags, params, alignment, (prefilter, spline), stop))
+        .collect();
     let mut residual = ResidualCorrelation::new(lags);
     let mut variances = Vec::new();
     for (r, v) in &parts {
@@ -244,8 +253,8 @@ fn match_patch(
     lags: usize,
     params: &Params,
     alignment: &Alignment,
-    prefilter: &Kernel,
-    spline: Spline,
+    (prefilter, spline): (&Kernel, Spline),
+    stop: &AtomicBool,
 ) -> (ResidualCorrelation, Vec<f64>) {
     let mut residual = ResidualCorrelation::new(lags);
     let mut variances = Vec::new();
@@ -257,7 +266,7 @@ fn match_patch(
     let windows = TileWindows { cells: (patch.size.0 / window.0, patch.size.1 / window.1), window, step: window };
     let limits = Limits { min_valid: params.min_valid.max(0.9), min_variance: 0.0 };
     let mut work = LsmWindow::new(window);
-    for (c, peak) in integer_peaks(&pre, &post, &windows, alignment.range).iter().enumerate() {
+    for (c, peak) in integer_peaks(&pre, &post, &windows, alignment.range, stop).iter().enumerate() {
         let corner = windows.corner(c);
         if work.load(&pre, &post, corner, peak.shift, &limits).is_err() {
             continue;

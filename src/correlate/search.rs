@@ -8,6 +8,7 @@
 use super::prepare::{PreparedPost, PreparedPre};
 use crate::field::PixelShift;
 use crate::grid::Grid;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Windows of a tile: cell (i, j) starts at pixel (i · step.0, j · step.1) of the tile.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,12 +63,14 @@ const SURFACE_BYTES: usize = 8 << 20;
 /// Fewer valid pixels than this share of the window do not make a correlation.
 const MIN_OVERLAP: f64 = 0.25;
 
-/// Finds the peak of every window within ±`range` pixels; `post.search` must be at least the larger range.
+/// Finds the peak of every window within ±`range` pixels; `post.search` must be at least the larger range. Ends
+/// early, with what it has, when `stop` is set.
 pub fn integer_peaks(
     pre: &PreparedPre,
     post: &PreparedPost,
     windows: &TileWindows,
     range: (usize, usize),
+    stop: &AtomicBool,
 ) -> Vec<Peak> {
     let arch = pulp::Arch::new();
     let mut search = Search::new(pre, post, windows, range);
@@ -78,7 +81,7 @@ pub fn integer_peaks(
         let last = (first + rows).min(windows.cells.1);
         arch.dispatch(
             #[inline(always)]
-            || search.surfaces(first, last),
+            || search.surfaces(first, last, stop),
         );
         for cell in 0..(last - first) * windows.cells.0 {
             peaks.push(search.peak(cell));
@@ -163,7 +166,7 @@ impl<'a> Search<'a> {
 
     /// Correlation surfaces of the cell rows `first..last`, one after the other.
     #[inline(always)]
-    fn surfaces(&mut self, first: usize, last: usize) {
+    fn surfaces(&mut self, first: usize, last: usize, stop: &AtomicBool) {
         let (nx, ny) = (2 * self.range.0 + 1, 2 * self.range.1 + 1);
         let cells_x = self.windows.cells.0;
         let cells = (last - first) * cells_x;
@@ -172,6 +175,9 @@ impl<'a> Search<'a> {
         let pixels = (self.windows.window.0 * self.windows.window.1) as f64;
         let mut totals: [Vec<f64>; 6] = Default::default();
         for sy in 0..ny {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
             for sx in 0..nx {
                 // Position of the tile's first pixel in the post planes for this shift.
                 let at = (sx + self.post.search - self.range.0, sy + self.post.search - self.range.1);
@@ -432,7 +438,7 @@ mod tests {
                     pre.all_valid = false;
                     post.all_valid = false;
                 }
-                let peaks = integer_peaks(&pre, &post, &windows, (4, 3));
+                let peaks = integer_peaks(&pre, &post, &windows, (4, 3), &AtomicBool::new(false));
                 for (c, peak) in peaks.iter().enumerate() {
                     assert_eq!(peak.shift, (2, -1), "{window:?} {step:?} masked {masked} cell {c}");
                     let truth = oracle(&pre, &post, windows.corner(c), window, peak.shift);
@@ -447,6 +453,6 @@ mod tests {
         let windows = TileWindows { cells: (1, 1), window: (8, 8), step: (8, 8) };
         let (mut pre, post) = pair(3, 8, 8);
         pre.values.data.fill(0.25);
-        assert_eq!(integer_peaks(&pre, &post, &windows, (3, 3))[0].correlation, -2.0);
+        assert_eq!(integer_peaks(&pre, &post, &windows, (3, 3), &AtomicBool::new(false))[0].correlation, -2.0);
     }
 }

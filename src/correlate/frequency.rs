@@ -389,19 +389,30 @@ fn cut(
 
 impl Method for Frequency<'_> {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let mut found = Vec::with_capacity(tile.windows.len());
-                for cell in 0..tile.windows.len() {
-                    if tile.stopped() {
-                        break;
-                    }
-                    found.push(self.window(tile, tile.windows.corner(cell)));
-                }
-                found.resize(tile.windows.len(), Measurement::failed(Status::NoData));
-                found
-            },
-        )
+        pulp::Arch::new().dispatch(AllWindows { method: self, tile })
+    }
+}
+
+/// The loop over a tile's windows, compiled for the widest vectors of the machine (same sums on every one).
+struct AllWindows<'t, 'm, 'a> {
+    method: &'m mut Frequency<'a>,
+    tile: &'t Tile<'t>,
+}
+
+impl pulp::WithSimd for AllWindows<'_, '_, '_> {
+    type Output = Vec<Measurement>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
+        let cells = self.tile.windows.len();
+        let mut found = Vec::with_capacity(cells);
+        for cell in 0..cells {
+            if self.tile.stopped() {
+                break;
+            }
+            found.push(self.method.window(self.tile, self.tile.windows.corner(cell)));
+        }
+        found.resize(cells, Measurement::failed(Status::NoData));
+        found
     }
 }

@@ -171,8 +171,9 @@ impl Estimator {
         let plan: &mut ComplexFft2 = ffts.complex(n, n);
         plan.forward(&mut self.packed);
         let half = (n / 2 + 1) * n;
-        self.re.resize(half, 0.0);
-        self.im.resize(half, 0.0);
+        let stride = self.plane.stride;
+        self.re.resize((n / 2 + 1) * stride, 0.0);
+        self.im.resize((n / 2 + 1) * stride, 0.0);
         let (mut power_f, mut power_g) = (vec![0.0f32; half], vec![0.0f32; half]);
         let mut cross = vec![Complex32::ZERO; half];
         for kx in 0..=n / 2 {
@@ -184,8 +185,8 @@ impl Estimator {
                 let c = f * g.conj();
                 cross[k] = c;
                 let unit = if c.norm() > 0.0 { c / c.norm() } else { Complex32::ZERO };
-                self.re[k] = unit.re;
-                self.im[k] = unit.im;
+                self.re[kx * stride + ky] = unit.re;
+                self.im[kx * stride + ky] = unit.im;
             }
         }
         let whiten = whitener.on_half_spectrum(n, n);
@@ -248,11 +249,11 @@ impl Estimator {
             };
             omega.iter().map(one).collect()
         };
-        let (x, y) = (along(&self.plane.omega_x, d.0), along(&self.plane.omega_y, d.1));
+        let (x, y) = (along(&self.plane.omega_x, d.0), along(&self.plane.omega_y[..self.plane.bins], d.1));
         let mut sums = [0.0; 6];
         for (i, &(cx, sx, tx)) in x.iter().enumerate() {
             for (j, &(cy, sy, ty)) in y.iter().enumerate() {
-                let k = i * y.len() + j;
+                let k = i * self.plane.stride + j;
                 let w = self.plane.weights[k] as f64;
                 if w == 0.0 {
                     continue;

@@ -10,7 +10,7 @@
 use rustfft::num_complex::Complex32;
 
 use super::fft2::FftCache;
-use super::phase::{PhaseFit, PhasePlane, PhaseScratch, ROUNDS};
+use super::phase::{LANES, PhaseFit, PhasePlane, PhaseScratch, ROUNDS};
 use super::prefilter::information;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::scene::Scene;
@@ -88,7 +88,8 @@ impl Stage {
         let (nx, ny) = self.size;
         self.load_packed();
         ffts.complex(nx, ny).forward(&mut self.packed);
-        let half = (nx / 2 + 1) * ny;
+        let stride = self.plane.stride;
+        let half = (nx / 2 + 1) * stride;
         self.re.resize(half, 0.0);
         self.im.resize(half, 0.0);
         self.weights.resize(half, 0.0);
@@ -101,27 +102,26 @@ impl Stage {
             for (m, v) in self.mirror[1..].iter_mut().zip(mirror[1..].iter().rev()) {
                 *m = *v;
             }
-            let (m, row) = (&self.mirror[..ny], kx * ny..(kx + 1) * ny);
-            let (re, im, w) = (&mut self.re[row.clone()], &mut self.im[row.clone()], &mut self.weights[row]);
-            for i in 0..ny {
-                (re[i], im[i], w[i]) = unit_cross(z[i], m[i]);
-            }
+            let row = kx * stride..(kx + 1) * stride;
+            let (re, im) = (&mut self.re[row.clone()], &mut self.im[row.clone()]);
+            unit_crosses(z, &self.mirror, re, im, &mut self.weights[row]);
         }
         // The amplitude of this window's own cross-spectrum around its expectation, with unit mean for f32's sake.
-        let (mut sum, mut count) = (0.0f32, 0usize);
-        for (w, p) in self.weights.iter_mut().zip(&self.plane.weights) {
-            *w *= p;
-            sum += *w;
-            count += 1;
+        let mut sum = [0.0f32; LANES];
+        let weights = self.weights.as_chunks_mut::<LANES>().0;
+        for (w, p) in weights.iter_mut().zip(self.plane.weights.as_chunks::<LANES>().0) {
+            for l in 0..LANES {
+                w[l] *= p[l];
+                sum[l] += w[l];
+            }
         }
+        let (sum, count) = (sum.iter().sum::<f32>(), self.weights.len());
         let scale = if sum > 0.0 { count as f32 / sum } else { 0.0 };
         self.weights.iter_mut().for_each(|w| *w *= scale);
     }
 
     #[inline(always)]
     fn load_packed(&mut self) {
-        let n = self.taper.len() as f32;
-        let mean = |v: &[f32]| v.iter().sum::<f32>() / n;
         let (mf, mg) = (mean(&self.pre), mean(&self.post));
         for (((p, f), g), t) in self.packed.iter_mut().zip(&self.pre).zip(&self.post).zip(&self.taper) {
             *p = Complex32::new((f - mf) * t, (g - mg) * t);
@@ -134,8 +134,11 @@ impl Stage {
         self.phases(ffts);
         let (nx, ny) = self.size;
         self.spectrum.clear();
-        let bins = self.re.iter().zip(&self.im).zip(&self.plane.weights);
-        self.spectrum.extend(bins.map(|((re, im), w)| Complex32::new(re * w, -im * w)));
+        for kx in 0..=nx / 2 {
+            let row = kx * self.plane.stride..kx * self.plane.stride + ny;
+            let bins = self.re[row.clone()].iter().zip(&self.im[row.clone()]).zip(&self.plane.weights[row]);
+            self.spectrum.extend(bins.map(|((re, im), w)| Complex32::new(re * w, -im * w)));
+        }
         ffts.real(nx, ny).inverse(&mut self.spectrum, &mut self.surface);
         let (rx, ry) = (range.0 as i32, range.1 as i32);
         let wrap = |v: i32, n: usize| v.rem_euclid(n as i32) as usize;
@@ -152,6 +155,25 @@ impl Stage {
     }
 }
 
+/// [`unit_cross`] for a row of bins and the mirrored row.
+#[inline(always)]
+fn unit_crosses(z: &[Complex32], mirror: &[Complex32], re: &mut [f32], im: &mut [f32], weight: &mut [f32]) {
+    let (za, zr) = z.as_chunks::<LANES>();
+    let (ma, mr) = mirror.as_chunks::<LANES>();
+    let whole = za.len() * LANES;
+    let (ra, ia) = (re.as_chunks_mut::<LANES>().0, im.as_chunks_mut::<LANES>().0);
+    let wa = weight.as_chunks_mut::<LANES>().0;
+    for j in 0..za.len() {
+        let (z, m, re, im, w) = (&za[j], &ma[j], &mut ra[j], &mut ia[j], &mut wa[j]);
+        for l in 0..LANES {
+            (re[l], im[l], w[l]) = unit_cross(z[l], m[l]);
+        }
+    }
+    for (i, (z, m)) in zr.iter().zip(mr).enumerate() {
+        (re[whole + i], im[whole + i], weight[whole + i]) = unit_cross(*z, *m);
+    }
+}
+
 /// F·conj(G) as unit phasor and magnitude from bin z of the transform of f + j·g and its mirror bin m.
 #[inline(always)]
 fn unit_cross(z: Complex32, m: Complex32) -> (f32, f32, f32) {
@@ -160,8 +182,22 @@ fn unit_cross(z: Complex32, m: Complex32) -> (f32, f32, f32) {
     let (gr, gi) = (z.im + m.im, m.re - z.re);
     let (re, im) = (fr * gr + fi * gi, fi * gr - fr * gi);
     let power = re * re + im * im;
-    let scale = if power > 0.0 { 1.0 / power.sqrt() } else { 0.0 };
-    (re * scale, im * scale, power * scale)
+    let magnitude = power.sqrt();
+    // A vanishing bin has no phase; its weight is zero anyway.
+    let scale = 1.0 / magnitude.max(f32::MIN_POSITIVE);
+    (re * scale, im * scale, magnitude)
+}
+
+#[inline(always)]
+fn mean(v: &[f32]) -> f32 {
+    let mut sum = [0.0f32; LANES];
+    let (vectors, rest) = v.as_chunks::<LANES>();
+    for v in vectors {
+        for l in 0..LANES {
+            sum[l] += v[l];
+        }
+    }
+    (sum.iter().sum::<f32>() + rest.iter().sum::<f32>()) / v.len() as f32
 }
 
 /// Raised-cosine fade over the share `rim` at both ends of `n` samples (0.5 is a Hann window).
@@ -266,18 +302,32 @@ impl<'a> Frequency<'a> {
     #[inline(always)]
     fn check(&self, pre: &PreparedPre, corner: (usize, usize)) -> Result<(), Status> {
         let (w, h) = self.params.window;
-        let (mut n, mut sum, mut square) = (0usize, [0.0f32; 16], [0.0f32; 16]);
+        let (mut n, mut sum, mut square) = (0usize, [0.0f32; LANES], [0.0f32; LANES]);
         for y in corner.1..corner.1 + h {
             let values = &pre.values.row(y)[corner.0..corner.0 + w];
             let valid = &pre.valid.row(y)[corner.0..corner.0 + w];
             n += if pre.all_valid { w } else { valid.iter().filter(|&&v| v).count() };
-            for i in 0..w {
-                let v = if pre.all_valid || valid[i] { values[i] } else { 0.0 };
-                sum[i % 16] += v;
-                square[i % 16] += v * v;
+            let mut add = |l: usize, v: f32| {
+                sum[l] += v;
+                square[l] += v * v;
+            };
+            if pre.all_valid {
+                let (vectors, rest) = values.as_chunks::<LANES>();
+                for v in vectors {
+                    for l in 0..LANES {
+                        add(l, v[l]);
+                    }
+                }
+                rest.iter().enumerate().for_each(|(l, &v)| add(l, v));
+            } else {
+                values
+                    .iter()
+                    .zip(valid)
+                    .enumerate()
+                    .for_each(|(i, (&v, &ok))| add(i % LANES, if ok { v } else { 0.0 }));
             }
         }
-        let total = |v: [f32; 16]| v.iter().map(|&t| t as f64).sum::<f64>();
+        let total = |v: [f32; LANES]| v.iter().map(|&t| t as f64).sum::<f64>();
         let (n, sum, square) = (n as f64, total(sum), total(square));
         if n < self.params.min_valid * (w * h) as f64 || n < 8.0 {
             return Err(Status::NoData);

@@ -14,9 +14,13 @@ use super::fft2::{omega, signed_index};
 pub struct PhasePlane {
     /// Angular frequency of each row kx.
     pub omega_x: Vec<f32>,
-    /// Angular frequency along a row.
+    /// Angular frequency along a row, zero in the padding.
     pub omega_y: Vec<f32>,
-    /// A-priori weight of each bin; zero for the mean, the Nyquist lines and the doubled half of row kx = 0.
+    /// Bins along ky.
+    pub bins: usize,
+    /// Length of a row in memory: `bins` rounded up to whole vectors.
+    pub stride: usize,
+    /// A-priori weight of each bin, rows of `stride`; zero in the padding, for the mean, the Nyquist lines and the doubled half of row kx = 0.
     pub weights: Vec<f32>,
 }
 
@@ -48,8 +52,10 @@ impl PhasePlane {
     /// `weight(|ω|)` is asked for every usable bin.
     pub fn new(nx: usize, ny: usize, weight: impl Fn(f64) -> f32) -> Self {
         let omega_x: Vec<f32> = (0..=nx / 2).map(|k| omega(k, nx) as f32).collect();
-        let omega_y: Vec<f32> = (0..ny).map(|k| omega(k, ny) as f32).collect();
-        let mut weights = Vec::with_capacity(omega_x.len() * ny);
+        let stride = ny.next_multiple_of(LANES);
+        let mut omega_y: Vec<f32> = (0..ny).map(|k| omega(k, ny) as f32).collect();
+        omega_y.resize(stride, 0.0);
+        let mut weights = Vec::with_capacity(omega_x.len() * stride);
         for kx in 0..=nx / 2 {
             for ky in 0..ny {
                 let sy = signed_index(ky, ny);
@@ -58,8 +64,9 @@ impl PhasePlane {
                 let w = if nyquist || redundant { 0.0 } else { weight(omega(kx, nx).hypot(omega(ky, ny))) };
                 weights.push(w);
             }
+            weights.resize((kx + 1) * stride, 0.0);
         }
-        PhasePlane { omega_x, omega_y, weights }
+        PhasePlane { omega_x, omega_y, bins: ny, stride, weights }
     }
 
     /// Fits the plane to the unit phasors (`re`, `im`) with `weights`, all in the order of [`Self::weights`], starting at
@@ -134,22 +141,18 @@ impl PhasePlane {
         // d/dθ [sin θ·r^n] = r^n·((1 + n) cos θ - n), r = (1 + cos θ)/2.
         let n = EXPONENT as f64;
         let mut plain = [0.0; 3];
-        let len = self.omega_y.len();
+        let omega_y = vectors(&self.omega_y);
         for (k, &wx) in self.omega_x.iter().enumerate() {
             let mut acc = [[0.0f32; LANES]; 3];
-            let weight = &scratch.robust[k * len..(k + 1) * len];
-            lanes(
-                len,
-                #[inline(always)]
-                |i, l| {
-                    let w = weight[i];
-                    let wy = self.omega_y[i];
-                    acc[0][l] += w;
-                    acc[1][l] += w * wy;
-                    acc[2][l] += w * wy * wy;
-                },
-            );
-            let [a, b, c] = acc.map(|v| v.iter().map(|&t| t as f64).sum::<f64>());
+            let weight = vectors(&scratch.robust[k * self.stride..(k + 1) * self.stride]);
+            for (w, wy) in weight.iter().zip(omega_y) {
+                for l in 0..LANES {
+                    acc[0][l] += w[l];
+                    acc[1][l] += w[l] * wy[l];
+                    acc[2][l] += w[l] * wy[l] * wy[l];
+                }
+            }
+            let [a, b, c] = acc.map(|v| total(&v));
             let wx = wx as f64;
             plain[0] += wx * wx * a;
             plain[1] += wx * b;
@@ -176,9 +179,9 @@ impl PhasePlane {
             scratch.row.push((p.0 as f32, p.1 as f32));
             p = times(p, unit);
         }
-        let n = self.omega_y.len();
-        scratch.cos.resize(n, 0.0);
-        scratch.sin.resize(n, 0.0);
+        let n = self.bins;
+        scratch.cos.resize(self.stride, 0.0);
+        scratch.sin.resize(self.stride, 0.0);
         let unit = series(self.omega_y.get(1).map_or(0.0, |&w| (w as f64).abs()), dy);
         let mut p = (1.0, 0.0);
         for k in 0..=n / 2 {
@@ -204,74 +207,75 @@ impl PhasePlane {
         scratch: &mut PhaseScratch,
     ) -> [f64; 8] {
         self.phasors(dx, dy, scratch);
-        let n = self.omega_y.len();
-        let mut total = [0.0; 8];
+        let (cos, sin, omega_y) = (vectors(&scratch.cos), vectors(&scratch.sin), vectors(&self.omega_y));
+        let mut sums = [0.0; 8];
         for (k, &wx) in self.omega_x.iter().enumerate() {
-            let row = k * n..(k + 1) * n;
-            let (re, im, weight) = (&re[row.clone()], &im[row.clone()], &scratch.robust[row]);
-            let (cos, sin, omega_y) = (&scratch.cos[..n], &scratch.sin[..n], &self.omega_y[..n]);
+            let row = k * self.stride..(k + 1) * self.stride;
+            let (re, im) = (vectors(&re[row.clone()]), vectors(&im[row.clone()]));
+            let weight = vectors(&scratch.robust[row]);
             let (c, s) = scratch.row[k];
             let mut g = [[0.0f32; LANES]; 2];
             let mut h = [[0.0f32; LANES]; 3];
             let mut m = [[0.0f32; LANES]; 3];
-            lanes(
-                n,
-                #[inline(always)]
-                |i, l| {
-                    let (er, ei) = (c * cos[i] - s * sin[i], c * sin[i] + s * cos[i]);
-                    let (w, wy) = (weight[i], omega_y[i]);
-                    let pi = w * (re[i] * ei + im[i] * er);
+            for j in 0..omega_y.len() {
+                let (re, im, weight, wy) = (&re[j], &im[j], &weight[j], &omega_y[j]);
+                let (cos, sin) = (&cos[j], &sin[j]);
+                for l in 0..LANES {
+                    let (er, ei) = (c * cos[l] - s * sin[l], c * sin[l] + s * cos[l]);
+                    let pi = weight[l] * (re[l] * ei + im[l] * er);
                     g[0][l] += pi;
-                    g[1][l] += wy * pi;
+                    g[1][l] += wy[l] * pi;
                     if H > 0 {
-                        let pr = w * (re[i] * er - im[i] * ei);
+                        let pr = weight[l] * (re[l] * er - im[l] * ei);
                         h[0][l] += pr;
-                        h[1][l] += wy * pr;
-                        h[2][l] += wy * wy * pr;
+                        h[1][l] += wy[l] * pr;
+                        h[2][l] += wy[l] * wy[l] * pr;
                     }
                     if M > 0 {
                         let square = pi * pi;
                         m[0][l] += square;
-                        m[1][l] += wy * square;
-                        m[2][l] += wy * wy * square;
+                        m[1][l] += wy[l] * square;
+                        m[2][l] += wy[l] * wy[l] * square;
                     }
-                },
-            );
-            let sum = |v: &[f32; LANES]| v.iter().map(|&t| t as f64).sum::<f64>();
+                }
+            }
             let wx = wx as f64;
-            total[0] += wx * sum(&g[0]);
-            total[1] += sum(&g[1]);
+            sums[0] += wx * total(&g[0]);
+            sums[1] += total(&g[1]);
             if H > 0 {
-                total[2] += wx * wx * sum(&h[0]);
-                total[3] += wx * sum(&h[1]);
-                total[4] += sum(&h[2]);
+                sums[2] += wx * wx * total(&h[0]);
+                sums[3] += wx * total(&h[1]);
+                sums[4] += total(&h[2]);
             }
             if M > 0 {
-                total[5] += wx * wx * sum(&m[0]);
-                total[6] += wx * sum(&m[1]);
-                total[7] += sum(&m[2]);
+                sums[5] += wx * wx * total(&m[0]);
+                sums[6] += wx * total(&m[1]);
+                sums[7] += total(&m[2]);
             }
         }
-        total
+        sums
     }
 
-    /// W ← W₀ · ((1 + Re P)/2)^6.
+    /// W ← W₀ · ((1 + Re P)/2)^n.
     #[inline(always)]
     fn reweight(&self, re: &[f32], im: &[f32], weights: &[f32], dx: f64, dy: f64, scratch: &mut PhaseScratch) {
         self.phasors(dx, dy, scratch);
-        let n = self.omega_y.len();
-        for k in 0..self.omega_x.len() {
-            let (c, s) = scratch.row[k];
-            let row = k * n..(k + 1) * n;
-            let (re, im) = (&re[row.clone()], &im[row.clone()]);
-            let (base, out) = (&weights[row.clone()], &mut scratch.robust[row]);
-            let (cos, sin) = (&scratch.cos[..n], &scratch.sin[..n]);
-            for i in 0..n {
-                let (er, ei) = (c * cos[i] - s * sin[i], c * sin[i] + s * cos[i]);
-                let p = re[i] * er - im[i] * ei;
-                let keep = (0.5 + 0.5 * p).max(0.0);
-                let square = keep * keep;
-                out[i] = base[i] * square * square;
+        let (cos, sin) = (vectors(&scratch.cos), vectors(&scratch.sin));
+        for (k, &(c, s)) in scratch.row.iter().enumerate() {
+            let row = k * self.stride..(k + 1) * self.stride;
+            let (re, im) = (vectors(&re[row.clone()]), vectors(&im[row.clone()]));
+            let base = vectors(&weights[row.clone()]);
+            let out = scratch.robust[row].as_chunks_mut::<LANES>().0;
+            for j in 0..cos.len() {
+                let (re, im, base, out) = (&re[j], &im[j], &base[j], &mut out[j]);
+                let (cos, sin) = (&cos[j], &sin[j]);
+                for l in 0..LANES {
+                    let (er, ei) = (c * cos[l] - s * sin[l], c * sin[l] + s * cos[l]);
+                    let p = re[l] * er - im[l] * ei;
+                    let keep = (0.5 + 0.5 * p).max(0.0);
+                    let square = keep * keep;
+                    out[l] = base[l] * square * square;
+                }
             }
         }
     }
@@ -288,25 +292,22 @@ impl PhasePlane {
         scratch: &mut PhaseScratch,
     ) -> (f64, f64) {
         self.phasors(dx, dy, scratch);
-        let n = self.omega_y.len();
-        let (cos, sin) = (&scratch.cos[..n], &scratch.sin[..n]);
+        let (cos, sin) = (vectors(&scratch.cos), vectors(&scratch.sin));
         let mut acc = [[0.0f32; LANES]; 2];
-        for k in 0..self.omega_x.len() {
-            let (c, s) = scratch.row[k];
-            let row = k * n..(k + 1) * n;
-            let (re, im, w) = (&re[row.clone()], &im[row.clone()], &weights[row]);
-            lanes(
-                n,
-                #[inline(always)]
-                |i, l| {
-                    let (er, ei) = (c * cos[i] - s * sin[i], c * sin[i] + s * cos[i]);
-                    acc[0][l] += w[i];
-                    acc[1][l] += w[i] * (re[i] * er - im[i] * ei);
-                },
-            );
+        for (k, &(c, s)) in scratch.row.iter().enumerate() {
+            let row = k * self.stride..(k + 1) * self.stride;
+            let (re, im) = (vectors(&re[row.clone()]), vectors(&im[row.clone()]));
+            let weight = vectors(&weights[row]);
+            for j in 0..cos.len() {
+                let (re, im, w, cos, sin) = (&re[j], &im[j], &weight[j], &cos[j], &sin[j]);
+                for l in 0..LANES {
+                    let (er, ei) = (c * cos[l] - s * sin[l], c * sin[l] + s * cos[l]);
+                    acc[0][l] += w[l];
+                    acc[1][l] += w[l] * (re[l] * er - im[l] * ei);
+                }
+            }
         }
-        let [total, agree] = acc.map(|v| v.iter().map(|&t| t as f64).sum::<f64>());
-        (total, agree)
+        (total(&acc[0]), total(&acc[1]))
     }
 }
 
@@ -319,20 +320,17 @@ pub struct PhaseScratch {
     sin: Vec<f32>,
 }
 
-const LANES: usize = 16;
+/// Sums run over this many lanes, whatever the machine's vectors: the order of additions is fixed.
+pub const LANES: usize = 16;
 
-/// Calls `term(i, lane)` for i in 0..n, 16 neighbours at a time: the order of every sum is fixed, and vectors fit.
 #[inline(always)]
-fn lanes(n: usize, mut term: impl FnMut(usize, usize)) {
-    let whole = n / LANES * LANES;
-    for first in (0..whole).step_by(LANES) {
-        for l in 0..LANES {
-            term(first + l, l);
-        }
-    }
-    for i in whole..n {
-        term(i, i - whole);
-    }
+fn vectors(v: &[f32]) -> &[[f32; LANES]] {
+    v.as_chunks::<LANES>().0
+}
+
+#[inline(always)]
+fn total(lanes: &[f32; LANES]) -> f64 {
+    lanes.iter().map(|&t| t as f64).sum()
 }
 
 #[cfg(test)]
@@ -347,6 +345,7 @@ mod tests {
         let mut im = Vec::new();
         for (k, &wx) in plane.omega_x.iter().enumerate() {
             for (i, &wy) in plane.omega_y.iter().enumerate() {
+                // The rows are padded; what stands there must not matter.
                 let mut phase = wx as f64 * dx + wy as f64 * dy;
                 if (k * 24 + i) % 7 == 0 {
                     phase += 2.5;

@@ -60,6 +60,38 @@ fn bilinear(coarse: &Grid<f32>, x: usize, y: usize) -> f32 {
         + v * ((1.0 - u) * coarse.get(x0, y1) + u * coarse.get(x1, y1))
 }
 
+/// Number of valid pixels in any rectangle, from a summed-area table.
+#[derive(Debug, Clone)]
+pub struct ValidCounts {
+    stride: usize,
+    table: Vec<u32>,
+}
+
+impl ValidCounts {
+    pub fn new(valid: &Grid<bool>) -> Self {
+        let stride = valid.width + 1;
+        let mut table = vec![0; stride * (valid.height + 1)];
+        for y in 0..valid.height {
+            let mut run = 0;
+            for (x, &v) in valid.row(y).iter().enumerate() {
+                run += v as u32;
+                table[(y + 1) * stride + x + 1] = table[y * stride + x + 1] + run;
+            }
+        }
+        ValidCounts { stride, table }
+    }
+
+    /// Valid pixels in the `w` × `h` rectangle at (x, y); parts outside the grid count as invalid.
+    pub fn count(&self, x: i64, y: i64, (w, h): (usize, usize)) -> usize {
+        let (width, height) = (self.stride - 1, self.table.len() / self.stride - 1);
+        let clamp = |v: i64, n: usize| v.clamp(0, n as i64) as usize;
+        let (x0, x1) = (clamp(x, width), clamp(x + w as i64, width));
+        let (y0, y1) = (clamp(y, height), clamp(y + h as i64, height));
+        let at = |x: usize, y: usize| self.table[y * self.stride + x] as i64;
+        (at(x1, y1) - at(x0, y1) - at(x1, y0) + at(x0, y0)) as usize
+    }
+}
+
 /// Invalidates every pixel closer than or at `radius` (Chebyshev distance) to an invalid one.
 pub fn erode(valid: &Grid<bool>, radius: usize) -> Grid<bool> {
     if radius == 0 || valid.data.iter().all(|&v| v) {
@@ -122,6 +154,18 @@ mod tests {
             }
         }
         assert!(fill_invalid(&Image::invalid(4, 4)).is_none());
+    }
+
+    #[test]
+    fn counts_agree_with_counting() {
+        let valid = Grid::from_fn(9, 7, |x, y| (x * 5 + y * 3) % 4 != 0);
+        let counts = ValidCounts::new(&valid);
+        for (x, y, w, h) in [(0i64, 0i64, 9usize, 7usize), (2, 1, 3, 4), (-2, -1, 5, 20), (8, 6, 4, 4), (20, 0, 2, 2)] {
+            let inside = |i: i64, j: i64| i >= 0 && j >= 0 && i < 9 && j < 7 && valid.get(i as usize, j as usize);
+            let want = (y..y + h as i64).flat_map(|j| (x..x + w as i64).map(move |i| (i, j)));
+            let want = want.filter(|&(i, j)| inside(i, j)).count();
+            assert_eq!(counts.count(x, y, (w, h)), want);
+        }
     }
 
     #[test]

@@ -259,17 +259,18 @@ impl<'a> Frequency<'a> {
         }
         let first = self.initial.size;
         let start = centred(corner, (w, h), first);
-        cut(&tile.pre.values, &tile.pre.valid, tile.pre.all_valid, start, first, &mut self.initial.pre);
+        cut(&tile.pre.values, start, first, &mut self.initial.pre);
         let search = tile.post.search as i64;
         let at = (start.0 + search, start.1 + search);
-        cut(&tile.post.values, &tile.post.valid, tile.post.all_valid, at, first, &mut self.initial.post);
+        cut(&tile.post.values, at, first, &mut self.initial.post);
         let Some(shift) = self.initial.peak(self.alignment.range, &mut self.ffts) else {
             return Measurement::failed(Status::SearchEdge);
         };
         let begin = (corner.0 as i64, corner.1 as i64);
-        cut(&tile.pre.values, &tile.pre.valid, tile.pre.all_valid, begin, (w, h), &mut self.last.pre);
+        cut(&tile.pre.values, begin, (w, h), &mut self.last.pre);
         let at = (begin.0 + search + shift.0 as i64, begin.1 + search + shift.1 as i64);
-        let share = cut(&tile.post.values, &tile.post.valid, tile.post.all_valid, at, (w, h), &mut self.last.post);
+        cut(&tile.post.values, at, (w, h), &mut self.last.post);
+        let share = tile.post.counts.count(at.0, at.1, (w, h)) as f64 / (w * h) as f64;
         if share < self.params.min_valid {
             return Measurement::failed(Status::NoData);
         }
@@ -302,33 +303,24 @@ impl<'a> Frequency<'a> {
     #[inline(always)]
     fn check(&self, pre: &PreparedPre, corner: (usize, usize)) -> Result<(), Status> {
         let (w, h) = self.params.window;
-        let (mut n, mut sum, mut square) = (0usize, [0.0f32; LANES], [0.0f32; LANES]);
+        let n = pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) as f64;
+        // Invalid pixels are zero.
+        let (mut sum, mut square) = ([0.0f32; LANES], [0.0f32; LANES]);
         for y in corner.1..corner.1 + h {
-            let values = &pre.values.row(y)[corner.0..corner.0 + w];
-            let valid = &pre.valid.row(y)[corner.0..corner.0 + w];
-            n += if pre.all_valid { w } else { valid.iter().filter(|&&v| v).count() };
-            let mut add = |l: usize, v: f32| {
+            let (vectors, rest) = pre.values.row(y)[corner.0..corner.0 + w].as_chunks::<LANES>();
+            for v in vectors {
+                for l in 0..LANES {
+                    sum[l] += v[l];
+                    square[l] += v[l] * v[l];
+                }
+            }
+            for (l, v) in rest.iter().enumerate() {
                 sum[l] += v;
                 square[l] += v * v;
-            };
-            if pre.all_valid {
-                let (vectors, rest) = values.as_chunks::<LANES>();
-                for v in vectors {
-                    for l in 0..LANES {
-                        add(l, v[l]);
-                    }
-                }
-                rest.iter().enumerate().for_each(|(l, &v)| add(l, v));
-            } else {
-                values
-                    .iter()
-                    .zip(valid)
-                    .enumerate()
-                    .for_each(|(i, (&v, &ok))| add(i % LANES, if ok { v } else { 0.0 }));
             }
         }
         let total = |v: [f32; LANES]| v.iter().map(|&t| t as f64).sum::<f64>();
-        let (n, sum, square) = (n as f64, total(sum), total(square));
+        let (sum, square) = (total(sum), total(square));
         if n < self.params.min_valid * (w * h) as f64 || n < 8.0 {
             return Err(Status::NoData);
         }
@@ -350,11 +342,12 @@ impl<'a> Frequency<'a> {
         c.along_x(&tx, ty.first, rows, w, &mut self.rows);
         let search = post.search as i64;
         let near = (corner.0 as i64 + search + d.dx.round() as i64, corner.1 as i64 + search + d.dy.round() as i64);
+        let whole = post.counts.count(near.0, near.1, (w, h)) == w * h;
         for y in 0..h {
             c.along_y(&ty.weights, &self.rows, y, w, &mut self.line);
             let out = &mut self.last.post[y * w..(y + 1) * w];
             out.copy_from_slice(&self.line);
-            if !post.all_valid {
+            if !whole {
                 for (i, v) in out.iter_mut().enumerate() {
                     let (x, y) = (near.0 + i as i64, near.1 + y as i64);
                     let inside = x >= 0 && y >= 0 && x < post.valid.width as i64 && y < post.valid.height as i64;
@@ -398,18 +391,10 @@ fn centred(corner: (usize, usize), inner: (usize, usize), size: (usize, usize)) 
     (at(corner.0, inner.0, size.0), at(corner.1, inner.1, size.1))
 }
 
-/// Copies a window, zero where invalid or outside; returns the valid share.
+/// Copies a window, zero where it reaches outside.
 #[inline(always)]
-fn cut(
-    values: &Grid<f32>,
-    valid: &Grid<bool>,
-    all_valid: bool,
-    at: (i64, i64),
-    (w, h): (usize, usize),
-    out: &mut [f32],
-) -> f64 {
+fn cut(values: &Grid<f32>, at: (i64, i64), (w, h): (usize, usize), out: &mut [f32]) {
     let (width, height) = (values.width as i64, values.height as i64);
-    let mut count = 0usize;
     let x0 = at.0.clamp(0, width);
     let x1 = (at.0 + w as i64).clamp(x0, width);
     for j in 0..h {
@@ -422,19 +407,8 @@ fn cut(
         let (a, b) = ((x0 - at.0) as usize, (x1 - at.0) as usize);
         out[..a].fill(0.0);
         out[b..].fill(0.0);
-        let values = &values.row(y as usize)[x0 as usize..x1 as usize];
-        if all_valid {
-            out[a..b].copy_from_slice(values);
-            count += b - a;
-            continue;
-        }
-        let valid = &valid.row(y as usize)[x0 as usize..x1 as usize];
-        for ((o, v), &ok) in out[a..b].iter_mut().zip(values).zip(valid) {
-            *o = if ok { *v } else { 0.0 };
-            count += ok as usize;
-        }
+        out[a..b].copy_from_slice(&values.row(y as usize)[x0 as usize..x1 as usize]);
     }
-    count as f64 / (w * h) as f64
 }
 
 impl Method for Frequency<'_> {

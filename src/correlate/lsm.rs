@@ -92,7 +92,9 @@ impl LsmWindow {
     ) -> Result<(), Status> {
         let (w, h) = self.window;
         let total = (w * h) as f64;
-        let masked = !(pre.all_valid && post.all_valid);
+        let at = |c: usize, s: i32| c as i64 + post.search as i64 + s as i64;
+        let masked = pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) < w * h
+            || post.counts.count(at(corner.0, shift.0), at(corner.1, shift.1), (w, h)) < w * h;
         for y in 0..h {
             let out = &mut self.mask[y * self.padded..y * self.padded + w];
             if masked {

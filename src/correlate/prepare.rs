@@ -6,7 +6,7 @@
 use rustfft::num_complex::Complex32;
 
 use super::fft2::{FftCache, good_size, omega};
-use super::fill::{erode, fill_invalid};
+use super::fill::{ValidCounts, erode, fill_invalid};
 use super::interp::{Coefficients, Spline};
 use super::prefilter::Kernel;
 use crate::grid::{Grid, Image, Window};
@@ -21,13 +21,14 @@ pub const SPLINE_MARGIN: usize = 5;
 /// The pre image of a tile.
 #[derive(Debug, Clone)]
 pub struct PreparedPre {
-    /// Prefiltered values.
+    /// Prefiltered values, zero where invalid.
     pub values: Grid<f32>,
     /// Their derivatives along x and y, per pixel.
     pub gradient: [Grid<f32>; 2],
     /// The derivatives convolved with the residual correlation, for the uncertainty.
     pub spread: [Grid<f32>; 2],
     pub valid: Grid<bool>,
+    pub counts: ValidCounts,
     pub all_valid: bool,
 }
 
@@ -35,10 +36,11 @@ pub struct PreparedPre {
 #[derive(Debug, Clone)]
 pub struct PreparedPost {
     pub search: usize,
-    /// Prefiltered values on the pixel grid.
+    /// Prefiltered values on the pixel grid, zero where invalid.
     pub values: Grid<f32>,
     pub coefficients: Coefficients,
     pub valid: Grid<bool>,
+    pub counts: ValidCounts,
     pub all_valid: bool,
 }
 
@@ -101,7 +103,7 @@ impl Preparer {
         let inner = Window::new(PAD as i64, PAD as i64, image.width() - 2 * PAD, image.height() - 2 * PAD);
         let (spectrum, clear) = self.filtered_spectrum(image, &filled, prefilter);
         let (w, h) = (spectrum.width, spectrum.height);
-        let values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
+        let mut values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
         let derivative = |axis: usize| {
             move |kx: usize, ky: usize| {
                 let nyquist = if axis == 0 { 2 * kx == w } else { 2 * ky == h };
@@ -114,8 +116,10 @@ impl Preparer {
         let sx = self.invert(&spectrum, inner, derivative(0), Some(residual));
         let sy = self.invert(&spectrum, inner, derivative(1), Some(residual));
         let valid = clear.crop(inner);
+        let counts = ValidCounts::new(&valid);
         let all_valid = valid.data.iter().all(|&v| v);
-        Some(PreparedPre { values, gradient: [gx, gy], spread: [sx, sy], valid, all_valid })
+        blank(&mut values, &valid);
+        Some(PreparedPre { values, gradient: [gx, gy], spread: [sx, sy], valid, counts, all_valid })
     }
 
     /// Prepares the post image; `image` is the tile grown by `search + SPLINE_MARGIN + PAD`.
@@ -125,13 +129,15 @@ impl Preparer {
         let grow = (PAD + SPLINE_MARGIN) as i64;
         let inner = Window::new(grow, grow, image.width() - 2 * grow as usize, image.height() - 2 * grow as usize);
         let (spectrum, clear) = self.filtered_spectrum(image, &filled, prefilter);
-        let values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
+        let mut values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
         let with_margin =
             Window::new(PAD as i64, PAD as i64, inner.width + 2 * SPLINE_MARGIN, inner.height + 2 * SPLINE_MARGIN);
         let coefficients = self.coefficients(&spectrum, with_margin, margin, spline);
         let valid = clear.crop(inner);
+        let counts = ValidCounts::new(&valid);
         let all_valid = valid.data.iter().all(|&v| v);
-        Some(PreparedPost { search, values, coefficients, valid, all_valid })
+        blank(&mut values, &valid);
+        Some(PreparedPost { search, values, coefficients, valid, counts, all_valid })
     }
 
     /// The transform of the filtered image (the inverse transform's norm in it), and where it can be used.
@@ -239,6 +245,13 @@ impl Preparer {
         self.ffts.real(fw, fh).inverse(&mut self.work, &mut self.plane);
         let start = inner.y as usize * factor * fw + inner.x as usize * factor;
         Coefficients::new(spline, margin, inner.width * factor, inner.height * factor, &self.plane[start..], fw)
+    }
+}
+
+/// Zero where invalid.
+fn blank(values: &mut Grid<f32>, valid: &Grid<bool>) {
+    for (v, &ok) in values.data.iter_mut().zip(&valid.data) {
+        *v = if ok { *v } else { 0.0 };
     }
 }
 

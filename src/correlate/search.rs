@@ -387,6 +387,7 @@ fn column_sums(a: &Grid<f32>, b: &Grid<f32>, at: (usize, usize), y0: usize, y1: 
 
 #[cfg(test)]
 mod tests {
+    use super::super::fill::ValidCounts;
     use super::super::interp::{Coefficients, Spline};
     use super::*;
 
@@ -408,12 +409,23 @@ mod tests {
             values,
             gradient: [zero.clone(), zero.clone()],
             spread: [zero.clone(), zero],
+            counts: ValidCounts::new(&valid),
             valid,
             all_valid: true,
         };
         let valid = Grid::filled(post.width, post.height, true);
         let coefficients = Coefficients::new(Spline::Linear, search, 16, 16, &[0.0; 256], 16);
-        (pre, PreparedPost { search, values: post, coefficients, valid, all_valid: true })
+        (
+            pre,
+            PreparedPost {
+                search,
+                values: post,
+                coefficients,
+                counts: ValidCounts::new(&valid),
+                valid,
+                all_valid: true,
+            },
+        )
     }
 
     /// The definition, pixel by pixel, over pixels valid in both.

@@ -22,8 +22,6 @@ use crate::pipeline::{Params, Prefilter};
 
 /// Share of the final window, at each end, over which it is faded.
 const RIM: f64 = 0.25;
-/// Passes with interpolation after the first fit.
-const RESAMPLINGS: usize = 1;
 /// Farthest the fit may move from the whole-pixel peak, pixels.
 const CAPTURE: f64 = 1.5;
 /// A fit whose phases agree less than this with its plane is noise (0 random, 1 perfect).
@@ -276,27 +274,20 @@ impl<'a> Frequency<'a> {
         }
         let mut d = PixelShift::new(shift.0 as f64, shift.1 as f64);
         self.last.phases(&mut self.ffts);
-        let mut fit = self.fit(0);
-        for _ in 0..RESAMPLINGS {
-            if !fit.converged || fit.dx.abs() > CAPTURE || fit.dy.abs() > CAPTURE {
-                return Measurement::failed(Status::NoConvergence);
-            }
-            d.dx += fit.dx;
-            d.dy += fit.dy;
-            self.resample(tile.post, corner, d);
-            self.last.phases(&mut self.ffts);
-            fit = self.fit(ROUNDS);
-        }
+        let last = &self.last;
+        let first = last.plane.locate(&last.re, &last.im, &last.weights, &mut self.scratch);
+        let Some((dx, dy)) = first.filter(|(dx, dy)| dx.abs() <= CAPTURE && dy.abs() <= CAPTURE) else {
+            return Measurement::failed(Status::NoConvergence);
+        };
+        d.dx += dx;
+        d.dy += dy;
+        self.resample(tile.post, corner, d);
+        self.last.phases(&mut self.ffts);
+        let last = &self.last;
+        let fit = last.plane.fit(&last.re, &last.im, &last.weights, (0.0, 0.0), ROUNDS, &mut self.scratch);
         d.dx += fit.dx;
         d.dy += fit.dy;
         self.judge(&fit, d, shift)
-    }
-
-    /// Phase plane of the loaded final windows.
-    #[inline(always)]
-    fn fit(&mut self, rounds: usize) -> PhaseFit {
-        let last = &self.last;
-        last.plane.fit(&last.re, &last.im, &last.weights, (0.0, 0.0), rounds, &mut self.scratch)
     }
 
     /// Enough valid pixels and some texture.

@@ -45,6 +45,8 @@ pub const ROUNDS: usize = 1;
 /// Newton iterations per round and the step that ends them, in pixels.
 const ITERATIONS: usize = 12;
 const TOLERANCE: f64 = 2e-4;
+/// The step that ends what another pass will refine.
+const COARSE: f64 = 5e-3;
 /// Longest Newton step in pixels.
 const STEP_LIMIT: f64 = 0.5;
 
@@ -81,6 +83,38 @@ impl PhasePlane {
         rounds: usize,
         scratch: &mut PhaseScratch,
     ) -> PhaseFit {
+        let (dx, dy, converged) = self.iterate(re, im, weights, start, rounds, TOLERANCE, scratch);
+        let mut s = self.sums::<3, 3>(re, im, dx, dy, scratch);
+        if rounds > 0 {
+            // d/dθ [sin θ·r^n] = r^n·((1 + n) cos θ - n), r = (1 + cos θ)/2.
+            let n = EXPONENT as f64;
+            for i in 0..3 {
+                s[2 + i] = (1.0 + n) * s[2 + i] - n * s[8 + i];
+            }
+        }
+        let (total, agree) = self.agreement(re, im, weights, dx, dy, scratch);
+        let coherence = if total > 0.0 { 0.5 + 0.5 * agree / total } else { 0.0 };
+        PhaseFit { dx, dy, coherence, hessian: [s[2], s[3], s[4]], meat: [s[5], s[6], s[7]], converged }
+    }
+
+    /// A plain fit from zero that is good enough to interpolate at and fit again: (dx, dy), `None` without convergence.
+    #[inline(always)]
+    pub fn locate(&self, re: &[f32], im: &[f32], weights: &[f32], scratch: &mut PhaseScratch) -> Option<(f64, f64)> {
+        let (dx, dy, converged) = self.iterate(re, im, weights, (0.0, 0.0), 0, COARSE, scratch);
+        converged.then_some((dx, dy))
+    }
+
+    #[inline(always)]
+    fn iterate(
+        &self,
+        re: &[f32],
+        im: &[f32],
+        weights: &[f32],
+        start: (f64, f64),
+        rounds: usize,
+        tolerance: f64,
+        scratch: &mut PhaseScratch,
+    ) -> (f64, f64, bool) {
         let (mut dx, mut dy) = start;
         scratch.robust.clear();
         scratch.robust.extend_from_slice(weights);
@@ -113,7 +147,7 @@ impl PhasePlane {
                 dx += sx;
                 dy += sy;
                 // Early rounds only have to come near: their weights are about to change.
-                if length < if round < rounds { 20.0 * TOLERANCE } else { TOLERANCE } {
+                if length < if round < rounds { COARSE } else { tolerance } {
                     converged = true;
                     break;
                 }
@@ -125,43 +159,7 @@ impl PhasePlane {
                 self.reweight(re, im, weights, dx, dy, scratch);
             }
         }
-        let s = match rounds {
-            0 => self.sums::<3, 3>(re, im, dx, dy, scratch),
-            _ => self.influence(re, im, dx, dy, scratch),
-        };
-        let (total, agree) = self.agreement(re, im, weights, dx, dy, scratch);
-        let coherence = if total > 0.0 { 0.5 + 0.5 * agree / total } else { 0.0 };
-        PhaseFit { dx, dy, coherence, hessian: [s[2], s[3], s[4]], meat: [s[5], s[6], s[7]], converged }
-    }
-
-    /// As [`Self::sums`] with the curvature of the robust influence function.
-    #[inline(always)]
-    fn influence(&self, re: &[f32], im: &[f32], dx: f64, dy: f64, scratch: &mut PhaseScratch) -> [f64; 8] {
-        let mut s = self.sums::<3, 3>(re, im, dx, dy, scratch);
-        // d/dθ [sin θ·r^n] = r^n·((1 + n) cos θ - n), r = (1 + cos θ)/2.
-        let n = EXPONENT as f64;
-        let mut plain = [0.0; 3];
-        let omega_y = vectors(&self.omega_y);
-        for (k, &wx) in self.omega_x.iter().enumerate() {
-            let mut acc = [[0.0f32; LANES]; 3];
-            let weight = vectors(&scratch.robust[k * self.stride..(k + 1) * self.stride]);
-            for (w, wy) in weight.iter().zip(omega_y) {
-                for l in 0..LANES {
-                    acc[0][l] += w[l];
-                    acc[1][l] += w[l] * wy[l];
-                    acc[2][l] += w[l] * wy[l] * wy[l];
-                }
-            }
-            let [a, b, c] = acc.map(|v| total(&v));
-            let wx = wx as f64;
-            plain[0] += wx * wx * a;
-            plain[1] += wx * b;
-            plain[2] += c;
-        }
-        for (h, p) in s[2..5].iter_mut().zip(plain) {
-            *h = (1.0 + n) * *h - n * p;
-        }
-        s
+        (dx, dy, converged)
     }
 
     /// Phasors exp(-jω·d) along the two axes, by the recurrence of a geometric series.
@@ -196,7 +194,8 @@ impl PhasePlane {
         }
     }
 
-    /// Σ W·{ω_x Im P, ω_y Im P}, then (with `H` = 3) Σ W ω ωᵀ Re P, then (with `M` = 3) Σ W² ω ωᵀ Im² P.
+    /// Σ W·{ω_x Im P, ω_y Im P}, then (with `H` = 3) Σ W ω ωᵀ Re P, then (with `M` = 3) Σ W² ω ωᵀ Im² P
+    /// and Σ W ω ωᵀ.
     #[inline(always)]
     fn sums<const H: usize, const M: usize>(
         &self,
@@ -205,10 +204,10 @@ impl PhasePlane {
         dx: f64,
         dy: f64,
         scratch: &mut PhaseScratch,
-    ) -> [f64; 8] {
+    ) -> [f64; 11] {
         self.phasors(dx, dy, scratch);
         let (cos, sin, omega_y) = (vectors(&scratch.cos), vectors(&scratch.sin), vectors(&self.omega_y));
-        let mut sums = [0.0; 8];
+        let mut sums = [0.0; 11];
         for (k, &wx) in self.omega_x.iter().enumerate() {
             let row = k * self.stride..(k + 1) * self.stride;
             let (re, im) = (vectors(&re[row.clone()]), vectors(&im[row.clone()]));
@@ -216,7 +215,7 @@ impl PhasePlane {
             let (c, s) = scratch.row[k];
             let mut g = [[0.0f32; LANES]; 2];
             let mut h = [[0.0f32; LANES]; 3];
-            let mut m = [[0.0f32; LANES]; 3];
+            let mut m = [[0.0f32; LANES]; 6];
             for j in 0..omega_y.len() {
                 let (re, im, weight, wy) = (&re[j], &im[j], &weight[j], &omega_y[j]);
                 let (cos, sin) = (&cos[j], &sin[j]);
@@ -236,6 +235,9 @@ impl PhasePlane {
                         m[0][l] += square;
                         m[1][l] += wy[l] * square;
                         m[2][l] += wy[l] * wy[l] * square;
+                        m[3][l] += weight[l];
+                        m[4][l] += weight[l] * wy[l];
+                        m[5][l] += weight[l] * wy[l] * wy[l];
                     }
                 }
             }
@@ -251,6 +253,9 @@ impl PhasePlane {
                 sums[5] += wx * wx * total(&m[0]);
                 sums[6] += wx * total(&m[1]);
                 sums[7] += total(&m[2]);
+                sums[8] += wx * wx * total(&m[3]);
+                sums[9] += wx * total(&m[4]);
+                sums[10] += total(&m[5]);
             }
         }
         sums

@@ -113,6 +113,11 @@ fn what_does_not_fit_is_refused_with_the_reason() {
         let text = String::from_utf8_lossy(&run.code(1).get_output().stderr).to_string();
         assert!(text.starts_with("ERROR: ") && text.contains(want), "{estimate}: {text}");
     }
+    let degrees = folder.file("degrees.gpkg");
+    let line = Line { points: vec![(-111.0, 38.0), (-110.9, 38.1)], attributes: vec![] };
+    write_lines(&degrees, "trace", &[line], None, false).unwrap();
+    let elsewhere = EvaluateJob { trace: Some(degrees), ..EvaluateJob::new(&truth, &truth) };
+    assert!(elsewhere.run().unwrap_err().to_string().contains("ogr2ogr -t_srs"));
     let empty = place("empty.tif", Some(&utm(0.0, 0.0)), "m");
     field(&empty, &Grid::filled(32, 32, f32::NAN), &zero, "m", Some(&utm(0.0, 0.0)));
     let text = EvaluateJob::new(&empty, &truth).run().unwrap_err().to_string();

@@ -17,6 +17,7 @@ use super::scene::Scene;
 use super::uncertainty::{RESAMPLING_FLOOR, congruence};
 use super::{Alignment, Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
+use crate::grid::Grid;
 use crate::pipeline::{Params, Prefilter};
 
 /// Share of the final window, at each end, over which it is faded.
@@ -54,6 +55,9 @@ struct Stage {
     re: Vec<f32>,
     im: Vec<f32>,
     weights: Vec<f32>,
+    mirror: Vec<Complex32>,
+    spectrum: Vec<Complex32>,
+    surface: Vec<f32>,
 }
 
 impl Stage {
@@ -72,6 +76,9 @@ impl Stage {
             re: Vec::new(),
             im: Vec::new(),
             weights: Vec::new(),
+            mirror: vec![Complex32::ZERO; size.1],
+            spectrum: Vec::new(),
+            surface: vec![0.0; n],
         }
     }
 
@@ -89,14 +96,15 @@ impl Stage {
             let z = &self.packed[kx * ny..(kx + 1) * ny];
             let mx = (nx - kx) % nx;
             let mirror = &self.packed[mx * ny..(mx + 1) * ny];
-            let (re, im) = (&mut self.re[kx * ny..(kx + 1) * ny], &mut self.im[kx * ny..(kx + 1) * ny]);
-            let w = &mut self.weights[kx * ny..(kx + 1) * ny];
-            (re[0], im[0], w[0]) = unit_cross(z[0], mirror[0]);
-            // Bin ky of the mirror row, read backwards.
-            for ((((r, i), w), z), m) in
-                re[1..].iter_mut().zip(&mut im[1..]).zip(&mut w[1..]).zip(&z[1..]).zip(mirror[1..].iter().rev())
-            {
-                (*r, *i, *w) = unit_cross(*z, *m);
+            // Bin -ky of the mirror row, in the order of ky.
+            self.mirror[0] = mirror[0];
+            for (m, v) in self.mirror[1..].iter_mut().zip(mirror[1..].iter().rev()) {
+                *m = *v;
+            }
+            let (m, row) = (&self.mirror[..ny], kx * ny..(kx + 1) * ny);
+            let (re, im, w) = (&mut self.re[row.clone()], &mut self.im[row.clone()], &mut self.weights[row]);
+            for i in 0..ny {
+                (re[i], im[i], w[i]) = unit_cross(z[i], m[i]);
             }
         }
         // The amplitude of this window's own cross-spectrum around its expectation, with unit mean for f32's sake.
@@ -121,26 +129,20 @@ impl Stage {
     }
 
     /// Whole-pixel shift at the maximum of the weighted phase correlation within ±range; `None` at its border.
+    #[inline(always)]
     fn peak(&mut self, range: (usize, usize), ffts: &mut FftCache) -> Option<(i32, i32)> {
         self.phases(ffts);
         let (nx, ny) = self.size;
-        // Hermitian spectrum of a real surface, filled on both sides.
-        self.packed.fill(Complex32::ZERO);
-        for kx in 0..=nx / 2 {
-            for ky in 0..ny {
-                let k = kx * ny + ky;
-                let v = Complex32::new(self.re[k], -self.im[k]) * self.plane.weights[k];
-                self.packed[k] += v;
-                self.packed[(nx - kx) % nx * ny + (ny - ky) % ny] += v.conj();
-            }
-        }
-        ffts.complex(nx, ny).inverse(&mut self.packed);
+        self.spectrum.clear();
+        let bins = self.re.iter().zip(&self.im).zip(&self.plane.weights);
+        self.spectrum.extend(bins.map(|((re, im), w)| Complex32::new(re * w, -im * w)));
+        ffts.real(nx, ny).inverse(&mut self.spectrum, &mut self.surface);
         let (rx, ry) = (range.0 as i32, range.1 as i32);
         let wrap = |v: i32, n: usize| v.rem_euclid(n as i32) as usize;
         let (mut best, mut at) = (f32::MIN, (0, 0));
         for sy in -ry..=ry {
             for sx in -rx..=rx {
-                let v = self.packed[wrap(sy, ny) * nx + wrap(sx, nx)].re;
+                let v = self.surface[wrap(sy, ny) * nx + wrap(sx, nx)];
                 if v > best {
                     (best, at) = (v, (sx, sy));
                 }
@@ -195,7 +197,8 @@ impl<'a> Frequency<'a> {
             (None, _) => coarse(w),
         };
         // The initial window must hold the displaced content: at least four times the search.
-        let enough = |w: usize, r: usize| w.max((4 * r).next_power_of_two());
+        // An even size, for the real transform back.
+        let enough = |w: usize, r: usize| w.max((4 * r).next_power_of_two()).next_multiple_of(2);
         let first = (enough(params.window.0, alignment.range.0), enough(params.window.1, alignment.range.1));
         let overlap = correlated_samples(&fade(params.window.0, RIM)) * correlated_samples(&fade(params.window.1, RIM));
         Frequency {
@@ -220,17 +223,17 @@ impl<'a> Frequency<'a> {
         }
         let first = self.initial.size;
         let start = centred(corner, (w, h), first);
-        cut(&tile.pre.values, &tile.pre.valid, start, first, &mut self.initial.pre);
+        cut(&tile.pre.values, &tile.pre.valid, tile.pre.all_valid, start, first, &mut self.initial.pre);
         let search = tile.post.search as i64;
         let at = (start.0 + search, start.1 + search);
-        cut(&tile.post.values, &tile.post.valid, at, first, &mut self.initial.post);
+        cut(&tile.post.values, &tile.post.valid, tile.post.all_valid, at, first, &mut self.initial.post);
         let Some(shift) = self.initial.peak(self.alignment.range, &mut self.ffts) else {
             return Measurement::failed(Status::SearchEdge);
         };
         let begin = (corner.0 as i64, corner.1 as i64);
-        cut(&tile.pre.values, &tile.pre.valid, begin, (w, h), &mut self.last.pre);
+        cut(&tile.pre.values, &tile.pre.valid, tile.pre.all_valid, begin, (w, h), &mut self.last.pre);
         let at = (begin.0 + search + shift.0 as i64, begin.1 + search + shift.1 as i64);
-        let share = cut(&tile.post.values, &tile.post.valid, at, (w, h), &mut self.last.post);
+        let share = cut(&tile.post.values, &tile.post.valid, tile.post.all_valid, at, (w, h), &mut self.last.post);
         if share < self.params.min_valid {
             return Measurement::failed(Status::NoData);
         }
@@ -263,21 +266,19 @@ impl<'a> Frequency<'a> {
     #[inline(always)]
     fn check(&self, pre: &PreparedPre, corner: (usize, usize)) -> Result<(), Status> {
         let (w, h) = self.params.window;
-        let (mut n, mut sum, mut square) = (0.0f64, 0.0f64, 0.0f64);
+        let (mut n, mut sum, mut square) = (0usize, [0.0f32; 16], [0.0f32; 16]);
         for y in corner.1..corner.1 + h {
             let values = &pre.values.row(y)[corner.0..corner.0 + w];
             let valid = &pre.valid.row(y)[corner.0..corner.0 + w];
-            let (mut s, mut q, mut c) = (0.0f32, 0.0f32, 0usize);
-            for (v, &ok) in values.iter().zip(valid) {
-                let v = if ok { *v } else { 0.0 };
-                s += v;
-                q += v * v;
-                c += ok as usize;
+            n += if pre.all_valid { w } else { valid.iter().filter(|&&v| v).count() };
+            for i in 0..w {
+                let v = if pre.all_valid || valid[i] { values[i] } else { 0.0 };
+                sum[i % 16] += v;
+                square[i % 16] += v * v;
             }
-            n += c as f64;
-            sum += s as f64;
-            square += q as f64;
         }
+        let total = |v: [f32; 16]| v.iter().map(|&t| t as f64).sum::<f64>();
+        let (n, sum, square) = (n as f64, total(sum), total(square));
         if n < self.params.min_valid * (w * h) as f64 || n < 8.0 {
             return Err(Status::NoData);
         }
@@ -350,8 +351,9 @@ fn centred(corner: (usize, usize), inner: (usize, usize), size: (usize, usize)) 
 /// Copies a window, zero where invalid or outside; returns the valid share.
 #[inline(always)]
 fn cut(
-    values: &crate::grid::Grid<f32>,
-    valid: &crate::grid::Grid<bool>,
+    values: &Grid<f32>,
+    valid: &Grid<bool>,
+    all_valid: bool,
     at: (i64, i64),
     (w, h): (usize, usize),
     out: &mut [f32],
@@ -371,6 +373,11 @@ fn cut(
         out[..a].fill(0.0);
         out[b..].fill(0.0);
         let values = &values.row(y as usize)[x0 as usize..x1 as usize];
+        if all_valid {
+            out[a..b].copy_from_slice(values);
+            count += b - a;
+            continue;
+        }
         let valid = &valid.row(y as usize)[x0 as usize..x1 as usize];
         for ((o, v), &ok) in out[a..b].iter_mut().zip(values).zip(valid) {
             *o = if ok { *v } else { 0.0 };
@@ -382,16 +389,30 @@ fn cut(
 
 impl Method for Frequency<'_> {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let cells = 0..tile.windows.len();
-                let measure = |cell| match tile.stopped() {
-                    true => Measurement::failed(Status::NoData),
-                    false => self.window(tile, tile.windows.corner(cell)),
-                };
-                cells.map(measure).collect()
-            },
-        )
+        pulp::Arch::new().dispatch(AllWindows { method: self, tile })
+    }
+}
+
+/// The loop over a tile's windows, compiled for the widest vectors of the machine (same sums on every one).
+struct AllWindows<'t, 'm, 'a> {
+    method: &'m mut Frequency<'a>,
+    tile: &'t Tile<'t>,
+}
+
+impl pulp::WithSimd for AllWindows<'_, '_, '_> {
+    type Output = Vec<Measurement>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
+        let cells = self.tile.windows.len();
+        let mut found = Vec::with_capacity(cells);
+        for cell in 0..cells {
+            if self.tile.stopped() {
+                break;
+            }
+            found.push(self.method.window(self.tile, self.tile.windows.corner(cell)));
+        }
+        found.resize(cells, Measurement::failed(Status::NoData));
+        found
     }
 }

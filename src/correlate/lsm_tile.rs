@@ -127,13 +127,23 @@ fn neighbours_median(solutions: &[Solution], (nx, ny): (usize, usize), cell: usi
 impl Method for LsmTile<'_> {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
         let peaks = integer_peaks(tile.pre, tile.post, &tile.windows, self.alignment.range, tile.stop);
-        let solutions = pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let first = self.first(tile, &peaks);
-                self.second(tile, &first)
-            },
-        );
-        solutions.into_iter().map(|s| s.measurement).collect()
+        pulp::Arch::new().dispatch(BothPasses { method: self, tile, peaks })
+    }
+}
+
+/// The two passes, compiled for the widest vectors of the machine (same sums on every one).
+struct BothPasses<'t, 'm, 'a> {
+    method: &'m mut LsmTile<'a>,
+    tile: &'t Tile<'t>,
+    peaks: Vec<Peak>,
+}
+
+impl pulp::WithSimd for BothPasses<'_, '_, '_> {
+    type Output = Vec<Measurement>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
+        let first = self.method.first(self.tile, &self.peaks);
+        self.method.second(self.tile, &first).into_iter().map(|s| s.measurement).collect()
     }
 }

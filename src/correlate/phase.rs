@@ -35,11 +35,11 @@ pub struct PhaseFit {
 }
 
 /// Exponent of the robust weight.
-const EXPONENT: i32 = 4;
+const EXPONENT: u32 = 4;
 /// Robust rounds after the first plain one.
 pub const ROUNDS: usize = 1;
 /// Newton iterations per round and the step that ends them, in pixels.
-const ITERATIONS: usize = 8;
+const ITERATIONS: usize = 12;
 const TOLERANCE: f64 = 2e-4;
 /// Longest Newton step in pixels.
 const STEP_LIMIT: f64 = 0.5;
@@ -78,16 +78,26 @@ impl PhasePlane {
         scratch.robust.clear();
         scratch.robust.extend_from_slice(weights);
         let mut converged = false;
+        let mut hessian = [0.0; 3];
         for round in 0..=rounds {
             converged = false;
-            for _ in 0..ITERATIONS {
-                let s = self.sums(re, im, dx, dy, 0, scratch);
-                let det = s.h[0] * s.h[2] - s.h[1] * s.h[1];
-                if !(det > 0.0 && s.h[0] > 0.0) {
+            for iteration in 0..ITERATIONS {
+                let g = if iteration < 2 || iteration % 3 == 0 {
+                    let sums = self.sums::<3, 0>(re, im, dx, dy, scratch);
+                    hessian = [sums[2], sums[3], sums[4]];
+                    [sums[0], sums[1]]
+                } else {
+                    // Near the solution the curvature changes little.
+                    let sums = self.sums::<0, 0>(re, im, dx, dy, scratch);
+                    [sums[0], sums[1]]
+                };
+                let h = hessian;
+                let det = h[0] * h[2] - h[1] * h[1];
+                if !(det > 0.0 && h[0] > 0.0) {
                     break;
                 }
-                let mut sx = (s.h[2] * s.g[0] - s.h[1] * s.g[1]) / det;
-                let mut sy = (s.h[0] * s.g[1] - s.h[1] * s.g[0]) / det;
+                let mut sx = (h[2] * g[0] - h[1] * g[1]) / det;
+                let mut sy = (h[0] * g[1] - h[1] * g[0]) / det;
                 let length = sx.hypot(sy);
                 if length > STEP_LIMIT {
                     sx *= STEP_LIMIT / length;
@@ -108,56 +118,139 @@ impl PhasePlane {
                 self.reweight(re, im, weights, dx, dy, scratch);
             }
         }
-        let s = self.sums(re, im, dx, dy, if rounds > 0 { EXPONENT } else { 0 }, scratch);
+        let s = match rounds {
+            0 => self.sums::<3, 3>(re, im, dx, dy, scratch),
+            _ => self.influence(re, im, dx, dy, scratch),
+        };
         let (total, agree) = self.agreement(re, im, weights, dx, dy, scratch);
         let coherence = if total > 0.0 { 0.5 + 0.5 * agree / total } else { 0.0 };
-        PhaseFit { dx, dy, coherence, hessian: s.h, meat: s.m, converged }
+        PhaseFit { dx, dy, coherence, hessian: [s[2], s[3], s[4]], meat: [s[5], s[6], s[7]], converged }
     }
 
-    /// Phasors exp(-jω·d) along the two axes.
+    /// As [`Self::sums`] with the curvature of the robust influence function.
+    #[inline(always)]
+    fn influence(&self, re: &[f32], im: &[f32], dx: f64, dy: f64, scratch: &mut PhaseScratch) -> [f64; 8] {
+        let mut s = self.sums::<3, 3>(re, im, dx, dy, scratch);
+        // d/dθ [sin θ·r^n] = r^n·((1 + n) cos θ - n), r = (1 + cos θ)/2.
+        let n = EXPONENT as f64;
+        let mut plain = [0.0; 3];
+        let len = self.omega_y.len();
+        for (k, &wx) in self.omega_x.iter().enumerate() {
+            let mut acc = [[0.0f32; LANES]; 3];
+            let weight = &scratch.robust[k * len..(k + 1) * len];
+            lanes(
+                len,
+                #[inline(always)]
+                |i, l| {
+                    let w = weight[i];
+                    let wy = self.omega_y[i];
+                    acc[0][l] += w;
+                    acc[1][l] += w * wy;
+                    acc[2][l] += w * wy * wy;
+                },
+            );
+            let [a, b, c] = acc.map(|v| v.iter().map(|&t| t as f64).sum::<f64>());
+            let wx = wx as f64;
+            plain[0] += wx * wx * a;
+            plain[1] += wx * b;
+            plain[2] += c;
+        }
+        for (h, p) in s[2..5].iter_mut().zip(plain) {
+            *h = (1.0 + n) * *h - n * p;
+        }
+        s
+    }
+
+    /// Phasors exp(-jω·d) along the two axes, by the recurrence of a geometric series.
     #[inline(always)]
     fn phasors(&self, dx: f64, dy: f64, scratch: &mut PhaseScratch) {
+        let series = |w: f64, d: f64| {
+            let (s, c) = (w * d).sin_cos();
+            (c, -s)
+        };
+        let times = |a: (f64, f64), b: (f64, f64)| (a.0 * b.0 - a.1 * b.1, a.0 * b.1 + a.1 * b.0);
         scratch.row.clear();
-        scratch.row.extend(self.omega_x.iter().map(|&w| {
-            let (s, c) = (w as f64 * dx).sin_cos();
-            (c as f32, -s as f32)
-        }));
-        scratch.cos.clear();
-        scratch.sin.clear();
-        for &w in &self.omega_y {
-            let (s, c) = (w as f64 * dy).sin_cos();
-            scratch.cos.push(c as f32);
-            scratch.sin.push(-s as f32);
+        let unit = series(self.omega_x.get(1).map_or(0.0, |&w| (w as f64).abs()), dx);
+        let mut p = (1.0, 0.0);
+        for _ in 0..self.omega_x.len() {
+            scratch.row.push((p.0 as f32, p.1 as f32));
+            p = times(p, unit);
+        }
+        let n = self.omega_y.len();
+        scratch.cos.resize(n, 0.0);
+        scratch.sin.resize(n, 0.0);
+        let unit = series(self.omega_y.get(1).map_or(0.0, |&w| (w as f64).abs()), dy);
+        let mut p = (1.0, 0.0);
+        for k in 0..=n / 2 {
+            // Bins k and n - k are conjugates; of an even n, bin n/2 counts as negative and has no weight.
+            scratch.cos[(n - k) % n] = p.0 as f32;
+            scratch.sin[(n - k) % n] = -p.1 as f32;
+            if 2 * k != n {
+                scratch.cos[k] = p.0 as f32;
+                scratch.sin[k] = p.1 as f32;
+            }
+            p = times(p, unit);
         }
     }
 
+    /// Σ W·{ω_x Im P, ω_y Im P}, then (with `H` = 3) Σ W ω ωᵀ Re P, then (with `M` = 3) Σ W² ω ωᵀ Im² P.
     #[inline(always)]
-    fn sums(&self, re: &[f32], im: &[f32], dx: f64, dy: f64, exponent: i32, scratch: &mut PhaseScratch) -> Sums {
+    fn sums<const H: usize, const M: usize>(
+        &self,
+        re: &[f32],
+        im: &[f32],
+        dx: f64,
+        dy: f64,
+        scratch: &mut PhaseScratch,
+    ) -> [f64; 8] {
         self.phasors(dx, dy, scratch);
         let n = self.omega_y.len();
-        let mut total = Sums::default();
+        let mut total = [0.0; 8];
         for (k, &wx) in self.omega_x.iter().enumerate() {
             let row = k * n..(k + 1) * n;
-            let lanes = row_sums(
-                &re[row.clone()],
-                &im[row.clone()],
-                &scratch.robust[row],
-                &self.omega_y,
-                &scratch.cos,
-                &scratch.sin,
-                scratch.row[k],
-                exponent as f32,
+            let (re, im, weight) = (&re[row.clone()], &im[row.clone()], &scratch.robust[row]);
+            let (cos, sin, omega_y) = (&scratch.cos[..n], &scratch.sin[..n], &self.omega_y[..n]);
+            let (c, s) = scratch.row[k];
+            let mut g = [[0.0f32; LANES]; 2];
+            let mut h = [[0.0f32; LANES]; 3];
+            let mut m = [[0.0f32; LANES]; 3];
+            lanes(
+                n,
+                #[inline(always)]
+                |i, l| {
+                    let (er, ei) = (c * cos[i] - s * sin[i], c * sin[i] + s * cos[i]);
+                    let (w, wy) = (weight[i], omega_y[i]);
+                    let pi = w * (re[i] * ei + im[i] * er);
+                    g[0][l] += pi;
+                    g[1][l] += wy * pi;
+                    if H > 0 {
+                        let pr = w * (re[i] * er - im[i] * ei);
+                        h[0][l] += pr;
+                        h[1][l] += wy * pr;
+                        h[2][l] += wy * wy * pr;
+                    }
+                    if M > 0 {
+                        let square = pi * pi;
+                        m[0][l] += square;
+                        m[1][l] += wy * square;
+                        m[2][l] += wy * wy * square;
+                    }
+                },
             );
+            let sum = |v: &[f32; LANES]| v.iter().map(|&t| t as f64).sum::<f64>();
             let wx = wx as f64;
-            let [im0, im1, re0, re1, re2, m0, m1, m2] = lanes;
-            total.g[0] += wx * im0;
-            total.g[1] += im1;
-            total.h[0] += wx * wx * re0;
-            total.h[1] += wx * re1;
-            total.h[2] += re2;
-            total.m[0] += wx * wx * m0;
-            total.m[1] += wx * m1;
-            total.m[2] += m2;
+            total[0] += wx * sum(&g[0]);
+            total[1] += sum(&g[1]);
+            if H > 0 {
+                total[2] += wx * wx * sum(&h[0]);
+                total[3] += wx * sum(&h[1]);
+                total[4] += sum(&h[2]);
+            }
+            if M > 0 {
+                total[5] += wx * wx * sum(&m[0]);
+                total[6] += wx * sum(&m[1]);
+                total[7] += sum(&m[2]);
+            }
         }
         total
     }
@@ -177,12 +270,14 @@ impl PhasePlane {
                 let (er, ei) = (c * cos[i] - s * sin[i], c * sin[i] + s * cos[i]);
                 let p = re[i] * er - im[i] * ei;
                 let keep = (0.5 + 0.5 * p).max(0.0);
-                out[i] = base[i] * keep.powi(EXPONENT);
+                let square = keep * keep;
+                out[i] = base[i] * square * square;
             }
         }
     }
 
-    /// Σ W and Σ W Re P with the robust weights.
+    /// Σ W and Σ W Re P with the given weights.
+    #[inline(always)]
     fn agreement(
         &self,
         re: &[f32],
@@ -194,19 +289,23 @@ impl PhasePlane {
     ) -> (f64, f64) {
         self.phasors(dx, dy, scratch);
         let n = self.omega_y.len();
-        let (mut total, mut agree) = (0.0, 0.0);
+        let (cos, sin) = (&scratch.cos[..n], &scratch.sin[..n]);
+        let mut acc = [[0.0f32; LANES]; 2];
         for k in 0..self.omega_x.len() {
             let (c, s) = scratch.row[k];
-            let (mut t, mut a) = (0.0f32, 0.0f32);
-            for i in 0..n {
-                let j = k * n + i;
-                let (er, ei) = (c * scratch.cos[i] - s * scratch.sin[i], c * scratch.sin[i] + s * scratch.cos[i]);
-                t += weights[j];
-                a += weights[j] * (re[j] * er - im[j] * ei);
-            }
-            total += t as f64;
-            agree += a as f64;
+            let row = k * n..(k + 1) * n;
+            let (re, im, w) = (&re[row.clone()], &im[row.clone()], &weights[row]);
+            lanes(
+                n,
+                #[inline(always)]
+                |i, l| {
+                    let (er, ei) = (c * cos[i] - s * sin[i], c * sin[i] + s * cos[i]);
+                    acc[0][l] += w[i];
+                    acc[1][l] += w[i] * (re[i] * er - im[i] * ei);
+                },
+            );
         }
+        let [total, agree] = acc.map(|v| v.iter().map(|&t| t as f64).sum::<f64>());
         (total, agree)
     }
 }
@@ -220,56 +319,20 @@ pub struct PhaseScratch {
     sin: Vec<f32>,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
-struct Sums {
-    g: [f64; 2],
-    h: [f64; 3],
-    m: [f64; 3],
-}
-
 const LANES: usize = 16;
 
-/// Over one row: Σ W·{Im P, ω_y Im P, Re P, ω_y Re P, ω_y² Re P} and Σ W² Im²P·{1, ω_y, ω_y²}.
+/// Calls `term(i, lane)` for i in 0..n, 16 neighbours at a time: the order of every sum is fixed, and vectors fit.
 #[inline(always)]
-fn row_sums(
-    re: &[f32],
-    im: &[f32],
-    weight: &[f32],
-    omega_y: &[f32],
-    cos: &[f32],
-    sin: &[f32],
-    (c, s): (f32, f32),
-    exponent: f32,
-) -> [f64; 8] {
-    let mut acc = [[0.0f32; LANES]; 8];
-    let n = re.len();
-    let mut term = |i: usize, l: usize| {
-        let (er, ei) = (c * cos[i] - s * sin[i], c * sin[i] + s * cos[i]);
-        let w = weight[i];
-        // Derivative of the influence function sin θ·((1 + cos θ)/2)^n at fixed a-priori weight.
-        let pr = w * ((1.0 + exponent) * (re[i] * er - im[i] * ei) - exponent);
-        let pi = w * (re[i] * ei + im[i] * er);
-        let wy = omega_y[i];
-        let m = pi * pi;
-        acc[0][l] += pi;
-        acc[1][l] += wy * pi;
-        acc[2][l] += pr;
-        acc[3][l] += wy * pr;
-        acc[4][l] += wy * wy * pr;
-        acc[5][l] += m;
-        acc[6][l] += wy * m;
-        acc[7][l] += wy * wy * m;
-    };
+fn lanes(n: usize, mut term: impl FnMut(usize, usize)) {
     let whole = n / LANES * LANES;
-    for i0 in (0..whole).step_by(LANES) {
+    for first in (0..whole).step_by(LANES) {
         for l in 0..LANES {
-            term(i0 + l, l);
+            term(first + l, l);
         }
     }
     for i in whole..n {
         term(i, i - whole);
     }
-    acc.map(|lanes| lanes.iter().map(|&v| v as f64).sum())
 }
 
 #[cfg(test)]

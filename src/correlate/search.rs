@@ -79,15 +79,29 @@ pub fn integer_peaks(
     let mut peaks = Vec::with_capacity(windows.len());
     for first in (0..windows.cells.1).step_by(rows) {
         let last = (first + rows).min(windows.cells.1);
-        arch.dispatch(
-            #[inline(always)]
-            || search.surfaces(first, last, stop),
-        );
+        arch.dispatch(Rows { search: &mut search, first, last, stop });
         for cell in 0..(last - first) * windows.cells.0 {
             peaks.push(search.peak(cell));
         }
     }
     peaks
+}
+
+/// One group of cell rows, compiled for the widest vectors of the machine (same sums on every one).
+struct Rows<'s, 'a> {
+    search: &'s mut Search<'a>,
+    first: usize,
+    last: usize,
+    stop: &'s AtomicBool,
+}
+
+impl pulp::WithSimd for Rows<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        self.search.surfaces(self.first, self.last, self.stop);
+    }
 }
 
 /// Borders of the elementary intervals along one axis and, for every cell, which intervals make its window.

@@ -77,7 +77,7 @@ impl EvaluateJob {
         if !(self.border >= 0.0 && self.border.is_finite()) {
             return Err(Error::option("--border", self.border, "give a number of pixels, 0 or more"));
         }
-        if !(self.outlier > 0.0) {
+        if self.outlier.is_nan() || self.outlier <= 0.0 {
             return Err(Error::option("--outlier", self.outlier, "give a number of pixels above 0"));
         }
         let mut estimate = load(&self.estimate)?;
@@ -100,7 +100,7 @@ impl EvaluateJob {
         for file in [&mut estimate, &mut truth] {
             file.field.scale(scale(file.unit));
         }
-        let trace = self.trace.as_deref().map(read_lines).transpose()?;
+        let trace = self.trace.as_deref().map(|path| read_trace(path, &truth)).transpose()?;
         let outlier = if self.metres { pixel_metres } else { (1.0, 1.0) };
         let comparison = Comparison {
             estimate: &estimate.field,
@@ -222,6 +222,22 @@ fn unit(file: &RasterFile, band: usize, metadata: Option<&str>, path: &str) -> R
             Some(crs) if crs.kind == CrsKind::Projected => Ok(Unit::Metres),
             _ => Ok(Unit::Pixels),
         },
+    }
+}
+
+/// The trace, which must lie on the rasters: layers carry no promise about their coordinate system.
+fn read_trace(path: &str, truth: &Loaded) -> Result<Vec<Vec<(f64, f64)>>> {
+    let lines = read_lines(path)?;
+    let (w, h) = (truth.field.east.width as f64, truth.field.east.height as f64);
+    let on = |p: &(f64, f64)| {
+        let place = truth.field.transform.pixel(p.0, p.1);
+        place.is_some_and(|(c, r)| c >= -0.1 * w && c <= 1.1 * w && r >= -0.1 * h && r <= 1.1 * h)
+    };
+    match lines.iter().flatten().any(on) {
+        true => Ok(lines),
+        false => Err(Error::GridMismatch(format!(
+            "{path} lies outside the truth raster: give it the same coordinate system with `ogr2ogr -t_srs`"
+        ))),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Displacement fields that are known exactly at every point.
 
 use rand::RngExt;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FaultSpec};
 use super::random::{Purpose, stream};
 use crate::field::PixelShift;
+use crate::grid::Grid;
 
 /// A sum of simple parts; the default is no motion at all.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -82,6 +84,17 @@ impl Field {
     /// Displacement of the block on the right (or left) of the fault, continued smoothly beyond it.
     pub fn on_side(&self, x: f64, y: f64, right: bool) -> PixelShift {
         self.add(self.fault.as_ref().map(|f| f.on_side(x, y, right)), x, y)
+    }
+
+    /// Displacement at every pixel centre of an image.
+    pub fn image(&self, width: usize, height: usize) -> Grid<PixelShift> {
+        let mut data = vec![PixelShift::default(); width * height];
+        data.par_chunks_mut(width.max(1)).enumerate().for_each(|(y, row)| {
+            for (x, d) in row.iter_mut().enumerate() {
+                *d = self.at(x as f64, y as f64);
+            }
+        });
+        Grid::from_vec(width, height, data)
     }
 
     fn add(&self, fault: Option<PixelShift>, x: f64, y: f64) -> PixelShift {

@@ -265,7 +265,7 @@ fn assemble(
     let (width, height) = (pre.width, pre.height);
     let (_, std) = moments(&pre.data);
     add_white(&mut pre, std * spec.noise.white_sigma(), Purpose::NoisePre, spec.seed);
-    let truth = Grid::from_fn(width, height, |x, y| field.at(x as f64, y as f64));
+    let truth = field.image(width, height);
     let trace = field.fault().map(|f| f.trace()).unwrap_or_default();
     let distance = match trace.is_empty() {
         true => Grid::filled(width, height, f32::INFINITY),

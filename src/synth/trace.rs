@@ -54,8 +54,10 @@ fn remove_line(profile: &mut [f64]) {
 #[derive(Debug, Clone)]
 pub struct Distance {
     segments: Vec<[f64; 4]>,
-    /// Bounding boxes (x0, y0, x1, y1) of runs of [`RUN`] segments: a run farther away than the best is skipped.
-    boxes: Vec<[f64; 4]>,
+    /// Bounding boxes (x0, y0, x1, y1) of runs of [`RUN`] segments and of groups of [`RUN`] runs: what lies farther away
+    /// than the best is skipped.
+    runs: Vec<[f64; 4]>,
+    groups: Vec<[f64; 4]>,
 }
 
 const RUN: usize = 16;
@@ -70,21 +72,32 @@ impl Distance {
             }
             segments.extend(line.windows(2).map(|p| [p[0].0, p[0].1, p[1].0, p[1].1]));
         }
-        let boxes = segments.chunks(RUN).map(bounding_box).collect();
-        Distance { segments, boxes }
+        let runs: Vec<[f64; 4]> = segments.chunks(RUN).map(bounding_box).collect();
+        let groups = runs.chunks(RUN).map(bounding_box).collect();
+        Distance { segments, runs, groups }
     }
 
     /// Distance from (x, y) to the nearest point of the lines; infinite when there are none.
     pub fn at(&self, x: f64, y: f64) -> f64 {
-        let mut best = f64::INFINITY;
-        for (run, b) in self.segments.chunks(RUN).zip(&self.boxes) {
-            let dx = (b[0] - x).max(x - b[2]).max(0.0);
-            let dy = (b[1] - y).max(y - b[3]).max(0.0);
-            if dx * dx + dy * dy >= best {
+        self.below(x, y, f64::INFINITY)
+    }
+
+    /// The same, known to be at most `bound`.
+    fn below(&self, x: f64, y: f64, bound: f64) -> f64 {
+        let mut best = bound * bound;
+        for (g, group) in self.groups.iter().enumerate() {
+            if squared_distance_to_box(group, x, y) > best {
                 continue;
             }
-            for s in run {
-                best = best.min(squared_distance(s, x, y));
+            let first = g * RUN;
+            for (r, run) in self.runs[first..].iter().take(RUN).enumerate() {
+                if squared_distance_to_box(run, x, y) > best {
+                    continue;
+                }
+                let start = (first + r) * RUN;
+                for s in self.segments[start..].iter().take(RUN) {
+                    best = best.min(squared_distance(s, x, y));
+                }
             }
         }
         best.sqrt()
@@ -94,8 +107,11 @@ impl Distance {
     pub fn image(&self, width: usize, height: usize) -> crate::grid::Grid<f32> {
         let mut data = vec![0.0; width * height];
         data.par_chunks_mut(width.max(1)).enumerate().for_each(|(y, row)| {
+            let mut last = f64::INFINITY;
             for (x, v) in row.iter_mut().enumerate() {
-                *v = self.at(x as f64, y as f64) as f32;
+                // One pixel on, the distance is at most one larger; the rest allows for rounding.
+                last = self.below(x as f64, y as f64, last + 1.001);
+                *v = last as f32;
             }
         });
         crate::grid::Grid::from_vec(width, height, data)
@@ -107,6 +123,12 @@ fn bounding_box(run: &[[f64; 4]]) -> [f64; 4] {
     run.iter().fold(start, |b, s| {
         [b[0].min(s[0].min(s[2])), b[1].min(s[1].min(s[3])), b[2].max(s[0].max(s[2])), b[3].max(s[1].max(s[3]))]
     })
+}
+
+fn squared_distance_to_box(b: &[f64; 4], x: f64, y: f64) -> f64 {
+    let dx = (b[0] - x).max(x - b[2]).max(0.0);
+    let dy = (b[1] - y).max(y - b[3]).max(0.0);
+    dx * dx + dy * dy
 }
 
 fn squared_distance(s: &[f64; 4], x: f64, y: f64) -> f64 {
@@ -184,6 +206,12 @@ mod tests {
                 .map(|p| squared_distance(&[p[0].0, p[0].1, p[1].0, p[1].1], x, y))
                 .fold(f64::INFINITY, f64::min);
             assert_eq!(all.at(x, y), brute.sqrt());
+        }
+        let image = all.image(60, 40);
+        for y in 0..40 {
+            for x in 0..60 {
+                assert_eq!(image.get(x, y), all.at(x as f64, y as f64) as f32);
+            }
         }
     }
 }

@@ -80,8 +80,8 @@ def main():
     if any(size % BASE for size in sizes):
         parser.error("--sizes: multiples of 1024")
     window = {"lsm": 32, "frequency": 64}
-    print("| size | method | window | step | threads | wall s | CPU s | peak MB | windows/s | speed-up |")
-    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("| size | method | window | step | threads | wall s | CPU s | peak MB | windows/s | windows/CPU s | speed-up |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = pathlib.Path(name)
         call(args.program, "synth", "pair", folder / "base", "--preset", "real", "--size", BASE, "--quiet")
@@ -97,10 +97,10 @@ def main():
                     command += ["--threads", threads]
                     wall, cpu, peak = measured([str(c) for c in command])
                     first = first or wall
-                    rate = cells(out) / wall
+                    count = cells(out)
                     print(
                         f"| {size} | {method} | {window[method]} | {args.step} | {threads} | {wall:.1f} | {cpu:.1f} "
-                        f"| {peak:.0f} | {rate:,.0f} | {first / wall:.2f} |",
+                        f"| {peak:.0f} | {count / wall:,.0f} | {count / cpu:,.0f} | {first / wall:.2f} |",
                         flush=True,
                     )
             for image in (pre, post, out):

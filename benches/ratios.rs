@@ -183,7 +183,7 @@ fn whole_run(images: &Images, method: MethodName, window: usize, step: usize) {
     let params =
         pipeline::Params { method, window: (window, window), step: (step, step), ..pipeline::Params::default() };
     let layout = Layout::new(pair.pre.size(), params.window, params.step, None).expect("a valid layout");
-    let mut run = || {
+    let run = || {
         black_box(pipeline::run(&pair, &layout, &params, 1, &mut Discard, &mut Silent).expect("the run succeeds"));
     };
     let least = (0..3).map(|_| {

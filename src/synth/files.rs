@@ -9,7 +9,7 @@ use crate::raster::{
 };
 use crate::{Error, Result};
 
-/// Names of the files, all of which [`write`] can make.
+/// Names of the files, all of which [`write()`] can make.
 pub const FILES: [&str; 5] = ["pre.tif", "post.tif", "truth.tif", "trace.gpkg", "spec.json"];
 
 /// Georeference of procedural pairs: UTM zone 11 north with square pixels of `pixel` metres.

@@ -1,0 +1,104 @@
+# shiftmap: every target sets up what it needs on a machine that has a Rust toolchain.
+#
+#   make demo            simulate an earthquake, measure it, write pictures into demo/
+#   make test            all tests
+#   make bench           speed and memory
+#   make bench-accuracy  accuracy beside OpenCV and scikit-image
+#   make lint            format, lints, documentation
+#   make setup build clean
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup system-packages rust nextest build demo test bench bench-accuracy lint clean
+
+# rustup's default place, for shells that do not have it in their PATH yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+CARGO ?= cargo
+PYTHON ?= python3
+DEMO ?= demo
+PEERS_VENV ?= .bench/peers
+SHIFTMAP := target/release/shiftmap
+
+PACKAGES := build-essential pkg-config libgdal-dev gdal-bin python3
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup: system-packages rust
+
+system-packages:
+	@missing=(); \
+	command -v cc >/dev/null || missing+=(build-essential); \
+	command -v pkg-config >/dev/null || missing+=(pkg-config); \
+	pkg-config --exists gdal 2>/dev/null || command -v gdal-config >/dev/null || missing+=(libgdal-dev); \
+	command -v gdalinfo >/dev/null || missing+=(gdal-bin); \
+	command -v python3 >/dev/null || missing+=(python3); \
+	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "shiftmap needs a C compiler, pkg-config, GDAL 3.6 or newer with headers and programs, and Python 3." >&2; \
+	  echo "Not found here, by their Debian names: $${missing[*]}" >&2; \
+	  echo "  Fedora:  dnf install gcc pkgconf-pkg-config gdal-devel gdal python3" >&2; \
+	  echo "  Arch:    pacman -S base-devel pkgconf gdal python" >&2; \
+	  echo "  macOS:   brew install pkg-config gdal python" >&2; \
+	  exit 1; \
+	fi; \
+	sudo=(); \
+	if [ "$$(id -u)" -ne 0 ]; then \
+	  if ! sudo -n true </dev/null 2>/dev/null; then \
+	    echo "Packages are missing and need root to install:" >&2; \
+	    echo "  sudo apt-get install $(PACKAGES)" >&2; \
+	    exit 1; \
+	  fi; \
+	  sudo=(sudo -n); \
+	fi; \
+	echo "installing: $${missing[*]}"; \
+	"$${sudo[@]}" apt-get update -qq </dev/null; \
+	"$${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}" </dev/null
+
+rust:
+	@if ! command -v $(CARGO) >/dev/null; then \
+	  echo "cargo was not found. Install Rust 1.92 or newer, see https://www.rust-lang.org/tools/install" >&2; \
+	  exit 1; \
+	fi
+
+nextest: rust
+	@command -v cargo-nextest >/dev/null || $(CARGO) install --locked cargo-nextest </dev/null \
+	  || echo "cargo-nextest could not be installed; cargo test is used instead" >&2
+
+build: setup
+	$(CARGO) build --release --locked </dev/null
+
+demo: build
+	$(SHIFTMAP) demo $(DEMO) --overwrite </dev/null
+	@echo "The pictures:"; ls -1 $(DEMO)/*.png
+
+test: setup nextest
+	if command -v cargo-nextest >/dev/null; then \
+	  $(CARGO) nextest run --release --locked --no-fail-fast </dev/null; \
+	else \
+	  $(CARGO) test --release --locked --no-fail-fast --lib --bins --tests --examples </dev/null; \
+	fi
+	$(CARGO) test --release --locked --doc </dev/null
+
+bench: build
+	$(CARGO) bench --locked --bench ratios </dev/null
+	$(CARGO) bench --locked --bench windows </dev/null
+	$(PYTHON) benches/program.py
+
+$(PEERS_VENV)/ready: benches/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS_VENV) || { echo "python3 needs its venv module (Debian: python3-venv)" >&2; exit 1; }
+	$(PEERS_VENV)/bin/pip install --quiet --disable-pip-version-check -r $< </dev/null
+	touch $@
+
+bench-accuracy: build $(PEERS_VENV)/ready
+	$(PEERS_VENV)/bin/python benches/peers/run.py
+
+lint: setup
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --release --all-targets -- -D warnings </dev/null
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps </dev/null
+
+clean:
+	$(CARGO) clean
+	rm -rf $(DEMO) .bench

@@ -1,0 +1,223 @@
+//! Windows per second on one thread beside the least work that each method has to do, measured in the same minute.
+//!
+//! `cargo bench --bench ratios` prints Markdown. The floors:
+//! * `frequency`: the four complex two-dimensional transforms that a window needs (initial windows packed, inverse,
+//!   final windows packed, twice because of the resampling pass), once with the crate's own two-dimensional transform,
+//!   once as bare rustfft passes along rows and columns without the transposition between them;
+//! * `lsm`: interpolation of the post window and the three product sums, times the mean number of iterations.
+//!
+//! Methods and floors take turns and the best time of each counts, so that other load on the machine cancels. Tiles are
+//! prepared beforehand; the last table has the whole run with scene analysis and preparation.
+
+mod fixture;
+
+use fixture::{Discard, Images, METHODS, Ready, STEPS, WINDOWS, name};
+use rustfft::FftPlanner;
+use rustfft::num_complex::Complex32;
+use shiftmap::correlate::fft2::ComplexFft2;
+use shiftmap::correlate::lsm::{Limits, LsmWindow};
+use shiftmap::correlate::search::integer_peaks;
+use shiftmap::layout::Layout;
+use shiftmap::pipeline::{self, MethodName};
+use shiftmap::progress::Silent;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// At least this many rounds, and this long, for every figure.
+const ROUNDS: usize = 6;
+const TIME: Duration = Duration::from_millis(1500);
+/// Transforms of a `frequency` window, forward and inverse; the initial window is as large as the final one here.
+const FORWARD: usize = 3;
+const INVERSE: usize = 1;
+/// Windows for one timing of the transforms.
+const BATCH: usize = 64;
+
+/// Best seconds of each job, the jobs taking turns.
+fn best<const N: usize>(jobs: &mut [&mut dyn FnMut(); N]) -> [f64; N] {
+    let mut least = [f64::INFINITY; N];
+    let start = Instant::now();
+    let mut round = 0;
+    while round < ROUNDS || start.elapsed() < TIME {
+        for (job, least) in jobs.iter_mut().zip(&mut least) {
+            let t = Instant::now();
+            job();
+            *least = least.min(t.elapsed().as_secs_f64());
+        }
+        round += 1;
+    }
+    least
+}
+
+/// Noise, the same every time.
+fn noise(n: usize) -> Vec<Complex32> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
+    };
+    (0..n).map(|_| Complex32::new(next(), next())).collect()
+}
+
+fn frequency(images: &Images, window: usize, step: usize) {
+    let ready = Ready::new(images, MethodName::Frequency, window, step);
+    let (tile, mut method) = (ready.tile(), ready.method());
+    let source = noise(window * window);
+    let mut planner = FftPlanner::new();
+    let mut plan = ComplexFft2::new(window, window, &mut planner);
+    let mut own = || {
+        for _ in 0..BATCH {
+            let mut data = [source.clone(), source.clone(), source.clone()];
+            data.iter_mut().for_each(|d| plan.forward(d));
+            plan.inverse(&mut data[0]);
+            black_box(&data);
+        }
+    };
+    let (forward, inverse) = (planner.plan_fft_forward(window), planner.plan_fft_inverse(window));
+    let length = forward.get_inplace_scratch_len().max(inverse.get_inplace_scratch_len());
+    let mut scratch = vec![Complex32::ZERO; length];
+    let mut bare = || {
+        for _ in 0..BATCH {
+            let mut data = [source.clone(), source.clone(), source.clone()];
+            for d in &mut data {
+                // Rows, then as many lines again for the columns.
+                forward.process_with_scratch(d, &mut scratch);
+                forward.process_with_scratch(d, &mut scratch);
+            }
+            inverse.process_with_scratch(&mut data[0], &mut scratch);
+            inverse.process_with_scratch(&mut data[0], &mut scratch);
+            black_box(&data);
+        }
+    };
+    let mut whole = || {
+        black_box(method.match_tile(&tile));
+    };
+    let [whole, own, bare] = best(&mut [&mut whole, &mut own, &mut bare]);
+    let (rate, own, bare) = (tile.windows.len() as f64 / whole, BATCH as f64 / own, BATCH as f64 / bare);
+    println!(
+        "| frequency | {window} | {step} | {rate:.0} | {own:.0} | {:.0} % | {bare:.0} | {:.0} % |",
+        100.0 * rate / own,
+        100.0 * rate / bare
+    );
+}
+
+const LANES: usize = 16;
+
+#[inline(always)]
+fn product_sum(sum: &mut [f32; LANES], a: &[f32], b: &[f32]) {
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+        for l in 0..LANES {
+            sum[l] += a[l] * b[l];
+        }
+    }
+}
+
+/// Mean number of iterations over the tile's windows.
+fn mean_iterations(ready: &Ready) -> f64 {
+    let tile = ready.tile();
+    let limits = Limits { min_valid: ready.params.min_valid, min_variance: ready.scene.min_variance };
+    let mut work = LsmWindow::new(ready.params.window);
+    let peaks = integer_peaks(tile.pre, tile.post, &tile.windows, ready.alignment.range, ready.stop());
+    let (mut sum, mut count) = (0, 0usize);
+    for (cell, peak) in peaks.iter().enumerate() {
+        let corner = tile.windows.corner(cell);
+        if work.load(tile.pre, tile.post, corner, peak.shift, &limits).is_ok() {
+            sum += work.solve(tile.post, corner, peak.start()).iterations;
+            count += 1;
+        }
+    }
+    sum as f64 / count.max(1) as f64
+}
+
+/// One interpolation with its product sums for every window of the tile.
+#[inline(always)]
+fn interpolate_all(ready: &Ready, basis: &[Vec<f32>; 3], rows: &mut [f32], line: &mut [f32]) -> f32 {
+    let c = &ready.post.coefficients;
+    let (w, h) = ready.params.window;
+    let mut total = 0.0;
+    for cell in 0..ready.windows.len() {
+        let corner = ready.windows.corner(cell);
+        let (tx, ty) = (c.taps(corner.0 as i64, 0.37), c.taps(corner.1 as i64, -0.21));
+        c.along_x(&tx, ty.first, c.rows(h), w, rows);
+        let mut sums = [[0.0f32; LANES]; 3];
+        for y in 0..h {
+            c.along_y(&ty.weights, rows, y, w, line);
+            for (sum, basis) in sums.iter_mut().zip(basis) {
+                product_sum(sum, &basis[y * w..(y + 1) * w], line);
+            }
+        }
+        total += sums.iter().flatten().sum::<f32>();
+    }
+    total
+}
+
+fn lsm(images: &Images, window: usize, step: usize) {
+    let ready = Ready::new(images, MethodName::Lsm, window, step);
+    let (tile, mut method) = (ready.tile(), ready.method());
+    let iterations = mean_iterations(&ready);
+    let basis = [0, 1, 2].map(|k| vec![0.1 + k as f32; window * window]);
+    let mut rows = vec![0.0; ready.post.coefficients.rows(window) * window];
+    let mut line = vec![0.0; window];
+    let arch = pulp::Arch::new();
+    let mut floor = || {
+        black_box(arch.dispatch(
+            #[inline(always)]
+            || interpolate_all(&ready, &basis, &mut rows, &mut line),
+        ));
+    };
+    let mut whole = || {
+        black_box(method.match_tile(&tile));
+    };
+    let [whole, floor] = best(&mut [&mut whole, &mut floor]);
+    let n = tile.windows.len() as f64;
+    let (rate, floor) = (n / whole, n / (floor * iterations));
+    println!(
+        "| lsm | {window} | {step} | {rate:.0} | {iterations:.1} | {floor:.0} | {:.0} % | {} |",
+        100.0 * rate / floor,
+        ready.scene.spline.describe()
+    );
+}
+
+/// Scene analysis, preparation and matching of the whole pair.
+fn whole_run(images: &Images, method: MethodName, window: usize, step: usize) {
+    let pair = images.pair();
+    let params =
+        pipeline::Params { method, window: (window, window), step: (step, step), ..pipeline::Params::default() };
+    let layout = Layout::new(pair.pre.size(), params.window, params.step, None).expect("a valid layout");
+    let run = || {
+        black_box(pipeline::run(&pair, &layout, &params, 1, &mut Discard, &mut Silent).expect("the run succeeds"));
+    };
+    let least = (0..3).map(|_| {
+        let t = Instant::now();
+        run();
+        t.elapsed().as_secs_f64()
+    });
+    let least = least.fold(f64::INFINITY, f64::min);
+    let cells = (layout.cells.0 * layout.cells.1) as f64;
+    println!("| {} | {window} | {step} | {cells} | {least:.2} | {:.0} |", name(method), cells / least);
+}
+
+fn main() {
+    // `cargo test --benches` only wants to know that it starts.
+    if std::env::args().any(|a| a == "--test") {
+        return;
+    }
+    let images = Images::new();
+    println!("\n{FORWARD} forward and {INVERSE} inverse packed transforms a window:\n");
+    println!("| method | window | step | windows/s | own transforms/s | share | bare rustfft/s | share |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for window in WINDOWS {
+        STEPS.iter().for_each(|&step| frequency(&images, window, step));
+    }
+    println!("\nInterpolation and product sums, mean number of iterations:\n");
+    println!("| method | window | step | windows/s | iterations | floor/s | share | interpolation |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for window in WINDOWS {
+        STEPS.iter().for_each(|&step| lsm(&images, window, step));
+    }
+    println!("\nWhole run on 640 x 640 pixels in memory, one thread:\n");
+    println!("| method | window | step | windows | seconds | windows/s |");
+    println!("|---|---|---|---|---|---|");
+    for method in METHODS {
+        WINDOWS.iter().for_each(|&window| whole_run(&images, method, window, 8));
+    }
+}

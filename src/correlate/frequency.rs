@@ -54,13 +54,15 @@ struct Stage {
     im: Vec<f32>,
     weights: Vec<f32>,
     mirror: Vec<Complex32>,
+    /// The windows come without a mean.
+    centred: bool,
     spectrum: Vec<Complex32>,
     surface: Vec<f32>,
 }
 
 impl Stage {
     /// `gain(|ω|)` makes Fisher information of the amplitude of the cross-spectrum.
-    fn new(size: (usize, usize), rim: f64, gain: &dyn Fn(f64) -> f32) -> Self {
+    fn new(size: (usize, usize), rim: f64, gain: &dyn Fn(f64) -> f32, centred: bool) -> Self {
         let (x, y) = (fade(size.0, rim), fade(size.1, rim));
         let taper = y.iter().flat_map(|v| x.iter().map(move |u| u * v)).collect();
         let n = size.0 * size.1;
@@ -75,14 +77,16 @@ impl Stage {
             im: Vec::new(),
             weights: Vec::new(),
             mirror: vec![Complex32::ZERO; size.1],
+            centred,
             spectrum: Vec::new(),
             surface: vec![0.0; n],
         }
     }
 
-    /// Cross-spectrum of the loaded windows: unit phasors and weights.
+    /// Cross-spectrum of the loaded windows: with `UNIT` as unit phasors and weights, else as it is with the gain as
+    /// weights, which is the same to a plain fit and spares the root.
     #[inline(always)]
-    fn phases(&mut self, ffts: &mut FftCache) {
+    fn phases<const UNIT: bool>(&mut self, ffts: &mut FftCache) {
         let (nx, ny) = self.size;
         self.load_packed();
         ffts.complex(nx, ny).forward(&mut self.packed);
@@ -102,7 +106,11 @@ impl Stage {
             }
             let row = kx * stride..(kx + 1) * stride;
             let (re, im) = (&mut self.re[row.clone()], &mut self.im[row.clone()]);
-            unit_crosses(z, &self.mirror, re, im, &mut self.weights[row]);
+            unit_crosses::<UNIT>(z, &self.mirror, re, im, &mut self.weights[row]);
+        }
+        if !UNIT {
+            self.weights.copy_from_slice(&self.plane.weights);
+            return;
         }
         // The amplitude of this window's own cross-spectrum around its expectation, with unit mean for f32's sake.
         let mut sum = [0.0f32; LANES];
@@ -120,7 +128,8 @@ impl Stage {
 
     #[inline(always)]
     fn load_packed(&mut self) {
-        let (mf, mg) = (mean(&self.pre), mean(&self.post));
+        // The prefilter has removed the mean already.
+        let (mf, mg) = if self.centred { (0.0, 0.0) } else { (mean(&self.pre), mean(&self.post)) };
         for (((p, f), g), t) in self.packed.iter_mut().zip(&self.pre).zip(&self.post).zip(&self.taper) {
             *p = Complex32::new((f - mf) * t, (g - mg) * t);
         }
@@ -129,7 +138,7 @@ impl Stage {
     /// Whole-pixel shift at the maximum of the weighted phase correlation within ±range; `None` at its border.
     #[inline(always)]
     fn peak(&mut self, range: (usize, usize), ffts: &mut FftCache) -> Option<(i32, i32)> {
-        self.phases(ffts);
+        self.phases::<true>(ffts);
         let (nx, ny) = self.size;
         self.spectrum.clear();
         for kx in 0..=nx / 2 {
@@ -153,9 +162,15 @@ impl Stage {
     }
 }
 
-/// [`unit_cross`] for a row of bins and the mirrored row.
+/// [`unit_cross`], or the cross-spectrum itself, for a row of bins and the mirrored row.
 #[inline(always)]
-fn unit_crosses(z: &[Complex32], mirror: &[Complex32], re: &mut [f32], im: &mut [f32], weight: &mut [f32]) {
+fn unit_crosses<const UNIT: bool>(
+    z: &[Complex32],
+    mirror: &[Complex32],
+    re: &mut [f32],
+    im: &mut [f32],
+    weight: &mut [f32],
+) {
     let (za, zr) = z.as_chunks::<LANES>();
     let (ma, mr) = mirror.as_chunks::<LANES>();
     let whole = za.len() * LANES;
@@ -164,21 +179,24 @@ fn unit_crosses(z: &[Complex32], mirror: &[Complex32], re: &mut [f32], im: &mut 
     for j in 0..za.len() {
         let (z, m, re, im, w) = (&za[j], &ma[j], &mut ra[j], &mut ia[j], &mut wa[j]);
         for l in 0..LANES {
-            (re[l], im[l], w[l]) = unit_cross(z[l], m[l]);
+            (re[l], im[l], w[l]) = unit_cross::<UNIT>(z[l], m[l]);
         }
     }
     for (i, (z, m)) in zr.iter().zip(mr).enumerate() {
-        (re[whole + i], im[whole + i], weight[whole + i]) = unit_cross(*z, *m);
+        (re[whole + i], im[whole + i], weight[whole + i]) = unit_cross::<UNIT>(*z, *m);
     }
 }
 
 /// F·conj(G) as unit phasor and magnitude from bin z of the transform of f + j·g and its mirror bin m.
 #[inline(always)]
-fn unit_cross(z: Complex32, m: Complex32) -> (f32, f32, f32) {
+fn unit_cross<const UNIT: bool>(z: Complex32, m: Complex32) -> (f32, f32, f32) {
     // 2F = z + m*, 2jG = z - m*.
     let (fr, fi) = (z.re + m.re, z.im - m.im);
     let (gr, gi) = (z.im + m.im, m.re - z.re);
     let (re, im) = (fr * gr + fi * gi, fi * gr - fr * gi);
+    if !UNIT {
+        return (re, im, 1.0);
+    }
     let power = re * re + im * im;
     let magnitude = power.sqrt();
     // A vanishing bin has no phase; its weight is zero anyway.
@@ -217,6 +235,7 @@ fn correlated_samples(t: &[f32]) -> f64 {
 
 impl<'a> Frequency<'a> {
     pub fn new(params: &'a Params, scene: &'a Scene, alignment: &'a Alignment) -> Self {
+        let centred = scene.coherence.is_some() && params.prefilter == Prefilter::Coherence;
         // Nothing known: trust the coarser half.
         let coarse = |w: f64| if w < std::f64::consts::FRAC_PI_2 { 1.0 } else { 0.0 };
         // The phase correlation has unit amplitudes, so it takes the information itself.
@@ -239,8 +258,8 @@ impl<'a> Frequency<'a> {
             params,
             alignment,
             min_variance: scene.min_variance,
-            initial: Stage::new(first, 0.5, &info),
-            last: Stage::new(params.window, RIM, &gain),
+            initial: Stage::new(first, 0.5, &info, centred),
+            last: Stage::new(params.window, RIM, &gain, centred),
             overlap,
             ffts: FftCache::default(),
             rows: Vec::new(),
@@ -273,7 +292,7 @@ impl<'a> Frequency<'a> {
             return Measurement::failed(Status::NoData);
         }
         let mut d = PixelShift::new(shift.0 as f64, shift.1 as f64);
-        self.last.phases(&mut self.ffts);
+        self.last.phases::<false>(&mut self.ffts);
         let last = &self.last;
         let first = last.plane.locate(&last.re, &last.im, &last.weights, &mut self.scratch);
         let Some((dx, dy)) = first.filter(|(dx, dy)| dx.abs() <= CAPTURE && dy.abs() <= CAPTURE) else {
@@ -282,7 +301,7 @@ impl<'a> Frequency<'a> {
         d.dx += dx;
         d.dy += dy;
         self.resample(tile.post, corner, d);
-        self.last.phases(&mut self.ffts);
+        self.last.phases::<true>(&mut self.ffts);
         let last = &self.last;
         let fit = last.plane.fit(&last.re, &last.im, &last.weights, (0.0, 0.0), ROUNDS, &mut self.scratch);
         d.dx += fit.dx;

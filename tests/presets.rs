@@ -2,21 +2,15 @@
 //!
 //! Mean absolute error per component at cell centres, more than 100 px from the fault, 130 px border left out.
 
+mod common;
+
+use common::Collect;
 use shiftmap::field::{Measurement, Status};
 use shiftmap::grid::{Grid, Image, MemoryImage, Window};
 use shiftmap::layout::Layout;
-use shiftmap::pipeline::{self, FieldSink, MethodName, Pair, Params};
+use shiftmap::pipeline::{self, MethodName, Pair, Params};
 use shiftmap::progress::Silent;
 use shiftmap::synth::pair::{PairSpec, Preset, SynthPair, make_pair};
-
-struct Collect(Vec<(Window, Grid<Measurement>)>);
-
-impl FieldSink for Collect {
-    fn write(&mut self, cells: Window, m: &Grid<Measurement>) -> shiftmap::Result<()> {
-        self.0.push((cells, m.clone()));
-        Ok(())
-    }
-}
 
 /// MAE (dx, dy) of the cells whose distance to the fault lies in the range, and the share of valid ones.
 struct Score {

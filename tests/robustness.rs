@@ -1,19 +1,13 @@
 //! Textures and borders that break filters built on averages.
 
-use shiftmap::field::{Measurement, Status};
-use shiftmap::grid::{Grid, Image, MemoryImage, Window};
+mod common;
+
+use common::Collect;
+use shiftmap::field::Status;
+use shiftmap::grid::{Grid, Image, MemoryImage};
 use shiftmap::layout::Layout;
-use shiftmap::pipeline::{self, FieldSink, MethodName, Pair, Params};
+use shiftmap::pipeline::{self, MethodName, Pair, Params};
 use shiftmap::progress::Silent;
-
-struct Collect(Vec<(Window, Grid<Measurement>)>);
-
-impl FieldSink for Collect {
-    fn write(&mut self, cells: Window, m: &Grid<Measurement>) -> shiftmap::Result<()> {
-        self.0.push((cells, m.clone()));
-        Ok(())
-    }
-}
 
 /// A sum of 39 plane waves: the spectrum is lines with nothing between them.
 fn waves(x: f64, y: f64) -> f64 {

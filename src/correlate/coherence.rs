@@ -63,6 +63,7 @@ pub struct Estimator {
     n: usize,
     taper: Vec<f32>,
     rings: RingSums,
+    whiten: Vec<f32>,
     plane: PhasePlane,
     packed: Vec<Complex32>,
     scratch: PhaseScratch,
@@ -129,8 +130,9 @@ fn smooth(v: &[f32]) -> Vec<f32> {
 }
 
 impl Estimator {
-    /// `weights` guides the alignment: the information of each frequency, or `None` for a plain low-pass.
-    pub fn new(n: usize, known: Option<&Coherence>) -> Self {
+    /// `known` guides the alignment: the information of each frequency, or `None` for a plain low-pass. The power of a
+    /// window, by which it is scaled, is that of the window filtered with `whitener`.
+    pub fn new(n: usize, known: Option<&Coherence>, whitener: &Radial) -> Self {
         let hann = |i: usize| {
             let s = (std::f64::consts::PI * (i as f64 + 0.5) / n as f64).sin();
             s * s
@@ -145,6 +147,7 @@ impl Estimator {
             n,
             taper,
             rings: RingSums::new(n),
+            whiten: whitener.on_half_spectrum(n, n),
             plane,
             packed: vec![Complex32::ZERO; n * n],
             scratch: PhaseScratch::default(),
@@ -162,7 +165,6 @@ impl Estimator {
         pre_at: (usize, usize),
         post: &Grid<f32>,
         post_at: (usize, usize),
-        whitener: &Radial,
         ffts: &mut FftCache,
         into: &mut Accumulator,
     ) {
@@ -189,13 +191,12 @@ impl Estimator {
                 self.im[kx * stride + ky] = unit.im;
             }
         }
-        let whiten = whitener.on_half_spectrum(n, n);
-        let total = |p: &[f32]| p.iter().zip(&whiten).map(|(p, w)| (p * w * w) as f64).sum::<f64>();
+        let total = |p: &[f32]| p.iter().zip(&self.whiten).map(|(p, w)| (p * w * w) as f64).sum::<f64>();
         let (pf, pg) = (total(&power_f), total(&power_g));
         if !(pf > 0.0 && pg > 0.0) {
             return;
         }
-        let fit = self.plane.fit(&self.re, &self.im, &self.plane.weights, (0.0, 0.0), 1, &mut self.scratch);
+        let fit = self.plane.fit(&self.re, &self.im, &self.plane.weights, 1, &mut self.scratch);
         if !fit.converged || fit.dx.abs() > 1.5 || fit.dy.abs() > 1.5 {
             return;
         }

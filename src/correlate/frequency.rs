@@ -303,7 +303,7 @@ impl<'a> Frequency<'a> {
         self.resample(tile.post, corner, d);
         self.last.phases::<true>(&mut self.ffts);
         let last = &self.last;
-        let fit = last.plane.fit(&last.re, &last.im, &last.weights, (0.0, 0.0), ROUNDS, &mut self.scratch);
+        let fit = last.plane.fit(&last.re, &last.im, &last.weights, ROUNDS, &mut self.scratch);
         d.dx += fit.dx;
         d.dy += fit.dy;
         self.judge(&fit, d, shift)

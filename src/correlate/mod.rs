@@ -52,7 +52,7 @@ impl Alignment {
 
     /// Pixels that a tile needs around itself in the post image.
     pub fn post_margin(&self) -> usize {
-        scene::post_margin(self.search)
+        self.search + prepare::SPLINE_MARGIN + prepare::PAD
     }
 
     /// What to read from the pre and the post image for a rectangle of pre pixels.

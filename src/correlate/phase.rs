@@ -71,19 +71,11 @@ impl PhasePlane {
         PhasePlane { omega_x, omega_y, bins: ny, stride, weights }
     }
 
-    /// Fits the plane to the unit phasors (`re`, `im`) with `weights`, all in the order of [`Self::weights`], starting at
-    /// `start`, with `rounds` robust rounds. `scratch` is resized as needed.
+    /// Fits the plane to the unit phasors (`re`, `im`) with `weights`, all in the order of [`Self::weights`], from zero,
+    /// with `rounds` robust rounds. `scratch` is resized as needed.
     #[inline(always)]
-    pub fn fit(
-        &self,
-        re: &[f32],
-        im: &[f32],
-        weights: &[f32],
-        start: (f64, f64),
-        rounds: usize,
-        scratch: &mut PhaseScratch,
-    ) -> PhaseFit {
-        let (dx, dy, converged) = self.iterate(re, im, weights, start, rounds, TOLERANCE, scratch);
+    pub fn fit(&self, re: &[f32], im: &[f32], weights: &[f32], rounds: usize, scratch: &mut PhaseScratch) -> PhaseFit {
+        let (dx, dy, converged) = self.iterate(re, im, weights, rounds, TOLERANCE, scratch);
         let mut s = self.sums::<3, 3>(re, im, dx, dy, scratch);
         if rounds > 0 {
             // d/dθ [sin θ·r^n] = r^n·((1 + n) cos θ - n), r = (1 + cos θ)/2.
@@ -100,7 +92,7 @@ impl PhasePlane {
     /// A plain fit from zero that is good enough to interpolate at and fit again: (dx, dy), `None` without convergence.
     #[inline(always)]
     pub fn locate(&self, re: &[f32], im: &[f32], weights: &[f32], scratch: &mut PhaseScratch) -> Option<(f64, f64)> {
-        let (dx, dy, converged) = self.iterate(re, im, weights, (0.0, 0.0), 0, COARSE, scratch);
+        let (dx, dy, converged) = self.iterate(re, im, weights, 0, COARSE, scratch);
         converged.then_some((dx, dy))
     }
 
@@ -110,12 +102,11 @@ impl PhasePlane {
         re: &[f32],
         im: &[f32],
         weights: &[f32],
-        start: (f64, f64),
         rounds: usize,
         tolerance: f64,
         scratch: &mut PhaseScratch,
     ) -> (f64, f64, bool) {
-        let (mut dx, mut dy) = start;
+        let (mut dx, mut dy) = (0.0, 0.0);
         scratch.robust.clear();
         scratch.robust.extend_from_slice(weights);
         let mut converged = false;
@@ -359,7 +350,7 @@ mod tests {
                 im.push(phase.sin() as f32);
             }
         }
-        let fit = plane.fit(&re, &im, &plane.weights, (0.0, 0.0), 2, &mut PhaseScratch::default());
+        let fit = plane.fit(&re, &im, &plane.weights, 2, &mut PhaseScratch::default());
         assert!(fit.converged);
         assert!((fit.dx - dx).abs() < 0.01 && (fit.dy - dy).abs() < 0.01, "{fit:?}");
         assert!(fit.coherence > 0.8 && fit.coherence < 0.95);

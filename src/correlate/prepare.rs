@@ -92,11 +92,6 @@ pub struct Preparer {
 }
 
 impl Preparer {
-    /// Forgets cached filters; call when the kernels change.
-    pub fn reset(&mut self) {
-        self.filters = FilterCache::default();
-    }
-
     /// Prepares the pre image; `image` is the tile grown by [`PAD`]. `None` when no pixel is valid.
     pub fn pre(&mut self, image: &Image, prefilter: &Kernel, residual: &Kernel, spline: Spline) -> Option<PreparedPre> {
         let filled = fill_invalid(image)?;

@@ -6,7 +6,7 @@ use super::coherence::{Accumulator, Coherence, Estimator, whitening_kernel};
 use super::interp::Spline;
 use super::lsm::{Limits, LsmWindow};
 use super::prefilter::{Kernel, response};
-use super::prepare::{PAD, Preparer, SPLINE_MARGIN};
+use super::prepare::{PAD, Preparer};
 use super::radial::Radial;
 use super::residual::ResidualCorrelation;
 use super::search::{TileWindows, integer_peaks};
@@ -44,14 +44,9 @@ pub struct Scene {
 struct Patch {
     pre: Image,
     post: Image,
+    /// Both with their gaps filled; `None` where one has no valid pixel.
+    filled: Option<(Grid<f32>, Grid<f32>)>,
     size: (usize, usize),
-}
-
-impl Patch {
-    /// Filled values; `None` where nothing is valid.
-    fn filled(&self) -> Option<(Grid<f32>, Grid<f32>)> {
-        Some((fill::fill_invalid(&self.pre)?, fill::fill_invalid(&self.post)?))
-    }
 }
 
 /// Looks at the pair. `alignment` carries the whole-pixel base offset and the search range.
@@ -61,13 +56,12 @@ pub fn analyse(pair: &Pair, params: &Params, alignment: &Alignment, stop: &Atomi
     let mut facts = Vec::new();
     let coherence = if welch >= 8 { measure_coherence(&patches, welch, alignment, stop) } else { None };
     let mut ffts = super::fft2::FftCache::default();
-    let flat = Radial { step: 1.0, values: vec![1.0, 1.0] };
     let prefilter = match (&coherence, params.prefilter) {
         (Some(c), Prefilter::Coherence) => {
             let shape = response(&c.magnitude, &c.power[0], &c.power[1]);
             Kernel::from_radial(&shape, &mut ffts).reaching(&c.power[0], &mut ffts)
         }
-        _ => Kernel::from_radial(&flat, &mut ffts),
+        _ => Kernel::from_radial(&flat(), &mut ffts),
     };
     match &coherence {
         Some(c) => {
@@ -95,6 +89,11 @@ pub fn analyse(pair: &Pair, params: &Params, alignment: &Alignment, stop: &Atomi
     })
 }
 
+/// The response that changes nothing.
+fn flat() -> Radial {
+    Radial { step: 1.0, values: vec![1.0, 1.0] }
+}
+
 /// Patches at the centres of a regular division of the common area.
 fn read_patches(pair: &Pair, alignment: &Alignment, stop: &AtomicBool) -> Result<Vec<Patch>> {
     let (pre_size, post_size) = (pair.pre.size(), pair.post.size());
@@ -118,7 +117,9 @@ fn read_patches(pair: &Pair, alignment: &Alignment, stop: &AtomicBool) -> Result
         }
         let window = Window::new(x, y, w, h);
         let (pre, post) = alignment.windows(window);
-        Ok(Patch { pre: pair.pre.open()?.read(pre)?, post: pair.post.open()?.read(post)?, size: (w, h) })
+        let (pre, post) = (pair.pre.open()?.read(pre)?, pair.post.open()?.read(post)?);
+        let filled = fill::fill_invalid(&pre).zip(fill::fill_invalid(&post));
+        Ok(Patch { pre, post, filled, size: (w, h) })
     };
     places.par_iter().map(read).collect()
 }
@@ -138,12 +139,12 @@ fn measure_coherence(patches: &[Patch], n: usize, alignment: &Alignment, stop: &
     for _ in 0..2 {
         let parts = patches.par_iter().zip(&aligned).map(|(patch, pairs)| {
             let mut acc = Accumulator::new(n);
-            let filled = if stop.load(Ordering::Relaxed) { None } else { patch.filled() };
+            let filled = patch.filled.as_ref().filter(|_| !stop.load(Ordering::Relaxed));
             if let Some((pre, post)) = filled {
                 let mut ffts = super::fft2::FftCache::default();
-                let mut estimator = Estimator::new(n, known.as_ref());
+                let mut estimator = Estimator::new(n, known.as_ref(), &radial);
                 for &(a, b) in pairs {
-                    estimator.add(&pre, a, &post, b, &radial, &mut ffts, &mut acc);
+                    estimator.add(pre, a, post, b, &mut ffts, &mut acc);
                 }
             }
             acc
@@ -167,14 +168,14 @@ fn usable(image: &Image, at: (usize, usize), n: usize) -> bool {
 
 fn power_of(patch: &Patch, n: usize, alignment: &Alignment) -> Accumulator {
     let mut acc = Accumulator::new(n);
-    let Some((pre, post)) = patch.filled() else { return acc };
+    let Some((pre, post)) = &patch.filled else { return acc };
     let mut ffts = super::fft2::FftCache::default();
-    let mut estimator = Estimator::new(n, None);
+    let mut estimator = Estimator::new(n, None, &flat());
     let reach = alignment.post_margin();
     for (x, y) in corners(patch.size, n) {
         let (a, b) = ((x + PAD, y + PAD), (x + reach, y + reach));
         if usable(&patch.pre, a, n) && usable(&patch.post, b, n) {
-            estimator.add_power(&pre, a, &post, b, &mut ffts, &mut acc);
+            estimator.add_power(pre, a, post, b, &mut ffts, &mut acc);
         }
     }
     acc
@@ -282,9 +283,4 @@ fn match_patch(
         }
     }
     (residual, variances)
-}
-
-/// Pixels that a patch or tile needs around itself in the post image.
-pub fn post_margin(search: usize) -> usize {
-    search + SPLINE_MARGIN + PAD
 }

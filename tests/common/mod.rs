@@ -140,3 +140,17 @@ pub fn reference(name: &str) -> Option<String> {
         }
     }
 }
+
+/// A sink that keeps every tile.
+pub struct Collect(pub Vec<(shiftmap::grid::Window, Grid<shiftmap::field::Measurement>)>);
+
+impl shiftmap::pipeline::FieldSink for Collect {
+    fn write(
+        &mut self,
+        cells: shiftmap::grid::Window,
+        measurements: &Grid<shiftmap::field::Measurement>,
+    ) -> shiftmap::Result<()> {
+        self.0.push((cells, measurements.clone()));
+        Ok(())
+    }
+}

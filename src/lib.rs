@@ -19,7 +19,7 @@
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
 //! | [`render`] | pictures |
-//! | [`cli`] | the command line |
+//! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 #[forbid(unsafe_code)]
@@ -38,6 +38,8 @@ pub mod grid;
 pub mod job;
 #[forbid(unsafe_code)]
 pub mod layout;
+#[forbid(unsafe_code)]
+pub mod options;
 #[forbid(unsafe_code)]
 pub mod pipeline;
 #[forbid(unsafe_code)]

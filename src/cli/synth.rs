@@ -75,7 +75,7 @@ pub struct PairArgs {
     band: usize,
 
     /// Use only this part of the image, in pixels: offset x y, size x y
-    #[arg(long, num_args = 4, value_names = ["XOFF", "YOFF", "XSIZE", "YSIZE"], requires = "image", help_heading = "Image")]
+    #[arg(long, num_args = 4, action = clap::ArgAction::Set, value_names = ["XOFF", "YOFF", "XSIZE", "YSIZE"], requires = "image", help_heading = "Image")]
     region: Option<Vec<usize>>,
 
     /// Pixel size of a procedural image in metres
@@ -95,7 +95,7 @@ pub struct PairArgs {
     dy: Option<f64>,
 
     /// Ramp: growth per pixel of dx to the right, dx downwards, dy to the right, dy downwards
-    #[arg(long, num_args = 4, value_names = ["XX", "XY", "YX", "YY"], allow_negative_numbers = true, help_heading = "Displacement, pixels")]
+    #[arg(long, num_args = 4, action = clap::ArgAction::Set, value_names = ["XX", "XY", "YX", "YY"], allow_negative_numbers = true, help_heading = "Displacement, pixels")]
     ramp: Option<Vec<f64>>,
 
     /// Largest value of an additional smooth field

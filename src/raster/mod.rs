@@ -23,7 +23,7 @@ mod simple;
 mod template;
 mod vector;
 mod writer;
-mod xml;
+pub(crate) mod xml;
 
 pub use compare::compare;
 pub use folder::OutputFolder;

@@ -83,6 +83,20 @@ impl Job {
     pub fn run(&self, note: &mut dyn FnMut(&str), progress: &mut dyn Progress) -> Result<Summary> {
         let pre = RasterBand::open(&self.pre, self.pre_options.clone())?;
         let post = RasterBand::open(&self.post, self.post_options.clone()).map_err(|e| self.post_band_error(e))?;
+        self.run_on(pre, post, note, progress)
+    }
+
+    /// [`Job::run`] with images that are open already, such as arrays ([`RasterBand::of_image`]).
+    ///
+    /// # Errors
+    /// Those of [`Job::run`].
+    pub fn run_on(
+        &self,
+        pre: RasterBand,
+        post: RasterBand,
+        note: &mut dyn FnMut(&str),
+        progress: &mut dyn Progress,
+    ) -> Result<Summary> {
         for image in [&pre, &post].into_iter().filter(|i| i.undeclared_zero_border()) {
             note(&format!(
                 "{}: a corner is all 0, so the value 0 is taken as nodata (--nodata none keeps it)",

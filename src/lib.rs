@@ -20,8 +20,11 @@
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
 //! | [`render`] | pictures |
 //! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
+//! | [`capi`] | the C interface, `include/shiftmap.h` |
+//! | [`threads`] | thread pools |
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+pub mod capi;
 #[forbid(unsafe_code)]
 pub mod cli;
 #[forbid(unsafe_code)]
@@ -50,6 +53,8 @@ pub mod raster;
 pub mod render;
 #[forbid(unsafe_code)]
 pub mod synth;
+#[forbid(unsafe_code)]
+pub mod threads;
 
 pub use error::{Error, Result};
 

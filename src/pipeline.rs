@@ -104,10 +104,7 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> Result<Report> {
     check(pair, params)?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.max(1))
-        .build()
-        .map_err(|e| Error::Internal(format!("cannot start threads: {e}")))?;
+    let pool = crate::threads::pool(threads)?;
     if !progress.report(0.0, "looking at the pair") {
         return Err(Error::Cancelled);
     }

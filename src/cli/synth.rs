@@ -216,10 +216,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
 }
 
 fn run_pair(args: &PairArgs, ui: &Ui) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.count())
-        .build()
-        .map_err(|e| Error::Internal(format!("threads: {e}")))?;
+    let pool = crate::threads::pool(args.threads.count())?;
     let folder = OutputFolder::new(&args.outdir, &files::FILES, args.overwrite)?;
     let base = args.image.as_ref().map(|path| Base::read(path, args)).transpose()?;
     let size = base.as_ref().map_or((args.size.0, args.size.1), |b| (b.pre.width(), b.pre.height()));

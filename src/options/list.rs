@@ -41,24 +41,46 @@ pub struct OptionInfo {
 }
 
 /// The command line's definition.
+static PROGRAM: LazyLock<clap::Command> = LazyLock::new(|| {
+    let mut program = crate::cli::program();
+    program.build();
+    program
+});
+
+/// Names of all commands, such as `synth pair`, and what they do.
+pub fn commands() -> Vec<(String, String)> {
+    let about = |c: &clap::Command| c.get_about().map(ToString::to_string).unwrap_or_default();
+    let mut all = Vec::new();
+    for command in PROGRAM.get_subcommands().filter(|c| c.get_name() != "help") {
+        if !command.has_subcommands() {
+            all.push((command.get_name().into(), about(command)));
+        }
+        for sub in command.get_subcommands().filter(|c| c.get_name() != "help") {
+            all.push((format!("{} {}", command.get_name(), sub.get_name()), about(sub)));
+        }
+    }
+    all
+}
+
+/// Whether `command` has the option `name`, in capitals.
+pub fn has(command: &str, name: &str) -> bool {
+    definition(command).is_ok_and(|c| c.get_arguments().filter_map(long).any(|l| key(l) == name))
+}
+
+/// The definition of one command.
 pub(super) fn definition(command: &str) -> Result<&'static clap::Command> {
-    static PROGRAM: LazyLock<clap::Command> = LazyLock::new(|| {
-        let mut program = crate::cli::program();
-        program.build();
-        program
-    });
     let mut found: &'static clap::Command = &PROGRAM;
     for word in command.split_whitespace() {
         let next = found.find_subcommand(word);
-        found = next.ok_or_else(|| Error::option("command", command, commands(&PROGRAM, found)))?;
+        found = next.ok_or_else(|| Error::option("command", command, choices(&PROGRAM, found)))?;
     }
     match found.has_subcommands() {
-        true => Err(Error::option("command", command, commands(&PROGRAM, found))),
+        true => Err(Error::option("command", command, choices(&PROGRAM, found))),
         false => Ok(found),
     }
 }
 
-fn commands(program: &clap::Command, known: &clap::Command) -> String {
+fn choices(program: &clap::Command, known: &clap::Command) -> String {
     let names: Vec<&str> = known.get_subcommands().map(clap::Command::get_name).filter(|n| *n != "help").collect();
     match std::ptr::eq(program, known) {
         true => format!("there is no such command; choose one of {}", names.join(", ")),
@@ -200,9 +222,12 @@ mod tests {
 
     #[test]
     fn every_command_has_a_list() {
-        for command in ["displacement", "evaluate", "synth pair", "demo", "info"] {
-            assert!(list(command, Door::Files).is_ok(), "{command}");
+        let all = commands();
+        assert!(all.iter().any(|(c, _)| c == "displacement") && all.iter().any(|(c, _)| c == "synth pair"), "{all:?}");
+        for (command, help) in all {
+            assert!(list(&command, Door::Files).is_ok() && !help.is_empty(), "{command}");
         }
+        assert!(has("displacement", "THREADS") && !has("info", "THREADS"));
         let text = |c: &str| list(c, Door::Files).unwrap_err().to_string();
         assert!(text("synth").contains("synth pair"), "{}", text("synth"));
         assert!(text("nothing").contains("displacement"), "{}", text("nothing"));

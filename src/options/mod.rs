@@ -9,8 +9,9 @@ mod list;
 mod parse;
 mod words;
 
-pub use list::{Kind, OptionInfo, json, list, xml};
-pub use parse::{arguments, job, pairs, virtual_job};
+pub use list::{Kind, OptionInfo, commands, has, json, list, xml};
+pub(crate) use parse::parse;
+pub use parse::{arguments, array_job, check, job, pairs, virtual_job};
 pub use words::reworded;
 
 /// Who asks: decides which options there are.
@@ -20,6 +21,8 @@ pub enum Door {
     Files,
     /// Results stay in memory: no options of output files.
     Virtual,
+    /// So do the images: no options of input files either.
+    Arrays,
 }
 
 /// Options that belong to the command line, with what to do instead.
@@ -32,12 +35,16 @@ const TERMINAL: [(&str, &str); 3] = [
 /// Options of output files.
 const OUTPUT: [&str; 3] = ["overwrite", "format", "creation"];
 
+/// Options of input files, and those that need a georeference.
+const INPUT: [&str; 4] = ["band", "post_band", "open_options", "resample"];
+
 /// Why `argument` is not offered through `door`; `None` when it is.
 fn refusal(argument: &clap::Arg, door: Door) -> Option<&'static str> {
     let id = argument.get_id().as_str();
     match TERMINAL.iter().find(|(name, _)| *name == id) {
         Some((_, why)) => Some(why),
-        None if door == Door::Virtual && OUTPUT.contains(&id) => Some("is for files: nothing is written here"),
+        None if door != Door::Files && OUTPUT.contains(&id) => Some("is for files: nothing is written here"),
+        None if door == Door::Arrays && INPUT.contains(&id) => Some("is for image files, not for arrays"),
         None => None,
     }
 }

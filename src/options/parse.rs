@@ -38,6 +38,28 @@ pub fn virtual_job(pre: &str, post: &str, options: &[(String, String)]) -> Resul
     Ok(Job { out: String::new(), ..job })
 }
 
+/// The job of a displacement between arrays, without input and output files.
+///
+/// # Errors
+/// Those of [`job`], and [`Error::Option`] for options of files.
+pub fn array_job(pre: &str, post: &str, options: &[(String, String)]) -> Result<Job> {
+    let job = job_through(Door::Arrays, pre, post, "memory", options)?;
+    Ok(Job { out: String::new(), ..job })
+}
+
+/// Checks the options of `command` as far as that is possible without its files.
+///
+/// # Errors
+/// [`Error::Option`] naming the first option that is wrong.
+pub fn check(command: &str, options: &[(String, String)]) -> Result<()> {
+    let least = |a: &clap::Arg| a.get_num_args().map_or(1, |n| n.min_values());
+    let positional: usize = definition(command)?.get_positionals().filter(|a| a.is_required_set()).map(least).sum();
+    match command {
+        "displacement" => job("pre", "post", "out", options).map(drop),
+        _ => parse(command, Door::Files, &vec!["x"; positional], options).map(drop),
+    }
+}
+
 fn job_through(door: Door, pre: &str, post: &str, out: &str, options: &[(String, String)]) -> Result<Job> {
     let command = parse("displacement", door, &[pre, post, out], options)?;
     command.displacement_job().map_err(|e| super::reworded("displacement", e))

@@ -102,7 +102,7 @@ impl Job {
             Some(r) => r,
             None => &post,
         };
-        let pair = Pair { pre: &pre, post: post_file, origin };
+        let pair = Pair::new(&pre, post_file, origin);
         // The last hundredth is for writing: "done" must not be said of a file that is not there yet.
         let mut matching = |fraction: f64, message: &str| progress.report(0.99 * fraction, message);
         let report = pipeline::run(&pair, &layout, &params, self.threads, &mut product, &mut matching)?;

@@ -9,9 +9,9 @@ use super::prefilter::{Kernel, response};
 use super::prepare::{PAD, Preparer};
 use super::radial::Radial;
 use super::residual::ResidualCorrelation;
-use super::search::{TileWindows, integer_peaks};
+use super::search::{SearchArea, TileWindows, integer_peaks};
 use super::{Alignment, fill};
-use crate::grid::{Grid, Image, Window};
+use crate::grid::{Grid, Image, ImageFile, Window};
 use crate::pipeline::{Pair, Params, Prefilter};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -49,9 +49,9 @@ struct Patch {
     size: (usize, usize),
 }
 
-/// Looks at the pair. `alignment` carries the whole-pixel base offset and the search range.
-pub fn analyse(pair: &Pair, params: &Params, alignment: &Alignment, stop: &AtomicBool) -> Result<Scene> {
-    let patches = read_patches(pair, alignment, stop)?;
+/// Looks at one band of the pair. `alignment` carries the whole-pixel base offset and the search range.
+pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment, stop: &AtomicBool) -> Result<Scene> {
+    let patches = read_patches(pair.bands[band], alignment, stop)?;
     let welch = patches.iter().map(|p| p.size.0.min(p.size.1)).min().unwrap_or(0).min(WELCH) / 2 * 2;
     let mut facts = Vec::new();
     let coherence = if welch >= 8 { measure_coherence(&patches, welch, alignment, stop) } else { None };
@@ -95,8 +95,12 @@ fn flat() -> Radial {
 }
 
 /// Patches at the centres of a regular division of the common area.
-fn read_patches(pair: &Pair, alignment: &Alignment, stop: &AtomicBool) -> Result<Vec<Patch>> {
-    let (pre_size, post_size) = (pair.pre.size(), pair.post.size());
+fn read_patches(
+    (pre_file, post_file): (&dyn ImageFile, &dyn ImageFile),
+    alignment: &Alignment,
+    stop: &AtomicBool,
+) -> Result<Vec<Patch>> {
+    let (pre_size, post_size) = (pre_file.size(), post_file.size());
     let whole = Window::new(0, 0, pre_size.0, pre_size.1);
     let other = Window::new(-alignment.base.0, -alignment.base.1, post_size.0, post_size.1);
     let common = whole.intersect(&other).ok_or_else(|| {
@@ -117,7 +121,7 @@ fn read_patches(pair: &Pair, alignment: &Alignment, stop: &AtomicBool) -> Result
         }
         let window = Window::new(x, y, w, h);
         let (pre, post) = alignment.windows(window);
-        let (pre, post) = (pair.pre.open()?.read(pre)?, pair.post.open()?.read(post)?);
+        let (pre, post) = (pre_file.open()?.read(pre)?, post_file.open()?.read(post)?);
         let filled = fill::fill_invalid(&pre).zip(fill::fill_invalid(&post));
         Ok(Patch { pre, post, filled, size: (w, h) })
     };
@@ -197,7 +201,8 @@ fn whole_pixel_pairs(
     let cells = |s: usize| (s - n) / (n / 2) + 1;
     let windows =
         TileWindows { cells: (cells(patch.size.0), cells(patch.size.1)), window: (n, n), step: (n / 2, n / 2) };
-    let peaks = integer_peaks(&pre, &post, &windows, alignment.range, stop);
+    let area = SearchArea { range: alignment.range, starts: &[] };
+    let peaks = integer_peaks(&[(&pre, &post)], &windows, &area, stop);
     let reach = alignment.post_margin();
     let mut pairs = Vec::new();
     for (c, peak) in peaks.iter().enumerate() {
@@ -267,7 +272,8 @@ fn match_patch(
     let windows = TileWindows { cells: (patch.size.0 / window.0, patch.size.1 / window.1), window, step: window };
     let limits = Limits { min_valid: params.min_valid.max(0.9), min_variance: 0.0 };
     let mut work = LsmWindow::new(window);
-    for (c, peak) in integer_peaks(&pre, &post, &windows, alignment.range, stop).iter().enumerate() {
+    let area = SearchArea { range: alignment.range, starts: &[] };
+    for (c, peak) in integer_peaks(&[(&pre, &post)], &windows, &area, stop).iter().enumerate() {
         let corner = windows.corner(c);
         if work.load(&pre, &post, corner, peak.shift, &limits).is_err() {
             continue;

@@ -42,6 +42,8 @@ pub mod layout;
 #[forbid(unsafe_code)]
 pub mod pipeline;
 #[forbid(unsafe_code)]
+pub mod post;
+#[forbid(unsafe_code)]
 pub mod progress;
 #[forbid(unsafe_code)]
 pub mod raster;

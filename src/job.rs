@@ -83,20 +83,6 @@ impl Job {
     pub fn run(&self, note: &mut dyn FnMut(&str), progress: &mut dyn Progress) -> Result<Summary> {
         let pre = RasterBand::open(&self.pre, self.pre_options.clone())?;
         let post = RasterBand::open(&self.post, self.post_options.clone()).map_err(|e| self.post_band_error(e))?;
-        self.run_on(pre, post, note, progress)
-    }
-
-    /// [`Job::run`] with images that are open already, such as arrays ([`RasterBand::of_image`]).
-    ///
-    /// # Errors
-    /// Those of [`Job::run`].
-    pub fn run_on(
-        &self,
-        pre: RasterBand,
-        post: RasterBand,
-        note: &mut dyn FnMut(&str),
-        progress: &mut dyn Progress,
-    ) -> Result<Summary> {
         for image in [&pre, &post].into_iter().filter(|i| i.undeclared_zero_border()) {
             note(&format!(
                 "{}: a corner is all 0, so the value 0 is taken as nodata (--nodata none keeps it)",
@@ -116,7 +102,7 @@ impl Job {
             Some(r) => r,
             None => &post,
         };
-        let pair = Pair { pre: &pre, post: post_file, origin };
+        let pair = Pair::new(&pre, post_file, origin);
         // The last hundredth is for writing: "done" must not be said of a file that is not there yet.
         let mut matching = |fraction: f64, message: &str| progress.report(0.99 * fraction, message);
         let report = pipeline::run(&pair, &layout, &params, self.threads, &mut product, &mut matching)?;

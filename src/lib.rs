@@ -15,7 +15,7 @@
 //! | [`field`], [`grid`] | shifts, units, geotransforms; arrays, windows, images with validity |
 //! | [`raster`] | GDAL behind a wall: open, read, check, write |
 //! | [`correlate`] | the matching methods, their prefilter and their uncertainty |
-//! | [`layout`], [`pipeline`] | output grid and tiles; the streaming run, the only place that starts threads |
+//! | [`layout`], [`engine`], [`pipeline`] | output grid and tiles; one tile; the streaming run, the only place that starts threads |
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
 //! | [`render`] | pictures |
@@ -30,6 +30,7 @@ pub mod cli;
 #[forbid(unsafe_code)]
 pub mod correlate;
 #[forbid(unsafe_code)]
+pub mod engine;
 pub mod error;
 #[forbid(unsafe_code)]
 pub mod evaluate;
@@ -45,6 +46,8 @@ pub mod layout;
 pub mod options;
 #[forbid(unsafe_code)]
 pub mod pipeline;
+#[forbid(unsafe_code)]
+pub mod post;
 #[forbid(unsafe_code)]
 pub mod progress;
 #[forbid(unsafe_code)]

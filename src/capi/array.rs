@@ -85,10 +85,6 @@ impl ArrayImage {
         })
     }
 
-    pub(super) fn is_integer(&self) -> bool {
-        !matches!(self.pixel_type, SHIFTMAP_F32 | SHIFTMAP_F64)
-    }
-
     /// Values and validity of `n` pixels of row `y` from column `x`.
     fn row(&self, x: usize, y: usize, values: &mut [f32], valid: &mut [bool]) {
         match self.pixel_type {

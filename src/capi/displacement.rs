@@ -8,10 +8,9 @@ use super::text::{options, text};
 use super::types::*;
 use crate::job::Job;
 use crate::layout::Layout;
-use crate::raster::{MemoryProduct, RasterBand, WriteOptions};
+use crate::raster::{MemoryProduct, SharedImage, WriteOptions};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
-use std::sync::Arc;
 
 /// Measures the displacement between two images and writes the product `dst`: bands East displacement, North
 /// displacement, Quality, East sigma, North sigma, Status; metres when the CRS is projected, east and north positive,
@@ -105,17 +104,13 @@ pub unsafe extern "C" fn shiftmap_displacement_array(
             check_planes(field, &shape)?;
 
             let product = MemoryProduct::default();
+            let (pre, post) = (SharedImage::new(Box::new(pre)), SharedImage::new(Box::new(post)));
             let write = WriteOptions { memory: Some(product.clone()), ..WriteOptions::default() };
-            let job = Job { write, ..job };
-            let band = |image: ArrayImage| {
-                let integer = image.is_integer();
-                RasterBand::of_image(Arc::new(image), integer)
-            };
-            let (pre, post) = (band(pre), band(post));
+            let job = Job { pre: pre.path(), post: post.path(), write, ..job };
             host::run(&callbacks, |remote| {
                 use crate::cli::ui::Host;
                 let mut progress = RemoteProgress(remote.clone());
-                let run = job.run_on(pre, post, &mut |note| remote.note(note), &mut progress);
+                let run = job.run(&mut |note| remote.note(note), &mut progress);
                 run.map_err(|e| Failure::of("displacement", e))
             })?;
             fill(field, &shape, &product.take())

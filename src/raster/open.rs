@@ -8,7 +8,7 @@ use gdal::raster::{ColorInterpretation, GdalDataType};
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 
 use super::read::{self, BandReader};
-use std::sync::Arc;
+use super::shared::SharedImage;
 
 /// Which pixel value means "no data" (`--nodata`). Mask bands, alpha, NaN and infinite values always count.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -83,45 +83,18 @@ pub struct RasterBand {
     pub(super) alpha: Option<usize>,
     pub(super) scale: (f64, f64),
     /// Pixels that are not in a file.
-    array: Option<Array>,
-}
-
-/// An image in the program's memory.
-#[derive(Clone)]
-struct Array(Arc<dyn ImageFile + Send>);
-
-impl std::fmt::Debug for Array {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0.name())
-    }
+    array: Option<SharedImage>,
 }
 
 impl RasterBand {
-    /// An image that is in memory, as if it were a file called by the image's name; without georeference.
-    pub fn of_image(image: Arc<dyn ImageFile + Send>, integer: bool) -> RasterBand {
-        RasterBand {
-            path: image.name(),
-            options: OpenOptions::default(),
-            size: image.size(),
-            georef: GeoReference::none(),
-            date: None,
-            nodata_text: "mask".into(),
-            undeclared_zero: false,
-            integer,
-            storage: Storage::Narrow,
-            rule: ValueRule::All,
-            masked: false,
-            alpha: None,
-            scale: (1.0, 0.0),
-            array: Some(Array(image)),
-        }
-    }
-
     /// Opens band `options.band` of `path`.
     ///
     /// # Errors
     /// [`Error::Open`] with GDAL's reason, [`Error::Option`] for a band that is not there.
     pub fn open(path: &str, options: OpenOptions) -> Result<RasterBand> {
+        if let Some(image) = SharedImage::find(path) {
+            return Ok(RasterBand::of_image(image, options));
+        }
         let dataset = open_dataset(path, &options.open_options)?;
         let bands = dataset.raster_count();
         if bands == 0 {
@@ -189,6 +162,26 @@ impl RasterBand {
         Ok(raster)
     }
 
+    /// An image in memory as if it were a file, without georeference.
+    fn of_image(image: SharedImage, options: OpenOptions) -> RasterBand {
+        RasterBand {
+            path: image.file().name(),
+            options,
+            size: image.file().size(),
+            georef: GeoReference::none(),
+            date: None,
+            nodata_text: "mask".into(),
+            undeclared_zero: false,
+            integer: false,
+            storage: Storage::Narrow,
+            rule: ValueRule::All,
+            masked: false,
+            alpha: None,
+            scale: (1.0, 0.0),
+            array: Some(image),
+        }
+    }
+
     /// The path as given.
     pub fn path(&self) -> &str {
         &self.path
@@ -246,7 +239,7 @@ impl ImageFile for RasterBand {
 
     fn open(&self) -> Result<Box<dyn ImageReader + '_>> {
         match &self.array {
-            Some(array) => array.0.open(),
+            Some(image) => image.file().open(),
             None => Ok(Box::new(BandReader::new(self)?)),
         }
     }

@@ -143,7 +143,7 @@ fn the_array_entry_costs_what_the_core_costs() {
     let core = || {
         let params = Params::default();
         let layout = Layout::new((side, side), params.window, params.step, None).unwrap();
-        let pair = Pair { pre: &m, post: &n, origin: (0.0, 0.0) };
+        let pair = Pair::new(&m, &n, (0.0, 0.0));
         let mut sink = Collect(Vec::new());
         shiftmap::pipeline::run(&pair, &layout, &params, 1, &mut sink, &mut Silent).unwrap();
     };

@@ -5,6 +5,7 @@
 //! 0.0003 px ([`warp`]). Then the post image gets what real pairs differ by: noise, change, illumination
 //! ([`noise`]), or the speckle of a radar ([`sar`]). [`pair::make_pair`] does all of it.
 pub mod bspline;
+pub mod elastic;
 mod elementary;
 pub mod fault;
 pub mod fft2;

@@ -5,7 +5,8 @@ use crate::layout::Layout;
 use crate::pipeline::{self, MethodName, Pair, Params, Prefilter, Report, SigmaScale};
 use crate::progress::Progress;
 use crate::raster::{
-    Ground, NoData, OpenOptions, PointRaster, ProductWriter, RasterBand, Resampled, Units, WriteOptions, compare,
+    GeoReference, Ground, NoData, OpenOptions, PointRaster, ProductWriter, RasterBand, Resampled, Units, WriteOptions,
+    compare,
 };
 use crate::{Error, Result};
 
@@ -95,12 +96,43 @@ pub struct Summary {
     pub report: Report,
 }
 
+/// A job's inputs: opened, checked and brought together; nothing is measured yet.
+pub struct Prepared {
+    pub layout: Layout,
+    /// With the search in pixels.
+    pub params: Params,
+    /// How displacements are expressed.
+    pub ground: Ground,
+    /// Georeference of the pre image.
+    pub georef: GeoReference,
+    /// Where the centre of pre pixel (0, 0) lies in the post image.
+    pub origin: (f64, f64),
+    /// What the product says about how it is made; a run adds the facts of its [`Report`].
+    pub metadata: Vec<(String, String)>,
+    images: Vec<(Box<dyn ImageFile + Send>, Box<dyn ImageFile + Send>)>,
+    prior: Option<PointRaster>,
+    stable: Option<PointRaster>,
+}
+
+impl Prepared {
+    /// The images as the engine wants them.
+    pub fn pair(&self) -> Pair<'_> {
+        let bands = self.images.iter().map(|(pre, post)| (&**pre as &dyn ImageFile, &**post as &dyn ImageFile));
+        Pair {
+            bands: bands.collect(),
+            origin: self.origin,
+            prior: self.prior.as_ref().map(|p| p as &dyn PointFile),
+            stable: self.stable.as_ref().map(|s| s as &dyn PointFile),
+        }
+    }
+}
+
 impl Job {
-    /// Measures and writes the product. `note` receives messages for the user.
+    /// Opens and checks the inputs. `note` receives messages for the user.
     ///
     /// # Errors
-    /// Everything in [`Error`]; nothing is left behind then.
-    pub fn run(&self, note: &mut dyn FnMut(&str), progress: &mut dyn Progress) -> Result<Summary> {
+    /// Inputs that cannot be opened or do not fit, unusable options.
+    pub fn prepare(&self, note: &mut dyn FnMut(&str)) -> Result<Prepared> {
         let pre = RasterBand::open(&self.pre, self.pre_options.clone())?;
         let post = RasterBand::open(&self.post, self.post_options.clone()).map_err(|e| self.post_band_error(e))?;
         for image in [&pre, &post].into_iter().filter(|i| i.undeclared_zero_border()) {
@@ -119,22 +151,47 @@ impl Job {
         let resampled = if self.resample { Some(Resampled::new(&pre, &post)?) } else { None };
         let origin = if self.resample { (0.0, 0.0) } else { compare(&pre, &post)? };
         let layout = Layout::new(ImageFile::size(&pre), params.window, params.step, self.region)?;
+        let metadata = self.metadata(&pre, &post, &params, ground, origin);
+        let georef = pre.georef().clone();
+        let post: Box<dyn ImageFile + Send> = match resampled {
+            Some(image) => Box::new(image),
+            None => Box::new(post),
+        };
+        Ok(Prepared {
+            layout,
+            params,
+            ground,
+            georef,
+            origin,
+            metadata,
+            images: vec![(Box::new(pre), post)],
+            prior,
+            stable,
+        })
+    }
+
+    /// Every file that the result depends on.
+    pub fn inputs(&self) -> Vec<&str> {
+        let stable = match &self.stable {
+            Stable::Raster(path) => Some(path),
+            _ => None,
+        };
+        [&self.pre, &self.post].into_iter().chain(&self.prior).chain(stable).map(String::as_str).collect()
+    }
+
+    /// Measures and writes the product. `note` receives messages for the user.
+    ///
+    /// # Errors
+    /// Everything in [`Error`]; nothing is left behind then.
+    pub fn run(&self, note: &mut dyn FnMut(&str), progress: &mut dyn Progress) -> Result<Summary> {
+        let prepared = self.prepare(note)?;
+        let Prepared { layout, params, ground, georef, origin, metadata, .. } = &prepared;
         self.check_output()?;
 
-        let metadata = self.metadata(&pre, &post, &params, ground, origin);
-        let mut product = ProductWriter::create(&self.out, &layout, pre.georef(), ground, &metadata, &self.write)?;
-        let post_file: &dyn ImageFile = match &resampled {
-            Some(r) => r,
-            None => &post,
-        };
-        let pair = Pair {
-            prior: prior.as_ref().map(|p| p as &dyn PointFile),
-            stable: stable.as_ref().map(|s| s as &dyn PointFile),
-            ..Pair::new(&pre, post_file, origin)
-        };
+        let mut product = ProductWriter::create(&self.out, layout, georef, *ground, metadata, &self.write)?;
         // The last hundredth is for writing: "done" must not be said of a file that is not there yet.
         let mut matching = |fraction: f64, message: &str| progress.report(0.99 * fraction, message);
-        let report = pipeline::run(&pair, &layout, &params, self.threads, &mut product, &mut matching)?;
+        let report = pipeline::run(&prepared.pair(), layout, params, self.threads, &mut product, &mut matching)?;
         for (key, value) in &report.facts {
             product.set_metadata(key, value)?;
         }
@@ -148,12 +205,12 @@ impl Job {
         Ok(Summary {
             output: self.out.clone(),
             size: (layout.region.width, layout.region.height),
-            geotransform: layout.geotransform(&pre.georef().transform).0,
+            geotransform: layout.geotransform(&georef.transform).0,
             unit: ground.unit,
             window: params.window,
             step: params.step,
             first_window: (first.x, first.y, first.width, first.height),
-            origin,
+            origin: *origin,
             report,
         })
     }
@@ -227,12 +284,8 @@ impl Job {
     fn check_output(&self) -> Result<()> {
         let real = |p: &str| std::fs::canonicalize(p).ok();
         let out = real(&self.out);
-        let stable = match &self.stable {
-            Stable::Raster(path) => Some(path),
-            _ => None,
-        };
-        for input in [&self.pre, &self.post].into_iter().chain(&self.prior).chain(stable) {
-            if *input == self.out || (out.is_some() && real(input) == out) {
+        for input in self.inputs() {
+            if input == self.out || (out.is_some() && real(input) == out) {
                 let why = "it is one of the inputs; choose another name for the result".to_string();
                 return Err(Error::Write { path: self.out.clone(), why });
             }

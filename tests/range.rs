@@ -217,8 +217,7 @@ fn pairs_with_nothing_in_common_have_no_search_range() {
 fn small_windows_where_they_suffice_larger_ones_fill() {
     // Weak, noisy texture in the right half.
     let size = (512, 256);
-    let noise =
-        |x: usize, y: usize, k: f64| 90.0 * (rough_at(x as f64 * 7.7 + k, y as f64 * 9.3 - k) - 4000.0) / 250.0;
+    let noise = |x: usize, y: usize, k: f64| 90.0 * (rough_at(x as f64 * 7.7 + k, y as f64 * 9.3 - k) - 4000.0) / 250.0;
     let image = |d: f64, k: f64| {
         memory(Grid::from_fn(size.0, size.1, |x, y| {
             let contrast = if x < 256 { 1.0 } else { 0.45 };

@@ -281,7 +281,7 @@ impl Job {
     }
 
     /// Overwriting an input would replace it by its own result.
-    fn check_output(&self) -> Result<()> {
+    pub(crate) fn check_output(&self) -> Result<()> {
         let real = |p: &str| std::fs::canonicalize(p).ok();
         let out = real(&self.out);
         for input in self.inputs() {
@@ -404,6 +404,7 @@ fn method(m: MethodName) -> &'static str {
     match m {
         MethodName::Lsm => "lsm",
         MethodName::Frequency => "frequency",
+        MethodName::Precision => "precision",
     }
 }
 

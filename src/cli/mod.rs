@@ -9,6 +9,7 @@ mod demo_pictures;
 mod displacement;
 mod evaluate;
 mod info;
+mod precision;
 mod rewrite;
 mod synth;
 pub mod ui;
@@ -37,6 +38,7 @@ struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Displacement(Box<displacement::Args>),
+    Precision(Box<precision::Args>),
     Evaluate(evaluate::Args),
     Synth(synth::Args),
     Demo(demo::Args),
@@ -47,6 +49,7 @@ impl Command {
     fn common(&self) -> &common::Common {
         match self {
             Command::Displacement(a) => &a.common,
+            Command::Precision(a) => &a.common,
             Command::Evaluate(a) => &a.common,
             Command::Synth(a) => a.common(),
             Command::Demo(a) => &a.common,
@@ -57,6 +60,7 @@ impl Command {
     pub(crate) fn run(&self, ui: &Ui) -> crate::Result<()> {
         match self {
             Command::Displacement(a) => displacement::run(a, ui),
+            Command::Precision(a) => precision::run(a, ui),
             Command::Evaluate(a) => evaluate::run(a, ui),
             Command::Synth(a) => synth::run(a, ui),
             Command::Demo(a) => demo::run(a, ui),

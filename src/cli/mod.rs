@@ -8,6 +8,7 @@ mod demo;
 mod demo_pictures;
 mod displacement;
 mod evaluate;
+mod generate;
 mod info;
 mod precision;
 mod rewrite;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Synth(synth::Args),
     Demo(demo::Args),
     Info(info::Args),
+    #[command(hide = true)]
+    Generate(generate::Args),
 }
 
 impl Command {
@@ -54,6 +57,7 @@ impl Command {
             Command::Synth(a) => a.common(),
             Command::Demo(a) => &a.common,
             Command::Info(a) => &a.common,
+            Command::Generate(a) => &a.common,
         }
     }
 
@@ -65,6 +69,7 @@ impl Command {
             Command::Synth(a) => synth::run(a, ui),
             Command::Demo(a) => demo::run(a, ui),
             Command::Info(a) => info::run(a, ui),
+            Command::Generate(a) => generate::run(a, ui),
         }
     }
 }

@@ -49,6 +49,8 @@ pub mod pipeline;
 #[forbid(unsafe_code)]
 pub mod post;
 #[forbid(unsafe_code)]
+pub mod precision;
+#[forbid(unsafe_code)]
 pub mod progress;
 #[forbid(unsafe_code)]
 pub mod raster;

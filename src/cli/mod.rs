@@ -10,6 +10,7 @@ mod displacement;
 mod evaluate;
 mod generate;
 mod info;
+mod precision;
 mod rewrite;
 mod synth;
 pub mod ui;
@@ -38,6 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Displacement(Box<displacement::Args>),
+    Precision(Box<precision::Args>),
     Evaluate(evaluate::Args),
     Synth(synth::Args),
     Demo(demo::Args),
@@ -50,6 +52,7 @@ impl Command {
     fn common(&self) -> &common::Common {
         match self {
             Command::Displacement(a) => &a.common,
+            Command::Precision(a) => &a.common,
             Command::Evaluate(a) => &a.common,
             Command::Synth(a) => a.common(),
             Command::Demo(a) => &a.common,
@@ -61,6 +64,7 @@ impl Command {
     pub(crate) fn run(&self, ui: &Ui) -> crate::Result<()> {
         match self {
             Command::Displacement(a) => displacement::run(a, ui),
+            Command::Precision(a) => precision::run(a, ui),
             Command::Evaluate(a) => evaluate::run(a, ui),
             Command::Synth(a) => synth::run(a, ui),
             Command::Demo(a) => demo::run(a, ui),

@@ -123,12 +123,17 @@ fn unit(band: usize, displacement: &'static str) -> &'static str {
     }
 }
 
+/// The status codes and their meaning, as band metadata.
+pub fn status_metadata() -> Vec<(String, String)> {
+    Status::ALL.iter().map(|(s, text)| (format!("STATUS_{}", *s as u8), text.to_string())).collect()
+}
+
 /// Status codes, and for netCDF the variable names; the two `long_name`s are those that QGIS draws as arrows.
 fn band_metadata(band: usize, netcdf: bool) -> Vec<(String, String)> {
     let mut items: Vec<(String, String)> = Vec::new();
     let mut add = |k: &str, v: &str| items.push((k.into(), v.into()));
     if band == 5 {
-        Status::ALL.iter().for_each(|(s, text)| add(&format!("STATUS_{}", *s as u8), text));
+        status_metadata().iter().for_each(|(k, v)| add(k, v));
     }
     if netcdf {
         add("NETCDF_VARNAME", &BANDS[band].to_lowercase().replace(' ', "_"));

@@ -130,7 +130,8 @@ fuzz: setup
 	@rustup toolchain list | grep -q nightly || rustup toolchain install nightly --profile minimal </dev/null
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz </dev/null
 	for target in $$($(CARGO) +nightly fuzz list); do \
-	  $(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 </dev/null; \
+	  mkdir -p fuzz/corpus/$$target; \
+	  $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 </dev/null; \
 	done
 
 clean:

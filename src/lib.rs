@@ -19,9 +19,12 @@
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
 //! | [`render`] | pictures |
-//! | [`cli`] | the command line |
+//! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
+//! | [`capi`] | the C interface, `include/shiftmap.h` |
+//! | [`threads`] | thread pools |
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+pub mod capi;
 #[forbid(unsafe_code)]
 pub mod cli;
 #[forbid(unsafe_code)]
@@ -40,6 +43,8 @@ pub mod job;
 #[forbid(unsafe_code)]
 pub mod layout;
 #[forbid(unsafe_code)]
+pub mod options;
+#[forbid(unsafe_code)]
 pub mod pipeline;
 #[forbid(unsafe_code)]
 pub mod progress;
@@ -49,6 +54,8 @@ pub mod raster;
 pub mod render;
 #[forbid(unsafe_code)]
 pub mod synth;
+#[forbid(unsafe_code)]
+pub mod threads;
 
 pub use error::{Error, Result};
 

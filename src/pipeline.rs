@@ -118,10 +118,7 @@ pub fn run(
     sink: &mut dyn FieldSink,
     progress: &mut dyn Progress,
 ) -> Result<Report> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.max(1))
-        .build()
-        .map_err(|e| Error::Internal(format!("cannot start threads: {e}")))?;
+    let pool = crate::threads::pool(threads)?;
     if !progress.report(0.0, "looking at the pair") {
         return Err(Error::Cancelled);
     }

@@ -78,7 +78,7 @@ pub struct Args {
     nodata: NoDataArg,
 
     /// Measure only this part of the pre image, in pixels: offset x y, size x y
-    #[arg(long, num_args = 4, value_names = ["XOFF", "YOFF", "XSIZE", "YSIZE"], allow_negative_numbers = true, help_heading = "Input")]
+    #[arg(long, num_args = 4, action = clap::ArgAction::Set, value_names = ["XOFF", "YOFF", "XSIZE", "YSIZE"], allow_negative_numbers = true, help_heading = "Input")]
     region: Option<Vec<i64>>,
 
     /// Warp the post image onto the pre grid while reading (other CRS, pixel size or rotation)
@@ -189,7 +189,7 @@ fn json(s: &Summary, seconds: f64) -> serde_json::Value {
     })
 }
 
-fn job(args: &Args) -> Result<Job> {
+pub(super) fn job(args: &Args) -> Result<Job> {
     let region = match args.region.as_deref() {
         Some(&[x, y, w, h]) if w > 0 && h > 0 => Some(Window::new(x, y, w as usize, h as usize)),
         Some(&[x, y, w, h]) => {

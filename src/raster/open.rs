@@ -8,6 +8,7 @@ use gdal::raster::{ColorInterpretation, GdalDataType};
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 
 use super::read::{self, BandReader};
+use std::sync::Arc;
 
 /// Which pixel value means "no data" (`--nodata`). Mask bands, alpha, NaN and infinite values always count.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -81,9 +82,41 @@ pub struct RasterBand {
     /// An alpha band that GDAL's mask of this band leaves out.
     pub(super) alpha: Option<usize>,
     pub(super) scale: (f64, f64),
+    /// Pixels that are not in a file.
+    array: Option<Array>,
+}
+
+/// An image in the program's memory.
+#[derive(Clone)]
+struct Array(Arc<dyn ImageFile + Send>);
+
+impl std::fmt::Debug for Array {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0.name())
+    }
 }
 
 impl RasterBand {
+    /// An image that is in memory, as if it were a file called by the image's name; without georeference.
+    pub fn of_image(image: Arc<dyn ImageFile + Send>, integer: bool) -> RasterBand {
+        RasterBand {
+            path: image.name(),
+            options: OpenOptions::default(),
+            size: image.size(),
+            georef: GeoReference::none(),
+            date: None,
+            nodata_text: "mask".into(),
+            undeclared_zero: false,
+            integer,
+            storage: Storage::Narrow,
+            rule: ValueRule::All,
+            masked: false,
+            alpha: None,
+            scale: (1.0, 0.0),
+            array: Some(Array(image)),
+        }
+    }
+
     /// Opens band `options.band` of `path`.
     ///
     /// # Errors
@@ -134,6 +167,7 @@ impl RasterBand {
             alpha,
             scale,
             options,
+            array: None,
         };
         let nothing_declared = raster.options.nodata == NoData::Auto && flags.is_all_valid() && alpha.is_none();
         if nothing_declared && read::zero_corner(&raster)? {
@@ -211,7 +245,10 @@ impl ImageFile for RasterBand {
     }
 
     fn open(&self) -> Result<Box<dyn ImageReader + '_>> {
-        Ok(Box::new(BandReader::new(self)?))
+        match &self.array {
+            Some(array) => array.0.open(),
+            None => Ok(Box::new(BandReader::new(self)?)),
+        }
     }
 
     fn name(&self) -> String {

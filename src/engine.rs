@@ -3,6 +3,7 @@
 //! An [`Engine`] is made once a run (or once an open virtual raster) from the whole pair; each thread then takes a
 //! [`Worker`] and measures any tiles in any order. A tile's result depends on nothing but the pair and the parameters.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::correlate::prepare::Preparer;
@@ -16,12 +17,13 @@ use crate::pipeline::{Pair, Params};
 use crate::{Error, Result};
 
 /// The plan of a run.
+#[derive(Clone)]
 pub struct Engine {
     pub layout: Layout,
     pub params: Params,
     alignment: Alignment,
     /// One scene model a band.
-    scenes: Vec<Scene>,
+    scenes: Arc<[Scene]>,
 }
 
 impl Engine {
@@ -35,6 +37,11 @@ impl Engine {
         let model = |band: usize| scene::analyse(pair, band, params, &alignment, stop);
         let scenes = (0..pair.bands.len()).map(model).collect::<Result<_>>()?;
         Ok(Engine { layout: *layout, params: params.clone(), alignment, scenes })
+    }
+
+    /// The same plan for another grid on the same pair, e.g. a coarser one.
+    pub fn with_layout(&self, layout: Layout) -> Engine {
+        Engine { layout, ..self.clone() }
     }
 
     /// Findings for messages and metadata; those of further bands end in `_BAND2`, `_BAND3`, ...
@@ -118,7 +125,7 @@ impl<'a> Worker<'a> {
         let engine = self.engine;
         let (pre_window, post_window) = engine.alignment.windows(pixels);
         let mut bands = Vec::new();
-        for ((pre, post), scene) in self.readers.iter_mut().zip(&engine.scenes) {
+        for ((pre, post), scene) in self.readers.iter_mut().zip(engine.scenes.iter()) {
             let (pre, post) = (pre.read(pre_window)?, post.read(post_window)?);
             let pre = self.preparer.pre(&pre, &scene.prefilter, &scene.residual, scene.spline);
             let post = self.preparer.post(&post, &scene.prefilter, reach, scene.spline);

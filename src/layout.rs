@@ -81,6 +81,24 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The region on a grid whose cells are `factor` times as long and wide: the corner of its first cell stays where
+    /// it is, up to half a pre pixel, and the last column and row may reach beyond. For overviews.
+    pub fn coarser(&self, factor: usize) -> Layout {
+        let axis = |first: i64, step: usize, from: i64, cells: usize| {
+            let corner = first + from * step as i64;
+            (corner + ((factor - 1) * step / 2) as i64, cells.div_ceil(factor))
+        };
+        let (first_x, cells_x) = axis(self.first.0, self.step.0, self.region.x, self.region.width);
+        let (first_y, cells_y) = axis(self.first.1, self.step.1, self.region.y, self.region.height);
+        Layout {
+            window: self.window,
+            step: (self.step.0 * factor, self.step.1 * factor),
+            cells: (cells_x, cells_y),
+            first: (first_x, first_y),
+            region: Window::new(0, 0, cells_x, cells_y),
+        }
+    }
+
     /// Top-left pixel and size of the window of cell (i, j) of the whole grid.
     pub fn cell_window(&self, i: usize, j: usize) -> Window {
         let x = self.first.0 + (i * self.step.0) as i64;
@@ -112,8 +130,13 @@ impl Layout {
 
     /// The tiles that touch the region, row by row; each is given whole (the caller crops to the region).
     pub fn tiles(&self) -> Vec<Window> {
+        self.tiles_touching(self.region)
+    }
+
+    /// The tiles that touch a rectangle of cells of the whole grid.
+    pub fn tiles_touching(&self, cells: Window) -> Vec<Window> {
         let (tw, th) = self.tile_cells();
-        let r = self.region;
+        let r = cells;
         let mut tiles = Vec::new();
         for ty in r.y as usize / th..=(r.bottom() as usize - 1) / th {
             for tx in r.x as usize / tw..=(r.right() as usize - 1) / tw {
@@ -218,6 +241,23 @@ mod tests {
         assert_eq!((layout.region.x, layout.region.width), (want[0], want.len()));
         assert_eq!((layout.region.y, layout.region.height), (0, 1));
         assert!(Layout::new((64, 64), (32, 32), (8, 8), Some(Window::new(900, 0, 50, 8))).is_err());
+    }
+
+    #[test]
+    fn a_coarser_grid_starts_at_the_same_corner() {
+        let pre = GeoTransform([1000.0, 10.0, 0.0, 5000.0, 0.0, -10.0]);
+        let region = Some(Window::new(100, 90, 500, 300));
+        for (window, step, region) in [((32, 32), (8, 8), None), ((33, 20), (7, 4), region), ((9, 9), (1, 1), None)] {
+            let layout = Layout::new((700, 600), window, step, region).unwrap();
+            for factor in [2, 4, 8] {
+                let coarse = layout.coarser(factor);
+                assert_eq!(coarse.cells, (layout.region.width.div_ceil(factor), layout.region.height.div_ceil(factor)));
+                let (a, b) = (layout.geotransform(&pre).0, coarse.geotransform(&pre).0);
+                assert_eq!((b[1], b[5]), (a[1] * factor as f64, a[5] * factor as f64));
+                let off = ((a[0] - b[0]).abs() / 10.0, (a[3] - b[3]).abs() / 10.0);
+                assert!(off.0 <= 0.5 && off.1 <= 0.5, "{off:?}");
+            }
+        }
     }
 
     #[test]

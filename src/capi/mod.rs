@@ -20,7 +20,7 @@ mod host;
 pub mod options;
 #[cfg(any(test, feature = "test-hooks"))]
 pub mod panic;
-mod quiet;
+pub(crate) mod quiet;
 mod text;
 pub mod types;
 pub mod version;

@@ -88,6 +88,27 @@ fn a_cmake_project_finds_the_package() {
 }
 
 #[test]
+fn gdals_programs_find_the_driver() {
+    let folder = Folder::new();
+    let prefix = installed(&folder);
+    write_pair(&folder, (200, 160), 0.4, -0.3);
+    if Command::new("gdal_calc.py").arg("--help").output().is_err() {
+        println!("skipped: gdal_calc.py is not installed");
+        return;
+    }
+    let mut script = Command::new(root().join("examples/shell/virtual.sh"));
+    script.args(["pre.tif", "post.tif", "."]).current_dir(folder.path());
+    let out = succeed(script.env("GDAL_DRIVER_PATH", prefix.join("lib/gdalplugins")));
+    assert!(out.contains("Description = East displacement") && out.contains("UTM zone 12N"), "{out}");
+    assert_eq!(gdalinfo(&folder.file("corner.tif"))["size"], serde_json::json!([4, 4]));
+    let length = shiftmap::raster::read_all_bands(&folder.file("length.tif")).unwrap();
+    let (values, valid) = (&length.bands[0].values.data, &length.bands[0].valid.data);
+    let found: Vec<f32> = values.iter().zip(valid).filter(|(_, ok)| **ok).map(|(v, _)| *v).collect();
+    // 0.4 pixels right and 0.3 up at 10 m a pixel.
+    assert!(found.len() > 20 && found.iter().all(|v| (v - 5.0).abs() < 0.3), "{found:?}");
+}
+
+#[test]
 fn uninstalling_leaves_nothing_but_what_was_there() {
     let folder = Folder::new();
     let prefix = folder.path().join("prefix");

@@ -35,6 +35,7 @@ __all__ = [
     "library_path",
     "okada_surface",
     "options",
+    "precision",
     "run",
     "synth",
     "tde_surface",
@@ -120,6 +121,13 @@ def displacement_array(
             )
         )
     return Field(**planes, first=(shape.first_x, shape.first_y), step=(shape.step_x, shape.step_y))
+
+
+def precision(
+    pre: str, post: str, out: str, *, progress: Optional[Progress] = None, **options: Option
+) -> dict[str, Any]:
+    """What precision a pair can give, before any matching: writes `out` with east and north sigma."""
+    return run("precision", [pre, post, out], progress=progress, **options)
 
 
 def evaluate(estimate: str, truth: str, **options: Option) -> dict[str, Any]:

@@ -10,6 +10,7 @@
 mod check;
 mod compare;
 mod copy;
+mod features;
 mod folder;
 mod georef;
 mod kernel;
@@ -26,6 +27,7 @@ mod writer;
 mod xml;
 
 pub use compare::compare;
+pub use features::read_line_features;
 pub use folder::OutputFolder;
 pub use georef::{Crs, CrsKind, GeoReference, Ground, Units};
 pub use open::{NoData, OpenOptions, RasterBand};

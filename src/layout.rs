@@ -12,8 +12,10 @@ use crate::{Error, Result};
 /// Smallest and largest window side in pixels.
 pub const WINDOW_RANGE: std::ops::RangeInclusive<usize> = 5..=512;
 
-/// Side of a tile in pre pixels that the tiling aims at; fixed, because every tile is computed as a whole.
+/// Side of a tile in pre pixels that the tiling aims at, fixed because every tile is computed as a whole; and the
+/// largest, for steps so wide that the cells around a tile, which the outlier filter needs, would outnumber its own.
 const TILE_PIXELS: usize = 512;
+const LARGEST_TILE: usize = 1024;
 
 /// The geometry of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,7 +107,7 @@ impl Layout {
     pub fn tile_cells(&self) -> (usize, usize) {
         let side = |step: usize| match TILE_PIXELS / step {
             n if n >= 16 => n / 16 * 16,
-            n => n.max(1),
+            _ => (LARGEST_TILE / step).clamp(1, 16),
         };
         (side(self.step.0), side(self.step.1))
     }
@@ -123,6 +125,11 @@ impl Layout {
             }
         }
         tiles
+    }
+
+    /// The same grid with every cell in the region.
+    pub fn whole(&self) -> Layout {
+        Layout { region: Window::new(0, 0, self.cells.0, self.cells.1), ..*self }
     }
 
     /// Pre pixels covered by the windows of the cells of `tile`.

@@ -33,8 +33,9 @@ struct Cli {
     command: Command,
 }
 
+/// A parsed command.
 #[derive(Subcommand)]
-enum Command {
+pub(crate) enum Command {
     Displacement(Box<displacement::Args>),
     Evaluate(evaluate::Args),
     Synth(synth::Args),
@@ -53,7 +54,7 @@ impl Command {
         }
     }
 
-    fn run(&self, ui: &Ui) -> crate::Result<()> {
+    pub(crate) fn run(&self, ui: &Ui) -> crate::Result<()> {
         match self {
             Command::Displacement(a) => displacement::run(a, ui),
             Command::Evaluate(a) => evaluate::run(a, ui),
@@ -62,6 +63,26 @@ impl Command {
             Command::Info(a) => info::run(a, ui),
         }
     }
+}
+
+impl Command {
+    /// The job of `displacement`.
+    pub(crate) fn displacement_job(&self) -> crate::Result<crate::job::Job> {
+        match self {
+            Command::Displacement(a) => displacement::job(a),
+            _ => Err(crate::Error::Internal("not a displacement".into())),
+        }
+    }
+}
+
+/// The definition of all commands and options.
+pub(crate) fn program() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+/// Parses the words of a command line, the program's name first.
+pub(crate) fn parse(words: Vec<std::ffi::OsString>) -> Result<Command, clap::Error> {
+    Cli::try_parse_from(words).map(|cli| cli.command)
 }
 
 /// Runs the program with the process arguments and returns its exit code: 0 done, 1 failed, 2 wrong usage.

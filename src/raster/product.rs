@@ -1,6 +1,7 @@
 //! The displacement product: six bands in ground units, with everything that made them in its metadata.
 
 use super::georef::{GeoReference, Ground};
+use super::memory::MemoryProduct;
 use super::writer::{BandSpec, PixelType, RasterSpec, RasterWriter, WriteOptions};
 use crate::Result;
 use crate::field::{Measurement, Status};
@@ -17,9 +18,14 @@ pub const BANDS: [&str; 6] =
 
 /// Takes measurements from the pipeline and writes them as a product.
 pub struct ProductWriter {
-    writer: RasterWriter,
+    target: Target,
     ground: Ground,
     region: Window,
+}
+
+enum Target {
+    File(Box<RasterWriter>),
+    Memory(MemoryProduct),
 }
 
 impl ProductWriter {
@@ -38,6 +44,10 @@ impl ProductWriter {
         metadata: &[(String, String)],
         options: &WriteOptions,
     ) -> Result<Self> {
+        if let Some(memory) = &options.memory {
+            memory.reserve(layout.region.width, layout.region.height);
+            return Ok(ProductWriter { target: Target::Memory(memory.clone()), ground, region: layout.region });
+        }
         let netcdf = options.format.as_deref().is_some_and(|f| f.eq_ignore_ascii_case("netCDF"))
             || options.format.is_none() && path.ends_with(".nc");
         let bands = BANDS.iter().enumerate().map(|(i, name)| BandSpec {
@@ -54,17 +64,24 @@ impl ProductWriter {
             block: layout.tile_cells(),
             metadata: metadata.iter().map(|(k, v)| (DOMAIN.into(), k.clone(), v.clone())).collect(),
         };
-        Ok(ProductWriter { writer: RasterWriter::create(path, spec, options)?, ground, region: layout.region })
+        let target = Target::File(Box::new(RasterWriter::create(path, spec, options)?));
+        Ok(ProductWriter { target, ground, region: layout.region })
     }
 
     /// Adds an item to the metadata domain [`DOMAIN`].
     pub fn set_metadata(&mut self, key: &str, value: &str) -> Result<()> {
-        self.writer.set_metadata(DOMAIN, key, value)
+        match &mut self.target {
+            Target::File(writer) => writer.set_metadata(DOMAIN, key, value),
+            Target::Memory(_) => Ok(()),
+        }
     }
 
     /// Completes the file and gives it its name; a writer dropped before leaves nothing behind.
     pub fn finish(self) -> Result<()> {
-        self.writer.finish()
+        match self.target {
+            Target::File(writer) => writer.finish(),
+            Target::Memory(_) => Ok(()),
+        }
     }
 }
 
@@ -78,7 +95,13 @@ impl FieldSink for ProductWriter {
         }
         let (x, y) = ((cells.x - self.region.x) as usize, (cells.y - self.region.y) as usize);
         let bands: Vec<&[f32]> = bands.iter().map(Vec::as_slice).collect();
-        self.writer.write(x, y, cells.width, cells.height, &bands)
+        match &mut self.target {
+            Target::File(writer) => writer.write(x, y, cells.width, cells.height, &bands),
+            Target::Memory(memory) => {
+                memory.write(x, y, cells.width, &bands);
+                Ok(())
+            }
+        }
     }
 }
 

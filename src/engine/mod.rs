@@ -1,0 +1,103 @@
+//! What a run knows before its first tile, and how one tile is measured; no threads, no order, no files written.
+//!
+//! An [`Engine`] is made once a run (or once an open virtual raster) from the whole pair; each thread then takes a
+//! [`Worker`] and measures any tiles in any order. A tile's result depends on nothing but the pair and the parameters.
+mod auto;
+mod calibrate;
+mod check;
+mod starts;
+mod worker;
+
+pub use worker::Worker;
+
+use std::sync::atomic::AtomicBool;
+
+use crate::Result;
+use crate::correlate::scene::{self, Scene};
+use crate::correlate::{self, Alignment, Method};
+use crate::layout::Layout;
+use crate::pipeline::{Pair, Params, SigmaScale};
+
+/// The plan of a run.
+pub struct Engine {
+    pub layout: Layout,
+    /// The parameters, with everything automatic decided.
+    pub params: Params,
+    alignment: Alignment,
+    /// One scene model a band.
+    scenes: Vec<Scene>,
+    /// The window sizes, smallest first.
+    stages: Vec<Stage>,
+    /// Factors on sigma along x and y.
+    sigma_scale: (f64, f64),
+    findings: Vec<(String, String)>,
+}
+
+/// One window size.
+struct Stage {
+    params: Params,
+    layout: Layout,
+}
+
+impl Engine {
+    /// Checks the parameters and looks at the pair (patches of every band, on the current rayon pool).
+    ///
+    /// # Errors
+    /// Unusable parameters, unreadable images, [`crate::Error::Cancelled`] when `stop` is set meanwhile.
+    pub fn new(pair: &Pair, layout: &Layout, params: &Params, stop: &AtomicBool) -> Result<Engine> {
+        check::params(pair, params)?;
+        let mut params = params.clone();
+        let mut findings = Vec::new();
+        if let Some(cap) = params.auto_search {
+            params.search = auto::search(pair, cap, &mut findings, stop)?;
+        }
+        let alignment = Alignment::new(pair.origin, params.search);
+        let model = |band: usize| scene::analyse(pair, band, &params, &alignment, stop);
+        let scenes = (0..pair.bands.len()).map(model).collect::<Result<_>>()?;
+        let stages = stages(pair, layout, &params)?;
+        let mut engine =
+            Engine { layout: *layout, params, alignment, scenes, stages, sigma_scale: (1.0, 1.0), findings };
+        if engine.params.sigma_scale != SigmaScale::One {
+            calibrate::sigma(&mut engine, pair, stop)?;
+        }
+        Ok(engine)
+    }
+
+    /// Findings for messages and metadata; those of further bands end in `_BAND2`, `_BAND3`, ...
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let named = |(band, scene): (usize, &Scene)| {
+            let suffix = if band == 0 { String::new() } else { format!("_BAND{}", band + 1) };
+            scene.facts.iter().map(|(k, v)| (format!("{k}{suffix}"), v.clone())).collect::<Vec<_>>()
+        };
+        let scenes = self.scenes.iter().enumerate().flat_map(named);
+        self.findings.iter().cloned().chain(scenes).collect()
+    }
+
+    /// The method with the buffers of one thread, for the smallest window.
+    pub fn method(&self) -> Box<dyn Method + '_> {
+        self.stages[0].method(&self.scenes)
+    }
+
+    /// Handles and buffers for one thread.
+    pub fn worker<'a>(&'a self, pair: &Pair<'a>) -> Result<Worker<'a>> {
+        Worker::new(self, pair)
+    }
+}
+
+impl Stage {
+    fn method<'a>(&'a self, scenes: &'a [Scene]) -> Box<dyn Method + 'a> {
+        correlate::plan(&self.params, scenes)
+    }
+}
+
+/// Every window size with the cells of the smallest.
+fn stages(pair: &Pair, layout: &Layout, params: &Params) -> Result<Vec<Stage>> {
+    let mut stages = vec![Stage { params: params.clone(), layout: *layout }];
+    for &window in &params.larger_windows {
+        let whole = Layout::new(pair.pre().size(), window, params.step, None)?;
+        check::same_cells(layout, &whole)?;
+        let params = Params { window, ..params.clone() };
+        stages.push(Stage { params, layout: Layout { region: layout.region, ..whole } });
+    }
+    Ok(stages)
+}

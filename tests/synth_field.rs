@@ -162,7 +162,7 @@ fn what_cannot_be_used_is_refused_by_name() {
     write_text(&folder.file("bad.csv"), "x1,y1,z1,x2,y2,z2,x3,y3,z3,ss,ds\n0,0,5,1,0,-1,0,1,-1,1,0\n");
     assert!(field(&["bad.csv"]).contains("z = 5 lies above the surface"));
     write_text(&folder.file("bad.csv"), "x1,y1,z1,x2,y2,z2,x3,y3,z3,ss,ds\n0,0,-5,1,0,-1,0,1,-1,one,0\n");
-    assert!(field(&["bad.csv"]).contains("line 2, column ss"));
+    assert!(field(&["bad.csv"]).contains("row 1, column ss"));
     let wide = ["faults.geojson", "--rake", "0", "--bottom", "500", "--poisson", "0.7"];
     assert!(field(&wide).contains("0.7"));
     // Longitude and latitude have no metres.

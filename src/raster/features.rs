@@ -1,4 +1,4 @@
-//! Lines with attributes, read from any vector format and CRS.
+//! Lines with attributes in any vector format and CRS, and tables of numbers in any format with attributes.
 
 use super::georef::Crs;
 use super::reason;
@@ -15,9 +15,7 @@ use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 /// [`Error::Open`] when GDAL cannot open it, it holds no lines, or it cannot be reprojected.
 pub fn read_line_features(path: &str, target: Option<&Crs>) -> Result<Vec<Line>> {
     let fail = |why: String| Error::Open { path: path.into(), why };
-    let flags = GdalOpenFlags::GDAL_OF_VECTOR | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
-    let dataset = Dataset::open_ex(path, DatasetOptions { open_flags: flags, ..Default::default() })
-        .map_err(|e| fail(format!("{}; a vector layer is needed", reason(e))))?;
+    let dataset = open(path)?;
     let mut lines = Vec::new();
     for mut layer in dataset.layers() {
         let transform = match (layer.spatial_ref(), target) {
@@ -50,6 +48,39 @@ pub fn read_line_features(path: &str, target: Option<&Crs>) -> Result<Vec<Line>>
         true => Err(fail("it holds no lines; give a layer of line features".into())),
         false => Ok(lines),
     }
+}
+
+/// Rows of attributes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Table {
+    pub names: Vec<String>,
+    /// One value for each name; `None` where it is empty.
+    pub rows: Vec<Vec<Option<Value>>>,
+}
+
+/// The attributes of the first layer that has all of the columns `wanted` (upper or lower case), `None` when there is no
+/// such layer. Reads comma-separated text like any other format.
+///
+/// # Errors
+/// [`Error::Open`] when GDAL cannot open it.
+pub fn read_table(path: &str, wanted: &[&str]) -> Result<Option<Table>> {
+    let dataset = open(path)?;
+    for mut layer in dataset.layers() {
+        let names: Vec<String> = layer.defn().fields().map(|f| f.name().trim().to_string()).collect();
+        if !wanted.iter().all(|w| names.iter().any(|n| n.eq_ignore_ascii_case(w))) {
+            continue;
+        }
+        let row = |feature: gdal::vector::Feature| feature.fields().map(|(_, v)| number_or_text(v?)).collect();
+        let rows = layer.features().map(row).collect();
+        return Ok(Some(Table { names, rows }));
+    }
+    Ok(None)
+}
+
+fn open(path: &str) -> Result<Dataset> {
+    let flags = GdalOpenFlags::GDAL_OF_VECTOR | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
+    Dataset::open_ex(path, DatasetOptions { open_flags: flags, ..Default::default() })
+        .map_err(|e| Error::Open { path: path.into(), why: format!("{}; a vector layer is needed", reason(e)) })
 }
 
 fn number_or_text(value: FieldValue) -> Option<Value> {

@@ -30,7 +30,7 @@ mod writer;
 pub(crate) mod xml;
 
 pub use compare::compare;
-pub use features::read_line_features;
+pub use features::{Table, read_line_features, read_table};
 pub use folder::OutputFolder;
 pub use georef::{Crs, CrsKind, GeoReference, Ground, Units};
 pub use memory::MemoryProduct;

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::fault_line::FaultLine;
 use super::tde::Triangle;
-use super::triangle_file::{is_table, parse, surface_traces};
-use crate::raster::{Crs, Line, Value, read_line_features};
+use super::triangle_file::{COLUMNS, surface_traces, triangles};
+use crate::raster::{Crs, Line, Value, read_line_features, read_table};
 use crate::{Error, Result};
 
 /// Values for lines that lack an attribute; `None`: every line must have it (dip, opening and top have defaults).
@@ -46,19 +46,15 @@ pub struct GivenFaults {
 pub const SHEAR_MODULUS: f64 = 33e9;
 
 impl GivenFaults {
-    /// Reads `path`: comma-separated text with the columns of [`parse`], or any vector layer of lines with the attributes
+    /// Reads `path`: a table with the columns of [`triangles`], or any vector layer of lines with the attributes
     /// (upper or lower case) `slip`, `rake`, `opening`, `dip`, `top`, `bottom` or `width`, `taper` of [`FaultLine`].
     /// Lines are cut into cells of `spacing` metres where their slip tapers.
     ///
     /// # Errors
     /// A file that cannot be read, an attribute that is missing or out of range.
     pub fn read(path: &str, plane: Plane, defaults: &Defaults, spacing: f64) -> Result<GivenFaults> {
-        if path.to_ascii_lowercase().ends_with(".csv") {
-            let text = std::fs::read_to_string(path)
-                .map_err(|e| Error::Open { path: path.into(), why: format!("{e}; a text file is needed") })?;
-            if is_table(&text) {
-                return Ok(plane.of_table(parse(&text, path)?));
-            }
+        if let Some(table) = read_table(path, &COLUMNS[..9])? {
+            return Ok(plane.of_table(triangles(&table, path)?));
         }
         let mut faults = GivenFaults { triangles: Vec::new(), traces: Vec::new(), lines: Vec::new() };
         for (i, feature) in read_line_features(path, plane.crs)?.into_iter().enumerate() {

@@ -3,47 +3,37 @@
 use std::collections::BTreeMap;
 
 use super::tde::Triangle;
+use crate::raster::{Table, Value};
 use crate::{Error, Result};
 
-/// Columns that must be there, and one that may.
-const COLUMNS: [&str; 11] = ["x1", "y1", "z1", "x2", "y2", "z2", "x3", "y3", "z3", "ss", "ds"];
+/// Columns of such a table: corners (east, north, up in metres), left-lateral and reverse slip.
+pub const COLUMNS: [&str; 11] = ["x1", "y1", "z1", "x2", "y2", "z2", "x3", "y3", "z3", "ss", "ds"];
+/// A column that may be missing: opening.
 const OPENING: &str = "ts";
 
-/// Whether a text begins with the header of such a table.
-pub fn is_table(text: &str) -> bool {
-    let header = text.lines().next().unwrap_or("").to_ascii_lowercase();
-    header.split(',').any(|name| clean(name) == "x1") && header.split(',').any(|name| clean(name) == "ss")
-}
-
-fn clean(cell: &str) -> &str {
-    cell.trim_start_matches('\u{feff}').trim().trim_matches('"')
-}
-
-/// Triangles from comma-separated text with a header: `x1,y1,z1` to `x3,y3,z3` (east, north, up in metres), `ss`, `ds` and
-/// optionally `ts` (slip in metres, see [`Triangle::slip`]); other columns are ignored.
+/// The triangles of a table with [`COLUMNS`] and maybe `ts`, see [`Triangle::slip`]; other columns are ignored.
 ///
 /// # Errors
-/// [`Error::Read`] naming `path`, the line and the column.
-pub fn parse(text: &str, path: &str) -> Result<Vec<Triangle>> {
+/// [`Error::Read`] naming `path`, the row and the column.
+pub fn triangles(table: &Table, path: &str) -> Result<Vec<Triangle>> {
     let fail = |why: String| Error::Read { path: path.into(), why };
-    let header: Vec<String> =
-        text.lines().next().unwrap_or("").split(',').map(|c| clean(c).to_ascii_lowercase()).collect();
-    let place = |name: &str| header.iter().position(|h| h == name);
+    let place = |name: &str| table.names.iter().position(|n| n.eq_ignore_ascii_case(name));
     let mut columns = [0; 11];
     for (column, name) in columns.iter_mut().zip(COLUMNS) {
-        *column = place(name).ok_or_else(|| {
-            fail(format!("column {name} is missing; the header names x1,y1,z1,...,x3,y3,z3,ss,ds and maybe ts"))
-        })?;
+        *column = place(name).ok_or_else(|| fail(format!("column {name} is missing")))?;
     }
     let opening = place(OPENING);
-    let mut triangles = Vec::new();
-    for (number, line) in text.lines().enumerate().skip(1).filter(|(_, l)| !l.trim().is_empty()) {
-        let cells: Vec<&str> = line.split(',').collect();
-        let value = |column: usize, name: &str| -> Result<f64> {
-            let cell = cells.get(column).map_or("", |c| clean(c));
-            match cell.parse::<f64>() {
-                Ok(v) if v.is_finite() => Ok(v),
-                _ => Err(fail(format!("line {}, column {name}: `{cell}` is not a number", number + 1))),
+    let triangle = |(number, row): (usize, &Vec<Option<Value>>)| {
+        let value = |column: usize, name: &str| {
+            let v = match row.get(column).and_then(Option::as_ref) {
+                Some(Value::Real(v)) => *v,
+                Some(Value::Integer(v)) => *v as f64,
+                Some(Value::Text(t)) => t.trim().parse().unwrap_or(f64::NAN),
+                None => f64::NAN,
+            };
+            match v.is_finite() {
+                true => Ok(v),
+                false => Err(fail(format!("row {}, column {name} is not a number", number + 1))),
             }
         };
         let mut v = [0.0; 11];
@@ -51,11 +41,10 @@ pub fn parse(text: &str, path: &str) -> Result<Vec<Triangle>> {
             *v = value(column, name)?;
         }
         let ts = opening.map_or(Ok(0.0), |c| value(c, OPENING))?;
-        triangles.push(Triangle {
-            vertices: [[v[0], v[1], v[2]], [v[3], v[4], v[5]], [v[6], v[7], v[8]]],
-            slip: [v[9], v[10], ts],
-        });
-    }
+        let vertices = [[v[0], v[1], v[2]], [v[3], v[4], v[5]], [v[6], v[7], v[8]]];
+        Ok(Triangle { vertices, slip: [v[9], v[10], ts] })
+    };
+    let triangles = table.rows.iter().enumerate().map(triangle).collect::<Result<Vec<_>>>()?;
     match triangles.is_empty() {
         true => Err(fail("it holds no triangles".into())),
         false => Ok(triangles),
@@ -118,35 +107,50 @@ pub fn surface_traces(triangles: &[Triangle]) -> Vec<Vec<(f64, f64)>> {
 mod tests {
     use super::*;
 
-    const TABLE: &str = "X1,Y1,Z1,x2,y2,z2,x3,y3,z3,ss,ds,ts,who\n\
-        0,0,0, 0,1000,0, 0,500,-900, 1.5,0,0.1,a\n\n\
-        0,1000,0,0,2000,0,0,1500,-900,1,0.5,0,b\n";
+    /// Two triangles side by side that break the surface.
+    fn table() -> Table {
+        let names = COLUMNS.iter().map(|c| c.to_uppercase()).chain(["ts".into(), "who".into()]).collect();
+        let row = |v: [f64; 12]| v.iter().map(|v| Some(Value::Real(*v))).chain([None]).collect();
+        let mut table = Table {
+            names,
+            rows: vec![
+                row([0.0, 0.0, 0.0, 0.0, 1000.0, 0.0, 0.0, 500.0, -900.0, 1.5, 0.0, 0.1]),
+                row([0.0, 1000.0, 0.0, 0.0, 2000.0, 0.0, 0.0, 1500.0, -900.0, 1.0, 0.5, 0.0]),
+            ],
+        };
+        table.rows[0][0] = Some(Value::Text(" 0 ".into()));
+        table.rows[0][1] = Some(Value::Integer(0));
+        table
+    }
 
     #[test]
     fn a_table_is_read_and_its_faults_are_named() {
-        assert!(is_table(TABLE) && !is_table("id,WKT\n"));
-        let triangles = parse(TABLE, "t.csv").unwrap();
-        assert_eq!(triangles.len(), 2);
-        assert_eq!(triangles[0].slip, [1.5, 0.0, 0.1]);
-        assert_eq!(triangles[1].vertices[2], [0.0, 1500.0, -900.0]);
-        let message = |text: &str| parse(text, "t.csv").unwrap_err().to_string();
-        assert!(message(&TABLE.replace("ds", "dz")).contains("column ds"));
-        assert!(message(&TABLE.replace("1.5", "much")).contains("line 2, column ss: `much`"));
-        assert!(message("x1,y1,z1,x2,y2,z2,x3,y3,z3,ss,ds\n").contains("no triangles"));
+        let read = triangles(&table(), "t.csv").unwrap();
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[0].slip, [1.5, 0.0, 0.1]);
+        assert_eq!(read[1].vertices[2], [0.0, 1500.0, -900.0]);
+        let message = |change: fn(&mut Table)| {
+            let mut bad = table();
+            change(&mut bad);
+            triangles(&bad, "t.csv").unwrap_err().to_string()
+        };
+        assert!(message(|t| t.names[10] = "dz".into()).contains("column ds"));
+        assert!(message(|t| t.rows[1][9] = Some(Value::Text("much".into()))).contains("row 2, column ss"));
+        assert!(message(|t| t.rows[1][4] = None).contains("row 2, column y2"));
+        assert!(message(|t| t.rows.clear()).contains("no triangles"));
     }
 
     #[test]
     fn edges_at_the_surface_make_one_trace() {
-        let triangles = parse(TABLE, "t.csv").unwrap();
-        let traces = surface_traces(&triangles);
+        let mut all = triangles(&table(), "t.csv").unwrap();
+        let traces = surface_traces(&all);
         assert_eq!(traces.len(), 1);
         let mut north: Vec<f64> = traces[0].iter().map(|p| p.1).collect();
         north.sort_by(f64::total_cmp);
         assert_eq!(north, [0.0, 1000.0, 2000.0]);
         // Another one apart from it, and one that stays below.
-        let mut more = triangles.clone();
-        more.push(Triangle { vertices: [[5e3, 0.0, 0.0], [5e3, 1e3, 0.0], [5e3, 0.0, -10.0]], slip: [0.0; 3] });
-        more.push(Triangle { vertices: [[9e3, 0.0, -1.0], [9e3, 1e3, -1.0], [9e3, 0.0, -10.0]], slip: [0.0; 3] });
-        assert_eq!(surface_traces(&more).len(), 2);
+        all.push(Triangle { vertices: [[5e3, 0.0, 0.0], [5e3, 1e3, 0.0], [5e3, 0.0, -10.0]], slip: [0.0; 3] });
+        all.push(Triangle { vertices: [[9e3, 0.0, -1.0], [9e3, 1e3, -1.0], [9e3, 0.0, -10.0]], slip: [0.0; 3] });
+        assert_eq!(surface_traces(&all).len(), 2);
     }
 }

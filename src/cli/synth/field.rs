@@ -21,9 +21,9 @@ use crate::{Error, Result};
 /// -90 normal), dip (degrees, default 90, above 90 to the left), top (depth in m, default 0), bottom (depth in m) or width
 /// (m down dip), opening (m, default 0), taper (m from the ends and the bottom over which slip rises from zero, default 0).
 ///
-/// A table is a .csv file with the header x1,y1,z1,x2,y2,z2,x3,y3,z3,ss,ds and maybe ts: corners in the map coordinates of
-/// TEMPLATE, z up in metres and at most 0, slip in metres: ss left-lateral, ds reverse (when the corners run counter-clockwise
-/// seen from above; normal otherwise), ts opening.
+/// A table (.csv, or any format with attributes) has the columns x1,y1,z1,x2,y2,z2,x3,y3,z3,ss,ds and maybe ts: corners in
+/// the map coordinates of TEMPLATE, z up in metres and at most 0; slip in metres: ss left-lateral, ds reverse (where the
+/// corners run counter-clockwise seen from above; normal otherwise), ts opening.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "EXAMPLES
   A mapped rupture, right-lateral, 3 m of slip down to 12 km:
@@ -39,7 +39,7 @@ pub struct FieldArgs {
     /// Folder for the results, new or existing
     outdir: String,
 
-    /// Line layer or table of triangles (.csv)
+    /// Line layer or table of triangles
     #[arg(long, value_name = "FILE")]
     faults: String,
 
@@ -91,10 +91,7 @@ pub struct FieldArgs {
 }
 
 pub fn run(args: &FieldArgs, ui: &Ui) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.count())
-        .build()
-        .map_err(|e| Error::Internal(format!("threads: {e}")))?;
+    let pool = crate::threads::pool(args.threads.count())?;
     let folder = OutputFolder::new(&args.outdir, &field_files::FILES, args.overwrite)?;
     let band = RasterBand::open(&args.template, OpenOptions::default())?;
     let (size, georef) = ((band.width(), band.height()), band.georef());

@@ -412,6 +412,45 @@ int shiftmap_run(struct shiftmap_context *ctx,
                  void *userdata);
 
 /**
+ * Displacement of the surface of an elastic half-space by rectangular faults with uniform slip (Okada 1985), summed
+ * over the faults.
+ *
+ * faults: 7 numbers each: east and north of the middle of the TOP edge, depth of the top edge (at least 0), strike
+ * (degrees clockwise from north; the fault dips to the right of it), dip (degrees from the horizontal, 0 to 90),
+ * length along strike, width down dip; metres. slip: 3 numbers each: strike slip (positive: left-lateral), dip slip
+ * (positive: reverse), opening. poisson: Poisson's ratio, e.g. 0.25. obs_xy: 2 numbers each: east and north of the points,
+ * metres. out_enu: 3 numbers each: east, north, up, in the unit of the slip; written only on SHIFTMAP_OK.
+ *
+ * Arrays of no elements may be NULL. A fault that cannot be is SHIFTMAP_ERR_DATA. Since 0.1.0.
+ */
+int shiftmap_okada_surface(struct shiftmap_context *ctx,
+                           size_t n_faults,
+                           const double *faults,
+                           const double *slip,
+                           double poisson,
+                           size_t n_obs,
+                           const double *obs_xy,
+                           double *out_enu);
+
+/**
+ * Displacement of the surface of an elastic half-space by triangular elements with uniform slip (after Nikkhoo and
+ * Walter 2015), summed over the triangles.
+ *
+ * vertices: 9 numbers each: east, north, up (at most 0) of three corners, metres. With n = (P2 - P1) x (P3 - P1),
+ * strike is e_z x n and the dip vector n x strike; order the corners so that n points up. slip: 3 numbers each:
+ * along strike (positive: left-lateral), along the dip vector (positive: reverse where n points up), opening. The
+ * rest is as for shiftmap_okada_surface. Since 0.1.0.
+ */
+int shiftmap_tde_surface(struct shiftmap_context *ctx,
+                         size_t n_triangles,
+                         const double *vertices,
+                         const double *slip,
+                         double poisson,
+                         size_t n_obs,
+                         const double *obs_xy,
+                         double *out_enu);
+
+/**
  * The options of a command ("displacement", "synth pair", ...) in the form of GDAL's option lists:
  * <OptionList><Option name="METHOD" type="string-select" description="..." default="lsm"><Value>lsm</Value>....
  * *xml is to be released with shiftmap_free. Since 0.1.0.

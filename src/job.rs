@@ -133,8 +133,17 @@ impl Job {
     /// # Errors
     /// Inputs that cannot be opened or do not fit, unusable options.
     pub fn prepare(&self, note: &mut dyn FnMut(&str)) -> Result<Prepared> {
+        let (pre, post) = self.open()?;
+        self.prepare_on(pre, post, note)
+    }
+
+    fn open(&self) -> Result<(RasterBand, RasterBand)> {
         let pre = RasterBand::open(&self.pre, self.pre_options.clone())?;
         let post = RasterBand::open(&self.post, self.post_options.clone()).map_err(|e| self.post_band_error(e))?;
+        Ok((pre, post))
+    }
+
+    fn prepare_on(&self, pre: RasterBand, post: RasterBand, note: &mut dyn FnMut(&str)) -> Result<Prepared> {
         for image in [&pre, &post].into_iter().filter(|i| i.undeclared_zero_border()) {
             note(&format!(
                 "{}: a corner is all 0, so the value 0 is taken as nodata (--nodata none keeps it)",
@@ -184,7 +193,22 @@ impl Job {
     /// # Errors
     /// Everything in [`Error`]; nothing is left behind then.
     pub fn run(&self, note: &mut dyn FnMut(&str), progress: &mut dyn Progress) -> Result<Summary> {
-        let prepared = self.prepare(note)?;
+        let (pre, post) = self.open()?;
+        self.run_on(pre, post, note, progress)
+    }
+
+    /// [`Job::run`] with images that are open already, such as arrays ([`RasterBand::of_image`]).
+    ///
+    /// # Errors
+    /// Those of [`Job::run`].
+    pub fn run_on(
+        &self,
+        pre: RasterBand,
+        post: RasterBand,
+        note: &mut dyn FnMut(&str),
+        progress: &mut dyn Progress,
+    ) -> Result<Summary> {
+        let prepared = self.prepare_on(pre, post, note)?;
         let Prepared { layout, params, ground, georef, origin, metadata, .. } = &prepared;
         self.check_output()?;
 
@@ -281,7 +305,7 @@ impl Job {
     }
 
     /// Overwriting an input would replace it by its own result.
-    fn check_output(&self) -> Result<()> {
+    pub(crate) fn check_output(&self) -> Result<()> {
         let real = |p: &str| std::fs::canonicalize(p).ok();
         let out = real(&self.out);
         for input in self.inputs() {
@@ -404,6 +428,7 @@ fn method(m: MethodName) -> &'static str {
     match m {
         MethodName::Lsm => "lsm",
         MethodName::Frequency => "frequency",
+        MethodName::Precision => "precision",
     }
 }
 

@@ -21,6 +21,7 @@
 //! | [`render`] | pictures |
 //! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
 //! | [`capi`] | the C interface, `include/shiftmap.h` |
+//! | [`gdal_driver`] | the GDAL driver `SHIFTMAP`: the product as a virtual raster |
 //! | [`threads`] | thread pools |
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
@@ -36,6 +37,7 @@ pub mod error;
 pub mod evaluate;
 #[forbid(unsafe_code)]
 pub mod field;
+pub mod gdal_driver;
 #[forbid(unsafe_code)]
 pub mod grid;
 #[forbid(unsafe_code)]
@@ -48,6 +50,8 @@ pub mod options;
 pub mod pipeline;
 #[forbid(unsafe_code)]
 pub mod post;
+#[forbid(unsafe_code)]
+pub mod precision;
 #[forbid(unsafe_code)]
 pub mod progress;
 #[forbid(unsafe_code)]

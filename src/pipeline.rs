@@ -18,6 +18,8 @@ use crate::{Error, Result};
 pub enum MethodName {
     Lsm,
     Frequency,
+    /// No matching: the precision that least squares could reach (`shiftmap precision`).
+    Precision,
 }
 
 /// Which prefilter (`--prefilter`).

@@ -10,10 +10,10 @@ thread_local! {
 }
 
 /// Silence on this thread until dropped.
-pub(super) struct Quiet(());
+pub(crate) struct Quiet(());
 
 impl Quiet {
-    pub(super) fn new() -> Quiet {
+    pub(crate) fn new() -> Quiet {
         enter();
         Quiet(())
     }
@@ -26,13 +26,13 @@ impl Drop for Quiet {
 }
 
 /// Runs `work` in silence; errors are in what it returns.
-pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> T {
     let _quiet = Quiet::new();
     work()
 }
 
 /// Prepares the threads that the library will start, and keeps panics that become codes from being printed.
-pub(super) fn install() {
+pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         set_hooks(Hooks { start: enter, exit });

@@ -151,7 +151,7 @@ enum PrefilterArg {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum UnitsArg {
+pub enum UnitsArg {
     /// Metres
     M,
     /// Pixels, band 1 +right, band 2 +up
@@ -180,8 +180,30 @@ impl std::str::FromStr for SearchArg {
     }
 }
 
+impl UnitsArg {
+    pub fn units(given: Option<UnitsArg>) -> Units {
+        match given {
+            None => Units::Auto,
+            Some(UnitsArg::M) => Units::Metres,
+            Some(UnitsArg::Px) => Units::Pixels,
+        }
+    }
+}
+
+/// `--region` as a window.
+pub fn region(values: Option<&[i64]>) -> Result<Option<Window>> {
+    match values {
+        Some(&[x, y, w, h]) if w > 0 && h > 0 => Ok(Some(Window::new(x, y, w as usize, h as usize))),
+        Some(&[x, y, w, h]) => {
+            let value = format!("{x} {y} {w} {h}");
+            Err(Error::option("--region", value, "XSIZE and YSIZE are 1 pixel or more"))
+        }
+        _ => Ok(None),
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
-struct NoDataArg(NoData);
+pub struct NoDataArg(pub NoData);
 
 impl std::str::FromStr for NoDataArg {
     type Err = String;
@@ -226,14 +248,7 @@ fn json(s: &Summary, seconds: f64) -> serde_json::Value {
 }
 
 pub(super) fn job(args: &Args) -> Result<Job> {
-    let region = match args.region.as_deref() {
-        Some(&[x, y, w, h]) if w > 0 && h > 0 => Some(Window::new(x, y, w as usize, h as usize)),
-        Some(&[x, y, w, h]) => {
-            let value = format!("{x} {y} {w} {h}");
-            return Err(Error::option("--region", value, "XSIZE and YSIZE are 1 pixel or more"));
-        }
-        _ => None,
-    };
+    let region = region(args.region.as_deref())?;
     let pre_options = OpenOptions { band: args.band, nodata: args.nodata.0, open_options: args.open_options.clone() };
     Ok(Job {
         pre: args.pre.clone(),
@@ -265,11 +280,7 @@ pub(super) fn job(args: &Args) -> Result<Job> {
             Some("auto") => Stable::Auto,
             Some(path) => Stable::Raster(path.into()),
         },
-        units: match args.units {
-            None => Units::Auto,
-            Some(UnitsArg::M) => Units::Metres,
-            Some(UnitsArg::Px) => Units::Pixels,
-        },
+        units: UnitsArg::units(args.units),
         region,
         resample: args.resample,
         write: args.write.options(),

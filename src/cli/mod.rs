@@ -8,7 +8,9 @@ mod demo;
 mod demo_pictures;
 mod displacement;
 mod evaluate;
+mod generate;
 mod info;
+mod precision;
 mod rewrite;
 mod synth;
 pub mod ui;
@@ -37,30 +39,37 @@ struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Displacement(Box<displacement::Args>),
+    Precision(Box<precision::Args>),
     Evaluate(evaluate::Args),
     Synth(synth::Args),
     Demo(demo::Args),
     Info(info::Args),
+    #[command(hide = true)]
+    Generate(generate::Args),
 }
 
 impl Command {
     fn common(&self) -> &common::Common {
         match self {
             Command::Displacement(a) => &a.common,
+            Command::Precision(a) => &a.common,
             Command::Evaluate(a) => &a.common,
             Command::Synth(a) => a.common(),
             Command::Demo(a) => &a.common,
             Command::Info(a) => &a.common,
+            Command::Generate(a) => &a.common,
         }
     }
 
     pub(crate) fn run(&self, ui: &Ui) -> crate::Result<()> {
         match self {
             Command::Displacement(a) => displacement::run(a, ui),
+            Command::Precision(a) => precision::run(a, ui),
             Command::Evaluate(a) => evaluate::run(a, ui),
             Command::Synth(a) => synth::run(a, ui),
             Command::Demo(a) => demo::run(a, ui),
             Command::Info(a) => info::run(a, ui),
+            Command::Generate(a) => generate::run(a, ui),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod interp;
 pub mod lsm;
 pub mod lsm_tile;
 pub mod phase;
+pub mod precision;
 pub mod prefilter;
 pub mod prepare;
 pub mod pyramid;
@@ -150,6 +151,7 @@ pub trait Method {
 pub fn plan<'a>(params: &'a Params, scenes: &'a [Scene]) -> Box<dyn Method + 'a> {
     match params.method {
         MethodName::Lsm => Box::new(lsm_tile::LsmTile::new(params, scenes)),
+        MethodName::Precision => Box::new(precision::Precision::new(params, &scenes[0])),
         MethodName::Frequency => Box::new(frequency::Frequency::new(params, &scenes[0])),
     }
 }

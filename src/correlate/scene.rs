@@ -39,8 +39,31 @@ pub struct Scene {
     pub coherence: Option<Coherence>,
     /// Variance below which a prefiltered window counts as textureless.
     pub min_variance: f64,
+    /// Median variance of what differs between matched windows, after the prefilter: the noise of both images.
+    pub noise: f64,
     /// Findings for messages and metadata.
     pub facts: Vec<(String, String)>,
+}
+
+impl Scene {
+    /// Minus the second derivative of the residual correlation at zero, along x and y: the mean square gradient of
+    /// noise of unit variance.
+    pub fn residual_curvature(&self) -> (f64, f64) {
+        let mut ffts = super::fft2::FftCache::default();
+        let n = 64;
+        let power = self.residual.on_half_spectrum(n, n, &mut ffts);
+        let (mut total, mut x, mut y) = (0.0, 0.0, 0.0);
+        for (k, &p) in power.iter().enumerate() {
+            let (kx, ky) = (k / n, k % n);
+            // Columns 1 to n/2 - 1 stand for their mirror images too.
+            let twice = if kx == 0 || 2 * kx == n { 1.0 } else { 2.0 };
+            let p = twice * f64::from(p).max(0.0);
+            total += p;
+            x += p * self.spline.derivative(super::fft2::omega(kx, n)).powi(2);
+            y += p * self.spline.derivative(super::fft2::omega(ky, n)).powi(2);
+        }
+        if total > 0.0 { (x / total, y / total) } else { (0.0, 0.0) }
+    }
 }
 
 /// Raw pixels of one patch.
@@ -86,6 +109,7 @@ pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment,
         residual: trial.residual.kernel(),
         spline,
         min_variance: 1e-6 * trial.variance,
+        noise: trial.noise,
         prefilter,
         coherence,
         facts,
@@ -303,6 +327,7 @@ fn whole_pixel_pairs(
 struct Trial {
     residual: ResidualCorrelation,
     variance: f64,
+    noise: f64,
 }
 
 /// Matches sample windows of every patch: the correlation of what is left, and the usual variance of a window.
@@ -318,18 +343,28 @@ fn match_patches(
     let side = |w: usize| w.clamp(16, 64).min(smallest);
     let window = (side(params.window.0), side(params.window.1));
     let lags = (window.0.min(window.1) / 4).clamp(1, 12);
-    let parts: Vec<(ResidualCorrelation, Vec<f64>)> = patches
+    let parts: Vec<Tried> = patches
         .par_iter()
         .map(|p| match_patch(p, window, lags, params, alignment, (prefilter, spline), stop))
         .collect();
     let mut residual = ResidualCorrelation::new(lags);
-    let mut variances = Vec::new();
-    for (r, v) in &parts {
-        residual.merge(r);
-        variances.extend_from_slice(v);
+    let (mut variances, mut noise) = (Vec::new(), Vec::new());
+    for part in &parts {
+        residual.merge(&part.residual);
+        variances.extend_from_slice(&part.variances);
+        noise.extend_from_slice(&part.noise);
     }
     let variance = variances.iter().sum::<f64>() / variances.len().max(1) as f64;
-    Trial { residual, variance }
+    noise.sort_by(f64::total_cmp);
+    Trial { residual, variance, noise: noise.get(noise.len() / 2).copied().unwrap_or(2.0 * variance) }
+}
+
+/// What matching sample windows of one patch found.
+struct Tried {
+    residual: ResidualCorrelation,
+    /// Variance of each window, and of each matched window's residual.
+    variances: Vec<f64>,
+    noise: Vec<f64>,
 }
 
 fn match_patch(
@@ -340,14 +375,13 @@ fn match_patch(
     alignment: &Alignment,
     (prefilter, spline): (&Kernel, Spline),
     stop: &AtomicBool,
-) -> (ResidualCorrelation, Vec<f64>) {
-    let mut residual = ResidualCorrelation::new(lags);
-    let mut variances = Vec::new();
+) -> Tried {
+    let mut tried = Tried { residual: ResidualCorrelation::new(lags), variances: Vec::new(), noise: Vec::new() };
     let mut preparer = Preparer::default();
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
     let pre = preparer.pre(&patch.pre, prefilter, &delta, spline);
     let post = preparer.post(&patch.post, prefilter, alignment.search, spline);
-    let (Some(pre), Some(post)) = (pre, post) else { return (residual, variances) };
+    let (Some(pre), Some(post)) = (pre, post) else { return tried };
     let windows = TileWindows { cells: (patch.size.0 / window.0, patch.size.1 / window.1), window, step: window };
     let limits = Limits { min_valid: params.min_valid.max(0.9), min_variance: 0.0 };
     let mut work = LsmWindow::new(window);
@@ -357,15 +391,16 @@ fn match_patch(
         if work.load(&pre, &post, corner, peak.shift, &limits).is_err() {
             continue;
         }
-        variances.push(work.variance());
+        tried.variances.push(work.variance());
         if peak.edge || peak.correlation < BELIEVED {
             continue;
         }
         let solution = work.solve(&post, corner, peak.start());
         if solution.correlation > 0.0 {
             let (r, variance) = work.residual(&post, corner, solution.measurement.shift);
-            residual.add(&r, window.0, variance);
+            tried.residual.add(&r, window.0, variance);
+            tried.noise.push(variance);
         }
     }
-    (residual, variances)
+    tried
 }

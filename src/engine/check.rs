@@ -1,6 +1,5 @@
 //! Parameters that no single module can judge alone.
 
-use crate::layout::Layout;
 use crate::pipeline::{Pair, Params};
 use crate::{Error, Result};
 
@@ -29,20 +28,8 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
             let value = format!("{}x{}", window.0, window.1);
             return Err(Error::option("--window", value, "give several windows from the smallest to the largest"));
         }
+        crate::layout::check_window(window, size)?;
         before = window;
     }
     Ok(())
-}
-
-/// Windows of several sizes must have the same centres.
-pub fn same_cells(first: &Layout, other: &Layout) -> Result<()> {
-    if first.cells == other.cells && first.centre(0, 0) == other.centre(0, 0) {
-        return Ok(());
-    }
-    let value = format!("{}x{}", other.window.0, other.window.1);
-    let why = format!(
-        "its centres are not those of {}x{}: take only even or only odd window sides",
-        first.window.0, first.window.1
-    );
-    Err(Error::option("--window", value, why))
 }

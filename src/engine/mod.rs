@@ -10,6 +10,7 @@ mod worker;
 
 pub use worker::Worker;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::Result;
@@ -19,13 +20,14 @@ use crate::layout::Layout;
 use crate::pipeline::{Pair, Params, SigmaScale};
 
 /// The plan of a run.
+#[derive(Clone)]
 pub struct Engine {
     pub layout: Layout,
     /// The parameters, with everything automatic decided.
     pub params: Params,
     alignment: Alignment,
     /// One scene model a band.
-    scenes: Vec<Scene>,
+    scenes: Arc<[Scene]>,
     /// The window sizes, smallest first.
     stages: Vec<Stage>,
     /// Factors on sigma along x and y.
@@ -34,6 +36,7 @@ pub struct Engine {
 }
 
 /// One window size.
+#[derive(Clone)]
 struct Stage {
     params: Params,
     layout: Layout,
@@ -54,13 +57,22 @@ impl Engine {
         let alignment = Alignment::new(pair.origin, params.search);
         let model = |band: usize| scene::analyse(pair, band, &params, &alignment, stop);
         let scenes = (0..pair.bands.len()).map(model).collect::<Result<_>>()?;
-        let stages = stages(pair, layout, &params)?;
-        let mut engine =
-            Engine { layout: *layout, params, alignment, scenes, stages, sigma_scale: (1.0, 1.0), findings };
+        let stages = stages(layout, &params)?;
+        let sigma_scale = (1.0, 1.0);
+        let mut engine = Engine { layout: *layout, params, alignment, scenes, stages, sigma_scale, findings };
         if engine.params.sigma_scale != SigmaScale::One {
             calibrate::sigma(&mut engine, pair, stop)?;
         }
         Ok(engine)
+    }
+
+    /// The same plan for another grid on the same pair, e.g. a coarser one.
+    ///
+    /// # Errors
+    /// Windows of several sizes that have no common centres on it.
+    pub fn with_layout(&self, layout: Layout) -> Result<Engine> {
+        let params = Params { step: layout.step, ..self.params.clone() };
+        Ok(Engine { layout, stages: stages(&layout, &params)?, params, ..self.clone() })
     }
 
     /// Findings for messages and metadata; those of further bands end in `_BAND2`, `_BAND3`, ...
@@ -91,13 +103,11 @@ impl Stage {
 }
 
 /// Every window size with the cells of the smallest.
-fn stages(pair: &Pair, layout: &Layout, params: &Params) -> Result<Vec<Stage>> {
+fn stages(layout: &Layout, params: &Params) -> Result<Vec<Stage>> {
     let mut stages = vec![Stage { params: params.clone(), layout: *layout }];
     for &window in &params.larger_windows {
-        let whole = Layout::new(pair.pre().size(), window, params.step, None)?;
-        check::same_cells(layout, &whole)?;
         let params = Params { window, ..params.clone() };
-        stages.push(Stage { params, layout: Layout { region: layout.region, ..whole } });
+        stages.push(Stage { params, layout: layout.with_window(window)? });
     }
     Ok(stages)
 }

@@ -141,7 +141,7 @@ impl<'a> Worker<'a> {
         let mut bands = Vec::new();
         let moved = pixels.shifted(base.0, base.1);
         let grown = |w: Window, reach: usize| w.grown(reach + engine.alignment.post_margin() - engine.alignment.search);
-        for ((pre, post), scene) in self.readers.iter_mut().zip(&engine.scenes) {
+        for ((pre, post), scene) in self.readers.iter_mut().zip(engine.scenes.iter()) {
             let (pre, post) = match direction {
                 Direction::Forward => {
                     (pre.read(pixels.grown(crate::correlate::prepare::PAD))?, post.read(grown(moved, reach))?)

@@ -51,11 +51,11 @@ static PROGRAM: LazyLock<clap::Command> = LazyLock::new(|| {
 pub fn commands() -> Vec<(String, String)> {
     let about = |c: &clap::Command| c.get_about().map(ToString::to_string).unwrap_or_default();
     let mut all = Vec::new();
-    for command in PROGRAM.get_subcommands().filter(|c| c.get_name() != "help") {
+    for command in PROGRAM.get_subcommands().filter(|c| c.get_name() != "help" && !c.is_hide_set()) {
         if !command.has_subcommands() {
             all.push((command.get_name().into(), about(command)));
         }
-        for sub in command.get_subcommands().filter(|c| c.get_name() != "help") {
+        for sub in command.get_subcommands().filter(|c| c.get_name() != "help" && !c.is_hide_set()) {
             all.push((format!("{} {}", command.get_name(), sub.get_name()), about(sub)));
         }
     }
@@ -81,7 +81,11 @@ pub(super) fn definition(command: &str) -> Result<&'static clap::Command> {
 }
 
 fn choices(program: &clap::Command, known: &clap::Command) -> String {
-    let names: Vec<&str> = known.get_subcommands().map(clap::Command::get_name).filter(|n| *n != "help").collect();
+    let names: Vec<&str> = known
+        .get_subcommands()
+        .filter(|c| c.get_name() != "help" && !c.is_hide_set())
+        .map(clap::Command::get_name)
+        .collect();
     match std::ptr::eq(program, known) {
         true => format!("there is no such command; choose one of {}", names.join(", ")),
         false => {

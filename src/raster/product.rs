@@ -50,16 +50,10 @@ impl ProductWriter {
         }
         let netcdf = options.format.as_deref().is_some_and(|f| f.eq_ignore_ascii_case("netCDF"))
             || options.format.is_none() && path.ends_with(".nc");
-        let bands = BANDS.iter().enumerate().map(|(i, name)| BandSpec {
-            description: name.to_string(),
-            unit: unit(i, ground.unit).into(),
-            nodata: Some(f64::NAN),
-            metadata: band_metadata(i, netcdf),
-        });
         let spec = RasterSpec {
             size: (layout.region.width, layout.region.height),
             pixel: PixelType::F32,
-            bands: bands.collect(),
+            bands: band_specs(ground.unit, netcdf).into(),
             georef: pre.with_transform(layout.geotransform(&pre.transform)),
             block: layout.tile_cells(),
             metadata: metadata.iter().map(|(k, v)| (DOMAIN.into(), k.clone(), v.clone())).collect(),
@@ -87,12 +81,7 @@ impl ProductWriter {
 
 impl FieldSink for ProductWriter {
     fn write(&mut self, cells: Window, measurements: &Grid<Measurement>) -> Result<()> {
-        let mut bands: [Vec<f32>; 6] = std::array::from_fn(|_| Vec::with_capacity(measurements.data.len()));
-        for m in &measurements.data {
-            for (band, value) in bands.iter_mut().zip(values(m, &self.ground)) {
-                band.push(value);
-            }
-        }
+        let bands = band_values(measurements, &self.ground);
         let (x, y) = ((cells.x - self.region.x) as usize, (cells.y - self.region.y) as usize);
         let bands: Vec<&[f32]> = bands.iter().map(Vec::as_slice).collect();
         match &mut self.target {
@@ -103,6 +92,27 @@ impl FieldSink for ProductWriter {
             }
         }
     }
+}
+
+/// What the bands of a product in the given unit say about themselves; netCDF has names of its own besides.
+pub fn band_specs(displacement: &'static str, netcdf: bool) -> [BandSpec; 6] {
+    std::array::from_fn(|i| BandSpec {
+        description: BANDS[i].to_string(),
+        unit: unit(i, displacement).into(),
+        nodata: Some(f64::NAN),
+        metadata: band_metadata(i, netcdf),
+    })
+}
+
+/// The six bands of measurements, row-major.
+pub fn band_values(measurements: &Grid<Measurement>, ground: &Ground) -> [Vec<f32>; 6] {
+    let mut bands: [Vec<f32>; 6] = std::array::from_fn(|_| Vec::with_capacity(measurements.data.len()));
+    for m in &measurements.data {
+        for (band, value) in bands.iter_mut().zip(values(m, ground)) {
+            band.push(value);
+        }
+    }
+    bands
 }
 
 /// The six numbers of a cell.
@@ -123,12 +133,17 @@ fn unit(band: usize, displacement: &'static str) -> &'static str {
     }
 }
 
+/// The status codes and their meaning, as band metadata.
+pub fn status_metadata() -> Vec<(String, String)> {
+    Status::ALL.iter().map(|(s, text)| (format!("STATUS_{}", *s as u8), text.to_string())).collect()
+}
+
 /// Status codes, and for netCDF the variable names; the two `long_name`s are those that QGIS draws as arrows.
 fn band_metadata(band: usize, netcdf: bool) -> Vec<(String, String)> {
     let mut items: Vec<(String, String)> = Vec::new();
     let mut add = |k: &str, v: &str| items.push((k.into(), v.into()));
     if band == 5 {
-        Status::ALL.iter().for_each(|(s, text)| add(&format!("STATUS_{}", *s as u8), text));
+        status_metadata().iter().for_each(|(k, v)| add(k, v));
     }
     if netcdf {
         add("NETCDF_VARNAME", &BANDS[band].to_lowercase().replace(' ', "_"));

@@ -129,7 +129,7 @@ static void wrong(const char *folder)
     shiftmap_field field = empty();
     shiftmap_context *ctx = shiftmap_context_new(), *other;
     char path[4096], *text = (char *)"untouched";
-    float own[12];
+    float own[12] = {0};
     size_t i;
 
     CHECK(shiftmap_displacement(NULL, "a", "b", "c", NULL, NULL, NULL) == SHIFTMAP_ERR_NULL);

@@ -38,10 +38,8 @@ fn nothing_is_lost() {
     let folder = Folder::new();
     let program = compile(&folder, PROGRAM, &[]);
     let valgrind = |arguments: &[&str]| {
-        // Valgrind does not know the widest vectors; the library then uses narrower ones.
         let mut command = Command::new("valgrind");
         command.args(["--leak-check=full", "--errors-for-leak-kinds=definite", "--error-exitcode=9"]);
-        command.arg(format!("--suppressions={}", super::build::root().join("tests/c/valgrind.supp").display()));
         let out = succeed(command.arg(&program).args(arguments));
         let lost = out.lines().find(|l| l.contains("definitely lost") || l.contains("no leaks are possible"));
         assert!(lost.is_some_and(|l| l.contains("lost: 0 bytes") || l.contains("no leaks")), "{out}");

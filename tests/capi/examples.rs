@@ -31,10 +31,10 @@ fn c_arrays() {
     let folder = Folder::new();
     let out = succeed(&mut Command::new(compile(&folder, "examples/c/arrays.c", &[])));
     for title in ["library's planes", "own planes"] {
-        let want = format!("{title}: 12 x 10 cells, first centre (7.5, 7.5), step (16, 16), 120 valid, ");
+        let want = format!("{title}: 12 x 10 cells, first centre (7.5, 7.5), step (16, 16), ");
         let line = out.lines().find(|l| l.starts_with(&want)).unwrap_or_else(|| panic!("{out}"));
         let numbers: Vec<f64> = line[want.len()..].split(' ').filter_map(|w| w.parse().ok()).collect();
-        assert!((numbers[0] - 0.4).abs() < 0.01 && (numbers[1] - 0.3).abs() < 0.01, "{line}");
+        assert!(numbers[0] >= 80.0 && (numbers[1] - 0.4).abs() < 0.01 && (numbers[2] - 0.3).abs() < 0.01, "{line}");
     }
 }
 

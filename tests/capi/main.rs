@@ -7,4 +7,5 @@ mod abi;
 mod arrays;
 mod build;
 mod contract;
+mod dislocation;
 mod examples;

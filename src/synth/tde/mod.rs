@@ -16,6 +16,8 @@
 //! extension of an edge or where an edge is nearly vertical: against the quadrature of point sources the error is below
 //! 1e-15 per unit slip even at a millionth of the element's size from a surface trace.
 //!
+//! `docs/dislocations.md` has all formulas.
+//!
 //! Everything is linear in b, so an edge shared by two triangles is computed once, with the difference of their slip.
 //!
 //! # Parts

@@ -65,7 +65,9 @@ fn main() {
             width: 1e4,
             slip: [1.0, 0.5, 0.0],
         };
-        let faults = vec![fault; 50];
+        // No edge in common.
+        let faults: Vec<Rectangle> =
+            (0..50).map(|k| Rectangle { x: 777.7 * f64::from(k), strike: 3.0 * f64::from(k), ..fault }).collect();
         let mut out = vec![[0.0; 3]; obs.len()];
         let run = || okada::surface(&faults, 0.25, &obs, &mut out).expect("good rectangles");
         println!("rectangles         {:7.2} million pairs/s", best(run, faults.len() * obs.len()));

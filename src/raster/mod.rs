@@ -10,6 +10,7 @@
 mod check;
 mod compare;
 mod copy;
+mod features;
 mod folder;
 mod georef;
 mod kernel;
@@ -29,6 +30,7 @@ mod writer;
 pub(crate) mod xml;
 
 pub use compare::compare;
+pub use features::{Table, read_line_features, read_table};
 pub use folder::OutputFolder;
 pub use georef::{Crs, CrsKind, GeoReference, Ground, Units};
 pub use memory::MemoryProduct;

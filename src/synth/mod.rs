@@ -6,16 +6,22 @@
 //! ([`noise`]), or the speckle of a radar ([`sar`]). [`pair::make_pair`] does all of it.
 pub mod bspline;
 pub mod fault;
+pub mod fault_model;
 pub mod fft2;
 pub mod field;
 pub mod files;
 pub mod inverse;
+pub mod mesh;
 pub mod noise;
 mod paint;
 pub mod pair;
 pub mod random;
+pub mod rupture;
 pub mod sar;
+pub mod scaling;
+pub mod slip;
 pub mod spectrum;
+pub mod strand;
 pub mod texture;
 pub mod trace;
 pub mod upsample;

@@ -390,7 +390,9 @@ mod tests {
             let strand = strand(60.0, dips_right);
             let corners = [strand.point(0.0, 0.0), strand.point(500.0, 0.0), strand.point(0.0, 500.0)];
             // (rake, slip along strike, slip along dip)
-            for (rake, left_lateral, reverse) in [(0.0, 1.0, 0.0), (90.0, 0.0, 1.0), (180.0, -1.0, 0.0), (-90.0, 0.0, -1.0)] {
+            for (rake, left_lateral, reverse) in
+                [(0.0, 1.0, 0.0), (90.0, 0.0, 1.0), (180.0, -1.0, 0.0), (-90.0, 0.0, -1.0)]
+            {
                 let (t, jump) = slipped(corners, slip_direction(&strand, rake), 2.0, strand.axes().1);
                 assert!((t.slip[0] - 2.0 * left_lateral).abs() < 1e-12, "rake {rake}: {:?}", t.slip);
                 assert!((t.slip[1] - 2.0 * reverse).abs() < 1e-12, "rake {rake}: {:?}", t.slip);

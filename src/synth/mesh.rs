@@ -1,8 +1,6 @@
 //! Triangles for a fault surface, small at the ground and near the image, large elsewhere.
 
-use spade::{
-    AngleLimit, ConstrainedDelaunayTriangulation, HasPosition, Point2, RefinementParameters, Triangulation,
-};
+use spade::{AngleLimit, ConstrainedDelaunayTriangulation, HasPosition, Point2, RefinementParameters, Triangulation};
 
 use crate::{Error, Result};
 
@@ -66,7 +64,8 @@ pub fn rectangle(length: f64, width: f64, size: MeshSize, focus: (f64, f64)) -> 
     outline.extend(left.iter().rev().skip(1).take(left.len() - 2).map(|&w| Point2::new(0.0, w)));
     let fail = |e: spade::InsertionError| Error::Internal(format!("fault mesh: {e:?}"));
     let mut cdt = ConstrainedDelaunayTriangulation::<Corner>::new();
-    let handles = outline.iter().map(|&p| cdt.insert(p.into())).collect::<std::result::Result<Vec<_>, _>>().map_err(fail)?;
+    let handles =
+        outline.iter().map(|&p| cdt.insert(p.into())).collect::<std::result::Result<Vec<_>, _>>().map_err(fail)?;
     for (i, from) in handles.iter().enumerate() {
         cdt.add_constraint(*from, handles[(i + 1) % handles.len()]);
     }

@@ -125,10 +125,14 @@ pub struct SlipField {
     rake: Grid<f64>,
 }
 
+/// Slip varies linearly over this length, metres.
+const SMOOTHEST: f64 = 250.0;
+
 impl SlipField {
     /// Draws the fields; `rng` decides the slip, `rake_rng` the rake.
     pub fn new(spec: &SlipSpec, length: f64, width: f64, rng: &mut Pcg64, rake_rng: &mut Pcg64) -> SlipField {
-        let finest = spec.correlation.0.min(spec.correlation.1) / 20.0;
+        // Slip of neighbouring triangles must differ little, or every corner of the trace becomes a singularity.
+        let finest = (spec.correlation.0.min(spec.correlation.1) / 20.0).max(SMOOTHEST);
         let points = |extent: f64, most: usize| ((extent / finest).ceil() as usize + 1).clamp(8, most);
         let (nx, nz) = (points(length, 1024), points(width, 256));
         let spacing = (length / (nx - 1) as f64, width / (nz - 1) as f64);

@@ -7,12 +7,16 @@
 pub mod bspline;
 pub mod fault;
 pub mod fault_model;
+pub mod faulted;
 pub mod fft2;
 pub mod field;
 pub mod files;
+pub mod frame;
 pub mod inverse;
+pub mod jump;
 pub mod mesh;
 pub mod noise;
+pub mod off_fault;
 mod paint;
 pub mod pair;
 pub mod random;

@@ -5,6 +5,7 @@
 //! 0.0003 px ([`warp`]). Then the post image gets what real pairs differ by: noise, change, illumination
 //! ([`noise`]), or the speckle of a radar ([`sar`]). [`pair::make_pair`] does all of it.
 pub mod bspline;
+mod elementary;
 pub mod fault;
 pub mod fault_model;
 pub mod faulted;
@@ -17,6 +18,7 @@ pub mod jump;
 pub mod mesh;
 pub mod noise;
 pub mod off_fault;
+pub mod okada;
 mod paint;
 pub mod pair;
 pub mod random;
@@ -26,6 +28,7 @@ pub mod scaling;
 pub mod slip;
 pub mod spectrum;
 pub mod strand;
+pub mod tde;
 pub mod texture;
 pub mod trace;
 pub mod upsample;

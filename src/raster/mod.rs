@@ -32,6 +32,7 @@ pub use open::{NoData, OpenOptions, RasterBand};
 pub use output::remove_unfinished;
 pub use png::write_png;
 pub use product::{BANDS, DOMAIN, ProductWriter};
+pub use read::read_complex;
 pub use resample::Resampled;
 pub use simple::{Band, RasterFile, read_all_bands, read_metadata, write_bands, write_image};
 pub use vector::{Line, Value, read_lines, write_lines};

@@ -4,8 +4,13 @@
 //! looked up at the ground point that moved there ([`inverse`]), between the pixels by a spline that is accurate to
 //! 0.0003 px ([`warp`]). Then the post image gets what real pairs differ by: noise, change, illumination
 //! ([`noise`]), or the speckle of a radar ([`sar`]). [`pair::make_pair`] does all of it.
+pub mod band_limit;
 pub mod bspline;
+pub mod change;
+pub mod dataset;
+mod elastic;
 mod elementary;
+pub mod event;
 pub mod fault;
 pub mod fault_model;
 pub mod faulted;
@@ -17,6 +22,7 @@ pub mod inverse;
 pub mod jump;
 pub mod mesh;
 pub mod noise;
+pub mod npy;
 pub mod off_fault;
 pub mod okada;
 mod paint;

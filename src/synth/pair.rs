@@ -236,7 +236,7 @@ pub fn make_pair_from(spec: &PairSpec, pre: &Image, base: &Image, progress: &mut
     };
     let displaced = Warper::mirrored(&filled(base, mean)).warp(&sources).map(|v| (v - mean) / std);
     let post = finish(displaced, spec, SceneSpectrum::default(), mean, std);
-    let clear = clear_of_gaps(&base.valid);
+    let clear = clear_of_gaps(&base.valid, SPLINE_REACH);
     let post_valid = sources.map(|s| {
         let inside = s.x >= 0.0 && s.y >= 0.0 && s.x <= (width - 1) as f64 && s.y <= (height - 1) as f64;
         s.covered && inside && clear.get(s.x.round() as usize, s.y.round() as usize)
@@ -295,12 +295,14 @@ fn valid_moments(image: &Image) -> Result<(f64, f64)> {
     }
 }
 
-/// Pixels with no invalid pixel within the reach of the interpolation.
-fn clear_of_gaps(valid: &Grid<bool>) -> Grid<bool> {
-    const REACH: i64 = 4;
+/// Pixels around a position that its interpolated value depends on.
+const SPLINE_REACH: i64 = 4;
+
+/// Pixels with no invalid pixel within `reach` of them along columns and rows.
+pub(super) fn clear_of_gaps(valid: &Grid<bool>, reach: i64) -> Grid<bool> {
     let dilate = |input: &Grid<bool>, dx: i64, dy: i64| {
         Grid::from_fn(input.width, input.height, |x, y| {
-            (-REACH..=REACH).all(|k| {
+            (-reach..=reach).all(|k| {
                 let (u, v) = (x as i64 + k * dx, y as i64 + k * dy);
                 let inside = u >= 0 && v >= 0 && (u as usize) < input.width && (v as usize) < input.height;
                 !inside || input.get(u as usize, v as usize)

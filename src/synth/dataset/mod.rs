@@ -1,0 +1,2 @@
+//! Sets of samples for training and testing.
+pub mod bases;

@@ -4,14 +4,15 @@ use rand::RngExt;
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
-use super::elastic::ground_motion;
-use super::fault_model::{FaultGeometry, Trace};
+use super::elastic::{PixelGrid, on_grid};
+use super::fault_model::{FaultGeometry, FaultModel, Trace};
 use super::faulted::{FaultedField, PixelLine};
 use super::frame::{Frame, RadarGeometry};
 use super::mesh::MeshSize;
 use super::off_fault::spread;
 use super::random::{Purpose, stream};
 use super::rupture::{RuptureSpec, Wishes};
+use super::tde::{Loops, Triangle};
 use crate::Result;
 use crate::field::PixelShift;
 use crate::grid::Grid;
@@ -113,6 +114,23 @@ pub fn make_event(scene: &Scene, wishes: Wishes, seed: u64) -> Result<(EventFiel
         largest_shift,
     };
     Ok((field, record))
+}
+
+/// Poisson's ratio of the crust.
+pub const POISSON: f64 = 0.25;
+
+/// Motion of the ground (east, north, up in metres) at the pixel centres.
+fn ground_motion(model: &FaultModel, frame: &Frame) -> Result<Grid<[f64; 3]>> {
+    let triangles: Vec<Triangle> =
+        model.triangles.iter().map(|t| Triangle { vertices: t.vertices, slip: t.slip }).collect();
+    let grid = PixelGrid {
+        width: frame.width,
+        height: frame.height,
+        origin: frame.origin,
+        column: frame.column,
+        row: frame.row,
+    };
+    on_grid(&Loops::new(&triangles, POISSON)?, &grid)
 }
 
 fn draw_view(rng: &mut Pcg64) -> View {

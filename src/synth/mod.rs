@@ -7,8 +7,10 @@
 pub mod band_limit;
 pub mod bspline;
 pub mod change;
+mod complex_fft;
 pub mod dataset;
-mod elastic;
+pub mod deramp;
+pub mod elastic;
 mod elementary;
 pub mod event;
 pub mod fault;

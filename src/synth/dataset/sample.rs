@@ -123,30 +123,13 @@ impl Workshop<'_> {
         let (split, class) = (spec.split_of(index), spec.class_of(index));
         let seed = rng.random_range(0..1u64 << 52);
         let change = spec.change.draw(rng);
-        // A base of the part's places.
-        let dated = |b: &&Base| b.images.len() > 1;
-        let of_split: Vec<&Base> =
-            self.bases.iter().filter(|b| self.places[split as usize].contains(&b.place)).collect();
-        let usable: Vec<&Base> = match spec.pairing {
-            Pairing::Dates => of_split.iter().copied().filter(dated).collect(),
-            _ => of_split,
-        };
-        if usable.is_empty() {
-            return Err(Error::Internal(format!("no base image for the {} samples", split.name())));
-        }
-        let base = usable[rng.random_range(0..usable.len())];
-        let two_dates = match spec.pairing {
-            Pairing::Pre => false,
-            Pairing::Dates => true,
-            Pairing::Mixed => rng.random_bool(0.5) && base.images.len() > 1,
-        };
+        let (base, post_image) = self.base(split, rng)?;
         if let Some(radar) = &spec.radar {
             return self.radar_sample(index, seed, base, radar, rng);
         }
         let (corner, images) = self.cut(base, rng)?;
         let amplitude = spec.draw_amplitude(class, rng);
         let motion = self.motion(base.pixel, None, amplitude, seed, rng)?;
-        let post_image = usize::from(two_dates);
         let record = Record {
             index,
             split,
@@ -160,13 +143,33 @@ impl Workshop<'_> {
             origin: motion.origin.clone(),
             scale: motion.scale,
             constant_shift: motion.constant,
-            coregistration: if two_dates { base.misregistration.unwrap_or_default() } else { (0.0, 0.0) },
+            coregistration: if post_image == 1 { base.misregistration.unwrap_or_default() } else { (0.0, 0.0) },
             change,
             largest: motion.largest,
             radar: None,
             stored: (1.0, 0.0),
         };
         optical(spec, record, motion, &images[0], &images[post_image])
+    }
+
+    /// A base of the part's places, and which of its images is displaced.
+    pub(super) fn base(&self, split: Split, rng: &mut rand_pcg::Pcg64) -> Result<(&Base, usize)> {
+        let dated_only = self.spec.pairing == Pairing::Dates;
+        let usable: Vec<&Base> = self
+            .bases
+            .iter()
+            .filter(|b| self.places[split as usize].contains(&b.place) && (b.images.len() > 1 || !dated_only))
+            .collect();
+        if usable.is_empty() {
+            return Err(Error::Internal(format!("no base image for the {} samples", split.name())));
+        }
+        let base = usable[rng.random_range(0..usable.len())];
+        let second = match self.spec.pairing {
+            Pairing::Pre => false,
+            Pairing::Dates => true,
+            Pairing::Mixed => rng.random_bool(0.5) && base.images.len() > 1,
+        };
+        Ok((base, usize::from(second)))
     }
 
     /// The displacement of a sample: an event of its own, or a part of a field of the library.
@@ -205,7 +208,7 @@ impl Workshop<'_> {
     }
 
     /// A padded part of a base image that is mostly valid on all dates, and its corner without the padding.
-    fn cut(&self, base: &Base, rng: &mut rand_pcg::Pcg64) -> Result<((i64, i64), Vec<Image>)> {
+    pub(super) fn cut(&self, base: &Base, rng: &mut rand_pcg::Pcg64) -> Result<((i64, i64), Vec<Image>)> {
         const LEAST_VALID: f64 = 0.9;
         let size = self.spec.size;
         let files: Vec<RasterBand> = base

@@ -141,7 +141,11 @@ impl SetSpec {
         }
         let sum: f64 = self.split.iter().sum();
         if self.split.iter().any(|s| !(0.0..=1.0).contains(s)) || (sum - 1.0).abs() > 1e-6 {
-            return fail("--split", format!("{:?}", self.split), "give three shares that add up to 1, e.g. 0.8,0.1,0.1");
+            return fail(
+                "--split",
+                format!("{:?}", self.split),
+                "give three shares that add up to 1, e.g. 0.8,0.1,0.1",
+            );
         }
         if self.band_limit.is_some_and(|b| !(0.3..=1.0).contains(&b)) {
             return fail("--band-limit", format!("{:?}", self.band_limit), "give a share of Nyquist from 0.3 to 1");

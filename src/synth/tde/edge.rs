@@ -84,6 +84,15 @@ impl Edge {
         self.burgers = [e * x + n * y, e * y - n * x, -u];
     }
 
+    /// Distance of a point of the surface.
+    pub fn distance(&self, [x, y]: [f64; 2]) -> f64 {
+        let (dx, dy) = (x - self.a[0], y - self.a[1]);
+        let level = dx * self.along[0] + dy * self.along[1];
+        let t = (level * self.s - self.depth_a * self.c).clamp(0.0, self.length);
+        let across = [dx - t * self.s * self.along[0], dy - t * self.s * self.along[1]];
+        across[0].hypot(across[1]).hypot(self.depth_a + t * self.c)
+    }
+
     /// No slip ends at this edge.
     pub fn is_silent(&self) -> bool {
         self.vector == [0.0; 3]

@@ -123,7 +123,7 @@ impl Loops {
     pub fn surface(&self, obs: &[[f64; 2]], out: &mut [[f64; 3]]) -> Result<()> {
         check_points(obs, out.len())?;
         out.par_chunks_mut(BLOCK).zip(obs.par_chunks(BLOCK)).for_each(|(out, obs)| {
-            pulp::Arch::new().dispatch(OneBlock { loops: self, obs, out });
+            pulp::Arch::new().dispatch(Blocks { loops: self, chosen: None, obs, out });
         });
         Ok(())
     }
@@ -133,22 +133,16 @@ impl Loops {
         self.edges.len()
     }
 
-    #[inline(always)]
-    fn block(&self, obs: &[[f64; 2]], out: &mut [[f64; 3]]) {
-        let mut points = Points { x: [obs[0][0]; BLOCK], y: [obs[0][1]; BLOCK] };
-        for (l, p) in obs.iter().enumerate() {
-            (points.x[l], points.y[l]) = (p[0], p[1]);
-        }
-        let mut sums = Sums { east: [0.0; BLOCK], north: [0.0; BLOCK], up: [0.0; BLOCK] };
-        for edge in &self.edges {
-            match edge.kind {
-                Kind::Gentle => gentle::add(edge, self.compressible, &points, &mut sums),
-                Kind::Steep => steep::add(edge, self.compressible, &points, &mut sums),
-            }
-        }
-        for (l, o) in out.iter_mut().enumerate() {
-            *o = [sums.east[l], sums.north[l], sums.up[l]];
-        }
+    /// Distance of a point of the surface from one of the edges.
+    pub(super) fn distance(&self, edge: usize, obs: [f64; 2]) -> f64 {
+        self.edges[edge].distance(obs)
+    }
+
+    /// The share of some of the edges in the displacement at `obs`, one after the other on the calling thread.
+    ///
+    /// On its own it has no meaning, but away from the edge it is as smooth as the displacement.
+    pub(super) fn sum_of(&self, edges: &[u32], obs: &[[f64; 2]], out: &mut [[f64; 3]]) {
+        pulp::Arch::new().dispatch(Blocks { loops: self, chosen: Some(edges), obs, out });
     }
 }
 
@@ -165,19 +159,37 @@ struct Sums {
     up: [f64; BLOCK],
 }
 
-/// One block, compiled for the widest vectors of the machine (same numbers on every one).
-struct OneBlock<'a> {
+/// Evaluation of all edges or of some, compiled for the widest vectors of the machine (same numbers on every one).
+struct Blocks<'a> {
     loops: &'a Loops,
+    chosen: Option<&'a [u32]>,
     obs: &'a [[f64; 2]],
     out: &'a mut [[f64; 3]],
 }
 
-impl pulp::WithSimd for OneBlock<'_> {
+impl pulp::WithSimd for Blocks<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        self.loops.block(self.obs, self.out);
+        let edges = &self.loops.edges;
+        for (obs, out) in self.obs.chunks(BLOCK).zip(self.out.chunks_mut(BLOCK)) {
+            let mut points = Points { x: [obs[0][0]; BLOCK], y: [obs[0][1]; BLOCK] };
+            for (l, p) in obs.iter().enumerate() {
+                (points.x[l], points.y[l]) = (p[0], p[1]);
+            }
+            let mut sums = Sums { east: [0.0; BLOCK], north: [0.0; BLOCK], up: [0.0; BLOCK] };
+            for k in 0..self.chosen.map_or(edges.len(), <[u32]>::len) {
+                let edge = &edges[self.chosen.map_or(k, |c| c[k] as usize)];
+                match edge.kind {
+                    Kind::Gentle => gentle::add(edge, self.loops.compressible, &points, &mut sums),
+                    Kind::Steep => steep::add(edge, self.loops.compressible, &points, &mut sums),
+                }
+            }
+            for (l, o) in out.iter_mut().enumerate() {
+                *o = [sums.east[l], sums.north[l], sums.up[l]];
+            }
+        }
     }
 }
 

@@ -1,0 +1,71 @@
+//! The motion of one date's image against the other's, measured once for a base and taken out of its samples.
+
+use crate::field::Status;
+use crate::grid::{Grid, ImageFile, Window};
+use crate::layout::Layout;
+use crate::pipeline::{self, FieldSink, MethodName, Pair, Params};
+use crate::progress::Progress;
+use crate::{Error, Result};
+
+/// Keeps the displacements of valid windows.
+#[derive(Default)]
+struct Collect {
+    dx: Vec<f64>,
+    dy: Vec<f64>,
+}
+
+impl FieldSink for Collect {
+    fn write(&mut self, _: Window, measurements: &Grid<crate::field::Measurement>) -> Result<()> {
+        for m in measurements.data.iter().filter(|m| m.status == Status::Valid) {
+            self.dx.push(m.shift.dx);
+            self.dy.push(m.shift.dy);
+        }
+        Ok(())
+    }
+}
+
+/// Windows of this side are matched.
+const WINDOW: usize = 64;
+
+/// Median displacement of the second image against the first over the whole scene, and its scatter (1.48 × median absolute
+/// deviation): columns and rows in pixels.
+///
+/// # Errors
+/// Unreadable images; [`Error::Data`] when nothing matches.
+pub fn measure(
+    first: &dyn ImageFile,
+    second: &dyn ImageFile,
+    threads: usize,
+    progress: &mut dyn Progress,
+) -> Result<((f64, f64), (f64, f64))> {
+    let params = Params {
+        method: MethodName::Lsm,
+        window: (WINDOW, WINDOW),
+        step: (WINDOW / 2, WINDOW / 2),
+        search: (5.0, 5.0),
+        ..Params::default()
+    };
+    let layout = Layout::new(first.size(), params.window, params.step, None)?;
+    let mut found = Collect::default();
+    let pair = Pair { pre: first, post: second, origin: (0.0, 0.0) };
+    pipeline::run(&pair, &layout, &params, threads, &mut found, progress)?;
+    if found.dx.len() < 8 {
+        return Err(Error::Data(format!(
+            "{} and {} do not match: too few windows agree; remove one of them from the folder",
+            first.name(),
+            second.name()
+        )));
+    }
+    let ((x, sx), (y, sy)) = (middle(found.dx), middle(found.dy));
+    Ok(((x, y), (sx, sy)))
+}
+
+fn middle(mut values: Vec<f64>) -> (f64, f64) {
+    let median = |v: &mut Vec<f64>| {
+        v.sort_by(f64::total_cmp);
+        0.5 * (v[(v.len() - 1) / 2] + v[v.len() / 2])
+    };
+    let centre = median(&mut values);
+    let mut off: Vec<f64> = values.iter().map(|v| (v - centre).abs()).collect();
+    (centre, 1.4826 * median(&mut off))
+}

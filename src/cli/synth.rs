@@ -1,5 +1,7 @@
 //! `shiftmap synth`
 
+mod dataset;
+
 use super::common::{Common, ThreadArgs, Two};
 use super::ui::Ui;
 use crate::grid::{Image, ImageFile, Window};
@@ -23,12 +25,14 @@ pub struct Args {
 #[derive(Subcommand, Debug)]
 enum What {
     Pair(Box<PairArgs>),
+    Dataset(Box<dataset::DatasetArgs>),
 }
 
 impl Args {
     pub fn common(&self) -> &Common {
         match &self.what {
             What::Pair(a) => &a.common,
+            What::Dataset(a) => &a.common,
         }
     }
 }
@@ -212,6 +216,7 @@ enum UnitsArg {
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     match &args.what {
         What::Pair(a) => run_pair(a, ui),
+        What::Dataset(a) => dataset::run(a, ui),
     }
 }
 

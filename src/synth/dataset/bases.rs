@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 use crate::grid::ImageFile;
-use crate::raster::{GeoReference, OpenOptions, RasterBand};
+use crate::raster::{GeoReference, OpenOptions, RasterBand, compare};
 use crate::{Error, Result};
 
 /// One image, or two of different dates on the same grid.
@@ -22,7 +22,8 @@ pub struct Base {
     pub pixel: f64,
     /// A complex radar image.
     pub complex: bool,
-    /// Motion of the second date's image against the first, columns and rows in pixels: taken out when it is used.
+    /// Where the second date's image has what the first has at its pixel (0, 0), columns and rows in pixels: offset of the
+    /// grids and measured misregistration. Taken out when it is used.
     pub misregistration: Option<(f64, f64)>,
     /// Scatter of that motion over the image (1.48 × median absolute deviation), pixels.
     pub misregistration_scatter: Option<(f64, f64)>,
@@ -39,12 +40,14 @@ struct Found {
 
 /// Pixel size taken for images without a projected CRS, metres.
 const UNKNOWN_PIXEL: f64 = 10.0;
+/// Grids of two dates may be apart by this many pixels.
+const LARGEST_OFFSET: f64 = 4.0;
 /// Smallest image that is of use, pixels.
 const SMALLEST: usize = 96;
 
 /// Finds the images in a folder and its subfolders: every file that GDAL opens as a raster of at least 96 × 96 pixels. The
-/// same band of the same place on two dates becomes one base: names that are equal but for eight digits of a date, on the same
-/// grid. Elevation models (names with `dem` or `truth`) are left out.
+/// same band of the same place on two dates becomes one base: names that are equal but for eight digits of a date, on grids
+/// at most 4 pixels apart. Elevation models (names with `dem` or `truth`) are left out.
 ///
 /// # Errors
 /// [`Error::Open`] when there is none.
@@ -83,7 +86,7 @@ pub fn find(folder: &str, band: usize) -> Result<Vec<Base>> {
         if taken[i] {
             continue;
         }
-        // The next date of the same series on the same grid.
+        // The next date of the same series on about the same grid.
         let first = &found[i];
         let partner = (i + 1..found.len()).find(|&j| {
             let other = &found[j];
@@ -91,7 +94,7 @@ pub fn find(folder: &str, band: usize) -> Result<Vec<Base>> {
                 && other.series == first.series
                 && other.date != first.date
                 && ImageFile::size(&other.band) == ImageFile::size(&first.band)
-                && other.band.georef().transform == first.band.georef().transform
+                && compare(&first.band, &other.band).is_ok_and(|o| o.0.abs().max(o.1.abs()) <= LARGEST_OFFSET)
         });
         let members: Vec<usize> = std::iter::once(i).chain(partner).collect();
         members.iter().for_each(|&k| taken[k] = true);

@@ -27,14 +27,15 @@ impl FieldSink for Collect {
 /// Windows of this side are matched.
 const WINDOW: usize = 64;
 
-/// Median displacement of the second image against the first over the whole scene, and its scatter (1.48 × median absolute
-/// deviation): columns and rows in pixels.
+/// Where the second image has what the first has at its pixel (0, 0): `origin`, the offset of the two grids, plus the median
+/// displacement over the whole scene; and the scatter of that (1.48 × median absolute deviation). Columns and rows in pixels.
 ///
 /// # Errors
 /// Unreadable images; [`Error::Data`] when nothing matches.
 pub fn measure(
     first: &dyn ImageFile,
     second: &dyn ImageFile,
+    origin: (f64, f64),
     threads: usize,
     progress: &mut dyn Progress,
 ) -> Result<((f64, f64), (f64, f64))> {
@@ -47,7 +48,7 @@ pub fn measure(
     };
     let layout = Layout::new(first.size(), params.window, params.step, None)?;
     let mut found = Collect::default();
-    let pair = Pair { pre: first, post: second, origin: (0.0, 0.0) };
+    let pair = Pair { pre: first, post: second, origin };
     pipeline::run(&pair, &layout, &params, threads, &mut found, progress)?;
     if found.dx.len() < 8 {
         return Err(Error::Data(format!(
@@ -57,7 +58,7 @@ pub fn measure(
         )));
     }
     let ((x, sx), (y, sy)) = (middle(found.dx), middle(found.dy));
-    Ok(((x, y), (sx, sy)))
+    Ok(((origin.0 + x, origin.1 + y), (sx, sy)))
 }
 
 fn middle(mut values: Vec<f64>) -> (f64, f64) {

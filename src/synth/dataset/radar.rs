@@ -100,6 +100,7 @@ impl Workshop<'_> {
                 doppler,
             }),
             stored: (1.0, 0.0),
+            traces: Vec::new(),
         };
         let pre_valid = Grid::filled(spec.size, spec.size, true);
         let (w, h) = (motion.sources.width as f64 - 1.0, motion.sources.height as f64 - 1.0);

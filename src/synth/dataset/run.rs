@@ -14,7 +14,7 @@ use super::sample::{MARGIN, Sample, Workshop};
 use super::spec::{Content, Format, Pairing, SetSpec, Split};
 use super::store::{arrays, choose_storage, describe_pairs, no_georef, write_folder, write_json};
 use crate::progress::Progress;
-use crate::raster::{OpenOptions, RasterBand};
+use crate::raster::{OpenOptions, RasterBand, compare};
 use crate::synth::event::{Scene, make_event};
 use crate::synth::npy::{Array, Data, UNFINISHED, write_npz};
 use crate::synth::random::{Purpose, stream};
@@ -182,7 +182,7 @@ impl SetJob {
             };
             let (first, second) = (open(&base.images[0])?, open(&base.images[1])?);
             let mut part = |fraction: f64, text: &str| progress.report(0.05 * (k as f64 + fraction) / total, text);
-            match measure(&first, &second, self.threads, &mut part) {
+            match measure(&first, &second, compare(&first, &second)?, self.threads, &mut part) {
                 Ok((shift, scatter)) => {
                     base.misregistration = Some(shift);
                     base.misregistration_scatter = Some(scatter);

@@ -12,7 +12,7 @@ use crate::raster::{OpenOptions, RasterBand};
 use crate::synth::band_limit;
 use crate::synth::change::Change;
 use crate::synth::event::{EventField, EventRecord, Scene, make_event};
-use crate::synth::faulted::FaultedField;
+use crate::synth::faulted::{FaultedField, PixelLine};
 use crate::synth::inverse::{Source, sources};
 use crate::synth::noise::{add_white, change_ground, illuminate};
 use crate::synth::pair::clear_of_gaps;
@@ -68,6 +68,8 @@ pub struct Record {
     pub radar: Option<super::radar::RadarRecord>,
     /// Value = stored number / scale + offset of the images; 0 is nodata.
     pub stored: (f64, f64),
+    /// Fault traces (column, row) in and near the image, to a hundredth of a pixel.
+    pub traces: Vec<Vec<(f64, f64)>>,
 }
 
 /// Arrays of a sample; all of one size.
@@ -86,8 +88,6 @@ pub struct Sample {
     pub distance: Grid<f32>,
     pub pre_valid: Grid<bool>,
     pub post_valid: Grid<bool>,
-    /// Traces in pixels.
-    pub traces: Vec<Vec<(f64, f64)>>,
 }
 
 /// What all samples of a set share.
@@ -148,6 +148,7 @@ impl Workshop<'_> {
             largest: motion.largest,
             radar: None,
             stored: (1.0, 0.0),
+            traces: Vec::new(),
         };
         optical(spec, record, motion, &images[0], &images[post_image])
     }
@@ -295,7 +296,7 @@ fn optical(spec: &SetSpec, record: Record, motion: Motion, pre: &Image, base: &I
 
 /// Cuts the margin off the truth and puts a sample together.
 pub(super) fn assemble(
-    record: Record,
+    mut record: Record,
     motion: &Motion,
     pre: Grid<f64>,
     post: Grid<f64>,
@@ -311,7 +312,9 @@ pub(super) fn assemble(
         let values = source.data.iter().enumerate().map(|(k, s)| pick(at(k), s) as f32);
         Grid::from_vec(width, height, values.collect())
     };
-    let traces = motion.field.lines().iter().map(|l| l.points.iter().map(|p| (p.0 - m, p.1 - m)).collect()).collect();
+    let cents = |v: f64| (100.0 * (v - m)).round() / 100.0;
+    let points = |l: &PixelLine| l.points.iter().map(|p| (cents(p.0), cents(p.1))).collect();
+    record.traces = motion.field.lines().iter().map(points).collect();
     Sample {
         record,
         pre: pre.map(|v| v as f32),
@@ -323,7 +326,6 @@ pub(super) fn assemble(
         distance: motion.field.signed_distance().crop(inner),
         pre_valid,
         post_valid,
-        traces,
     }
 }
 

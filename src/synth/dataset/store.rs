@@ -133,8 +133,8 @@ pub fn write_folder(path: &Path, sample: &Sample, georef: &GeoReference) -> Resu
         ];
         write_bands(&file(what), &bands, Some(&georef), &metadata, false)?;
     }
-    if !sample.traces.is_empty() {
-        let lines: Vec<Line> = sample.traces.iter().map(|t| line(t, &georef.transform)).collect();
+    if !sample.record.traces.is_empty() {
+        let lines: Vec<Line> = sample.record.traces.iter().map(|t| line(t, &georef.transform)).collect();
         write_lines(&file("trace.gpkg"), "trace", &lines, georef.crs.as_ref().filter(|_| georef.referenced), false)?;
     }
     write_json(&work.join("sample.json"), &sample.record)?;

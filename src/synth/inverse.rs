@@ -42,7 +42,7 @@ impl Displacement for Field {
     }
 
     fn across(&self, x: f64, y: f64) -> Option<f64> {
-        self.fault().map(|f| f.across(x, y))
+        Field::across(self, x, y)
     }
 
     fn on_side(&self, x: f64, y: f64, right: bool) -> PixelShift {
@@ -50,7 +50,7 @@ impl Displacement for Field {
     }
 
     fn largest_jump(&self) -> f64 {
-        self.fault().map_or(0.0, |f| f.largest_slip())
+        Field::largest_jump(self)
     }
 }
 

@@ -94,7 +94,9 @@ impl SetJob {
         };
         let missing: Vec<&Unit> = units.iter().filter(|u| !complete(&u.path)).collect();
         let kept = units.len() - missing.len();
-        let mut all = |fraction: f64, text: &str| progress.report(0.05 + 0.94 * fraction, text);
+        let there = kept as f64 / units.len() as f64;
+        let mut all =
+            |fraction: f64, text: &str| progress.report(0.05 + 0.94 * (there + (1.0 - there) * fraction), text);
         work(&missing, self.threads, make, &mut all)?;
         write_json(&out.join("index.json"), &index(&plan, &units, out))?;
         write_json(&out.join("card.json"), &card(&plan, &split))?;

@@ -39,6 +39,7 @@ pub use output::remove_unfinished;
 pub use png::write_png;
 pub use points::PointRaster;
 pub use product::{BANDS, DOMAIN, ProductWriter, band_specs, band_values, status_metadata};
+pub use read::read_complex;
 pub use resample::Resampled;
 pub use shared::SharedImage;
 pub use simple::{Band, RasterFile, read_all_bands, read_metadata, write_bands, write_image};

@@ -32,7 +32,7 @@ impl LsmTile {
         }
         let corner = tile.windows.corner(cell);
         let shift = tile.area.nearest(cell, start);
-        match self.work.load(tile.pre(), tile.post(), corner, shift, &self.limits) {
+        match self.work.load(tile.pre(), tile.post(), corner, shift, None, &self.limits) {
             Ok(()) => self.work.solve(tile.post(), corner, start),
             Err(status) => Solution { measurement: Measurement::failed(status), correlation: -1.0, iterations: 0 },
         }

@@ -8,8 +8,10 @@ pub mod fft2;
 pub mod fill;
 pub mod frequency;
 pub mod interp;
+pub mod lanes;
 pub mod lsm;
 pub mod lsm_tile;
+pub mod lsm_window;
 pub mod phase;
 pub mod prefilter;
 pub mod prepare;
@@ -19,6 +21,7 @@ pub mod scene;
 pub mod search;
 pub mod sums;
 pub mod surface;
+pub mod taper;
 pub mod uncertainty;
 
 use crate::field::{Measurement, PixelShift, Status};

@@ -275,7 +275,7 @@ fn match_patch(
     let area = SearchArea { range: alignment.range, starts: &[] };
     for (c, peak) in integer_peaks(&[(&pre, &post)], &windows, &area, stop).iter().enumerate() {
         let corner = windows.corner(c);
-        if work.load(&pre, &post, corner, peak.shift, &limits).is_err() {
+        if work.load(&pre, &post, corner, peak.shift, None, &limits).is_err() {
             continue;
         }
         variances.push(work.variance());

@@ -19,9 +19,13 @@
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
 //! | [`render`] | pictures |
-//! | [`cli`] | the command line |
+//! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
+//! | [`capi`] | the C interface, `include/shiftmap.h` |
+//! | [`gdal_driver`] | the GDAL driver `SHIFTMAP`: the product as a virtual raster |
+//! | [`threads`] | thread pools |
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+pub mod capi;
 #[forbid(unsafe_code)]
 pub mod cli;
 #[forbid(unsafe_code)]
@@ -33,6 +37,7 @@ pub mod error;
 pub mod evaluate;
 #[forbid(unsafe_code)]
 pub mod field;
+pub mod gdal_driver;
 #[forbid(unsafe_code)]
 pub mod grid;
 #[forbid(unsafe_code)]
@@ -40,7 +45,13 @@ pub mod job;
 #[forbid(unsafe_code)]
 pub mod layout;
 #[forbid(unsafe_code)]
+pub mod options;
+#[forbid(unsafe_code)]
 pub mod pipeline;
+#[forbid(unsafe_code)]
+pub mod post;
+#[forbid(unsafe_code)]
+pub mod precision;
 #[forbid(unsafe_code)]
 pub mod progress;
 #[forbid(unsafe_code)]
@@ -49,6 +60,8 @@ pub mod raster;
 pub mod render;
 #[forbid(unsafe_code)]
 pub mod synth;
+#[forbid(unsafe_code)]
+pub mod threads;
 
 pub use error::{Error, Result};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::engine::{Engine, Worker};
 use crate::field::{Measurement, Status};
-use crate::grid::{Grid, ImageFile, Window};
+use crate::grid::{Grid, ImageFile, PointFile, Window};
 use crate::layout::Layout;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -18,6 +18,8 @@ use crate::{Error, Result};
 pub enum MethodName {
     Lsm,
     Frequency,
+    /// No matching: the precision that least squares could reach (`shiftmap precision`).
+    Precision,
 }
 
 /// Which prefilter (`--prefilter`).
@@ -42,6 +44,28 @@ pub struct Params {
     pub prefilter: Prefilter,
     /// Least share of valid pixels in a window.
     pub min_valid: f64,
+    /// Larger windows, in rising order, for the cells that smaller ones could not measure.
+    pub larger_windows: Vec<(usize, usize)>,
+    /// Look for the search range on the pair, up to so many pixels; replaces `search`.
+    pub auto_search: Option<f64>,
+    /// Check backwards, from post to pre: largest mismatch in pixels.
+    pub backward: Option<f64>,
+    /// Reject values that their neighbourhood does not share.
+    pub reject_outliers: bool,
+    /// Whether the standard deviations are compared with the scatter of ground that has not moved.
+    pub sigma_scale: SigmaScale,
+}
+
+/// How the standard deviations are calibrated (`--stable`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SigmaScale {
+    /// As each window states them.
+    One,
+    /// By the scatter between neighbouring windows, anywhere.
+    Neighbours,
+    /// By the scatter on the stable ground of the pair.
+    Stable,
 }
 
 impl Default for Params {
@@ -53,6 +77,11 @@ impl Default for Params {
             search: (4.0, 4.0),
             prefilter: Prefilter::Coherence,
             min_valid: 0.5,
+            larger_windows: Vec::new(),
+            auto_search: None,
+            backward: None,
+            reject_outliers: true,
+            sigma_scale: SigmaScale::One,
         }
     }
 }
@@ -65,12 +94,16 @@ pub struct Pair<'a> {
     /// Where the ground of pre pixel (0, 0) lies in the post image without any motion, (column, row) in pixels; may
     /// be fractional. (0, 0) for images on the same grid.
     pub origin: (f64, f64),
+    /// Expected displacement in pixels (right, down), around which is searched.
+    pub prior: Option<&'a dyn PointFile>,
+    /// Ground that has not moved: where the first number is not zero.
+    pub stable: Option<&'a dyn PointFile>,
 }
 
 impl<'a> Pair<'a> {
     /// One band of two images.
     pub fn new(pre: &'a dyn ImageFile, post: &'a dyn ImageFile, origin: (f64, f64)) -> Self {
-        Pair { bands: vec![(pre, post)], origin }
+        Pair { bands: vec![(pre, post)], origin, prior: None, stable: None }
     }
 
     /// The first band's pre image.
@@ -118,10 +151,7 @@ pub fn run(
     sink: &mut dyn FieldSink,
     progress: &mut dyn Progress,
 ) -> Result<Report> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.max(1))
-        .build()
-        .map_err(|e| Error::Internal(format!("cannot start threads: {e}")))?;
+    let pool = crate::threads::pool(threads)?;
     if !progress.report(0.0, "looking at the pair") {
         return Err(Error::Cancelled);
     }

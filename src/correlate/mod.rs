@@ -13,8 +13,10 @@ pub mod lsm;
 pub mod lsm_tile;
 pub mod lsm_window;
 pub mod phase;
+pub mod precision;
 pub mod prefilter;
 pub mod prepare;
+pub mod pyramid;
 pub mod radial;
 pub mod residual;
 pub mod scene;
@@ -29,6 +31,7 @@ use crate::grid::Window;
 use crate::pipeline::{MethodName, Params};
 use cut::Cuts;
 use prepare::{PreparedPost, PreparedPre};
+use pyramid::{DIRECT, GRAIN};
 use scene::Scene;
 use search::{SearchArea, TileWindows};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +45,7 @@ pub struct Alignment {
     pub fraction: (f64, f64),
     /// Whole-pixel search range along x and y.
     pub range: (usize, usize),
-    /// The larger of the two.
+    /// Pixels that the images for looking at the pair reach further than the patches: at least the larger range.
     pub search: usize,
 }
 
@@ -54,7 +57,17 @@ impl Alignment {
         let fraction = (origin.0 - base.0, origin.1 - base.1);
         let range = |s: f64, f: f64| (s + f.abs()).ceil() as usize + 1;
         let range = (range(search.0, fraction.0), range(search.1, fraction.1));
-        Alignment { base: (base.0 as i64, base.1 as i64), fraction, range, search: range.0.max(range.1) }
+        let search = match range.0.max(range.1) {
+            // The pyramid's levels must divide the margin.
+            r if r > DIRECT => (r + prepare::SPLINE_MARGIN + GRAIN).next_multiple_of(GRAIN) - prepare::SPLINE_MARGIN,
+            r => r,
+        };
+        Alignment { base: (base.0 as i64, base.1 as i64), fraction, range, search }
+    }
+
+    /// The search is too large to be looked through directly.
+    pub fn coarse_to_fine(&self) -> bool {
+        self.range.0.max(self.range.1) > DIRECT
     }
 
     /// Pixels that a tile needs around itself in the post image.
@@ -141,6 +154,7 @@ pub trait Method {
 pub fn plan<'a>(params: &'a Params, scenes: &'a [Scene]) -> Box<dyn Method + 'a> {
     match params.method {
         MethodName::Lsm => Box::new(lsm_tile::LsmTile::new(params, scenes)),
+        MethodName::Precision => Box::new(precision::Precision::new(params, &scenes[0])),
         MethodName::Frequency => Box::new(frequency::Frequency::new(params, &scenes[0])),
     }
 }

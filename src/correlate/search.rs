@@ -92,7 +92,11 @@ pub fn integer_peaks(
     search: &SearchArea,
     stop: &AtomicBool,
 ) -> Vec<Peak> {
-    let mut surfaces = Surfaces::new(pairs, windows, search);
+    peaks(Surfaces::new(pairs, windows, search), windows, search, stop)
+}
+
+/// The peaks of all surfaces.
+pub fn peaks(mut surfaces: Surfaces, windows: &TileWindows, search: &SearchArea, stop: &AtomicBool) -> Vec<Peak> {
     let mut peaks = Vec::with_capacity(windows.len());
     for first in (0..windows.cells.1).step_by(surfaces.group()) {
         let last = (first + surfaces.group()).min(windows.cells.1);

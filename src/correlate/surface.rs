@@ -32,10 +32,20 @@ pub struct Surfaces<'a> {
     sums: IntervalSums,
 }
 
+/// Values and validity of the images to be correlated; the post image reaches `margin` pixels further on every side.
+/// Invalid pixels are zero.
+#[derive(Clone, Copy)]
+pub struct Planes<'a> {
+    pub pre: (&'a Grid<f32>, &'a Grid<bool>),
+    pub post: (&'a Grid<f32>, &'a Grid<bool>),
+    pub margin: usize,
+    /// Every pixel of both is valid.
+    pub all_valid: bool,
+}
+
 /// One pair of images and what its correlations share.
 struct Layer<'a> {
-    pre: &'a PreparedPre,
-    post: &'a PreparedPost,
+    planes: Planes<'a>,
     masked: Option<Masked>,
     /// Σf and Σf² of every window (unmasked case).
     own: Vec<(f64, f64)>,
@@ -50,20 +60,21 @@ struct Masked {
 }
 
 impl<'a> Layer<'a> {
-    fn new((pre, post): (&'a PreparedPre, &'a PreparedPost), windows: &TileWindows) -> Self {
-        if !(pre.all_valid && post.all_valid) {
-            let masked = Masked { pre: planes(&pre.values, &pre.valid), post: planes(&post.values, &post.valid) };
-            return Layer { pre, post, masked: Some(masked), own: Vec::new(), table: Default::default() };
+    fn new(planes: Planes<'a>, windows: &TileWindows) -> Self {
+        let (pre, post) = (planes.pre, planes.post);
+        if !planes.all_valid {
+            let masked = Masked { pre: masked(pre.0, pre.1), post: masked(post.0, post.1) };
+            return Layer { planes, masked: Some(masked), own: Vec::new(), table: Default::default() };
         }
-        let tables = [summed(&pre.values, |v| v), summed(&pre.values, |v| v * v)];
-        let stride = pre.values.width + 1;
+        let tables = [summed(pre.0, |v| v), summed(pre.0, |v| v * v)];
+        let stride = pre.0.width + 1;
         let sum = |table: &[f64], c: usize| {
             let (x, y) = windows.corner(c);
             area(table, stride, x, y, windows.window)
         };
         let own = (0..windows.len()).map(|c| (sum(&tables[0], c), sum(&tables[1], c))).collect();
-        let table = [summed(&post.values, |v| v), summed(&post.values, |v| v * v)];
-        Layer { pre, post, masked: None, own, table }
+        let table = [summed(post.0, |v| v), summed(post.0, |v| v * v)];
+        Layer { planes, masked: None, own, table }
     }
 }
 
@@ -75,8 +86,19 @@ impl<'a> Surfaces<'a> {
         windows: &'a TileWindows,
         search: &'a SearchArea<'a>,
     ) -> Self {
+        let planes = |(pre, post): &(&'a PreparedPre, &'a PreparedPost)| Planes {
+            pre: (&pre.values, &pre.valid),
+            post: (&post.values, &post.valid),
+            margin: post.search,
+            all_valid: pre.all_valid && post.all_valid,
+        };
+        Surfaces::of_planes(pairs.iter().map(planes).collect(), windows, search)
+    }
+
+    /// As [`Surfaces::new`], of bare images.
+    pub fn of_planes(layers: Vec<Planes<'a>>, windows: &'a TileWindows, search: &'a SearchArea<'a>) -> Self {
         Surfaces {
-            layers: pairs.iter().map(|p| Layer::new(*p, windows)).collect(),
+            layers: layers.into_iter().map(|p| Layer::new(p, windows)).collect(),
             windows,
             search,
             x: Intervals::new(windows.cells.0, windows.window.0, windows.step.0),
@@ -170,7 +192,7 @@ impl<'a> Surfaces<'a> {
     #[inline(always)]
     fn add(&mut self, layer: usize, shift: (i32, i32), part: Part, totals: &mut [Vec<f64>; 6]) {
         let layer = &self.layers[layer];
-        let margin = layer.post.search as i64;
+        let margin = layer.planes.margin as i64;
         let at = (shift.0 as i64 + margin, shift.1 as i64 + margin);
         let cells = |part: Part| {
             let cells_x = self.windows.cells.0;
@@ -207,8 +229,8 @@ impl<'a> Surfaces<'a> {
                 put(cell, slot, ncc(n, totals[1][k], totals[2][k], totals[3][k], totals[4][k], totals[5][k]));
             }
         } else {
-            self.sums.window_sums(&layer.pre.values, &layer.post.values, at, intervals, part, &mut totals[0]);
-            let stride = layer.post.values.width + 1;
+            self.sums.window_sums(layer.planes.pre.0, layer.planes.post.0, at, intervals, part, &mut totals[0]);
+            let stride = layer.planes.post.0.width + 1;
             for (k, cell) in cells(part) {
                 let Some(slot) = slot_of(self.search, cell, shift) else { continue };
                 let (x, y) = self.windows.corner(cell);
@@ -262,7 +284,7 @@ fn ncc(n: f64, f: f64, ff: f64, g: f64, gg: f64, fg: f64) -> f32 {
 }
 
 /// Validity, values, squared values; zero where invalid.
-fn planes(values: &Grid<f32>, valid: &Grid<bool>) -> [Grid<f32>; 3] {
+fn masked(values: &Grid<f32>, valid: &Grid<bool>) -> [Grid<f32>; 3] {
     let pick = |f: &dyn Fn(f32) -> f32| Grid {
         width: values.width,
         height: values.height,

@@ -154,3 +154,31 @@ impl shiftmap::pipeline::FieldSink for Collect {
         Ok(())
     }
 }
+
+/// A rectangular fault cut along a diagonal, both triangles with upward normals where that is possible.
+pub fn two_triangles(f: &shiftmap::synth::okada::Rectangle) -> [shiftmap::synth::tde::Triangle; 2] {
+    let (along, down) = (f.strike.to_radians().sin_cos(), f.dip.to_radians().sin_cos());
+    let (sin, cos) = if f.dip == 90.0 { (1.0, 0.0) } else { down };
+    let corner = |t: f64, w: f64| {
+        [
+            f.x + t * f.length * along.0 + w * cos * along.1,
+            f.y + t * f.length * along.1 - w * cos * along.0,
+            -(f.top_depth + w * sin),
+        ]
+    };
+    let [a, b, c, d] = [corner(-0.5, 0.0), corner(0.5, 0.0), corner(0.5, f.width), corner(-0.5, f.width)];
+    let mut slip = f.slip;
+    if f.dip == 0.0 {
+        // A level triangle counts strike from north; turn the slip into that frame.
+        let (s, c) = along;
+        let [u, v] = [f.slip[0], f.slip[1]];
+        // The element's strike is north and its dip vector west; the rectangle's (s, c) and up dip (-c, s).
+        slip = [u * c + v * s, -u * s + v * c, f.slip[2]];
+    }
+    [[a, d, b], [b, d, c]].map(|vertices| shiftmap::synth::tde::Triangle { vertices, slip })
+}
+
+/// Gaussian noise of unit variance, a fixed number for every pixel and `key`.
+pub fn hashed_noise(x: usize, y: usize, key: u64) -> f64 {
+    (0..12).map(|k| hashed(x as i64, y as i64, key * 64 + k + 20)).sum::<f64>() / 2.0
+}

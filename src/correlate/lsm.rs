@@ -29,7 +29,7 @@ pub struct Solution {
 }
 
 impl Solution {
-    fn failed(status: Status, iterations: usize) -> Self {
+    pub fn failed(status: Status, iterations: usize) -> Self {
         Solution { measurement: Measurement::failed(status), correlation: -1.0, iterations }
     }
 }
@@ -86,7 +86,7 @@ impl LsmWindow {
 
     /// Σ basis · g(x + d) for the three basis images.
     #[inline(always)]
-    fn project(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift) -> [f64; 3] {
+    pub(super) fn project(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift) -> [f64; 3] {
         let (h, wp) = (self.window.1, self.padded);
         let (tx, ty) = (c.taps(corner.0 as i64, d.dx), c.taps(corner.1 as i64, d.dy));
         let rows = c.rows(h);
@@ -109,6 +109,27 @@ impl LsmWindow {
     /// Correlation, quality and covariance at the solution.
     #[inline(always)]
     fn finish(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift, iterations: usize) -> Solution {
+        let moments = match self.moments(c, corner, d) {
+            Ok(moments) => moments,
+            Err(status) => return Solution::failed(status, iterations),
+        };
+        let Some(covariance) = uncertainty::sandwich(&moments) else {
+            return Solution::failed(Status::NoConvergence, iterations);
+        };
+        let correlation = moments.correlation;
+        let quality = correlation.clamp(0.0, 1.0) as f32;
+        let measurement = Measurement { shift: d, covariance, quality, status: Status::Valid };
+        Solution { measurement, correlation, iterations }
+    }
+
+    /// What the uncertainty needs, at displacement `d`; an error where the two windows have nothing in common.
+    #[inline(always)]
+    pub(super) fn moments(
+        &mut self,
+        c: &Coefficients,
+        corner: (usize, usize),
+        d: PixelShift,
+    ) -> Result<Moments, Status> {
         let (h, wp) = (self.window.1, self.padded);
         let (tx, ty) = (c.taps(corner.0 as i64, d.dx), c.taps(corner.1 as i64, d.dy));
         let (sx, sy) = (c.slope_taps(corner.0 as i64, d.dx), c.slope_taps(corner.1 as i64, d.dy));
@@ -139,15 +160,15 @@ impl LsmWindow {
         let var_f = self.normal[(0, 0)] / self.count;
         let var_g = (gg - g * g / self.count) / self.count;
         if var_g.is_nan() || var_g <= 0.0 {
-            return Solution::failed(Status::LowTexture, iterations);
+            return Err(Status::LowTexture);
         }
         let correlation = fg / self.count / (var_f * var_g).sqrt();
         // Fewer than three standard deviations of chance correlation is no match.
         if correlation < 3.0 / self.effective().sqrt() {
-            return Solution::failed(Status::NoConvergence, iterations);
+            return Err(Status::NoConvergence);
         }
         let gain = (var_g / var_f).sqrt();
-        let moments = Moments {
+        Ok(Moments {
             count: self.effective(),
             weight: self.squares / self.count,
             variance: var_f,
@@ -155,17 +176,11 @@ impl LsmWindow {
             hessian: [self.normal[(1, 1)], self.normal[(1, 2)], self.normal[(2, 2)]],
             cross: [xx / gain, 0.5 * (xy + yx) / gain, yy / gain],
             spread: self.spread,
-        };
-        let Some(covariance) = uncertainty::sandwich(&moments) else {
-            return Solution::failed(Status::NoConvergence, iterations);
-        };
-        let quality = correlation.clamp(0.0, 1.0) as f32;
-        let measurement = Measurement { shift: d, covariance, quality, status: Status::Valid };
-        Solution { measurement, correlation, iterations }
+        })
     }
 
     /// The residual g/γ - f of the loaded window at displacement `d` (γ matches the contrasts), rows of the window's
-    /// width, zero where invalid; and its variance. For windows whose weights are 0 and 1.
+    /// width, times the weights; and its variance (for weights 0 and 1).
     pub fn residual(&mut self, post: &PreparedPost, corner: (usize, usize), d: PixelShift) -> (Vec<f32>, f64) {
         let c = &post.coefficients;
         let ((w, h), wp) = (self.window, self.padded);
@@ -190,6 +205,17 @@ impl LsmWindow {
             out[k] = r as f32;
         }
         (out, variance)
+    }
+
+    /// (a, p, q) of the regression on the basis from its products with the post window.
+    #[inline(always)]
+    pub(super) fn regress(&self, sums: [f64; 3]) -> [f64; 3] {
+        mul(&self.inverse, sums)
+    }
+
+    /// Σ w J Jᵀ of the loaded window (xx, xy, yy).
+    pub(super) fn hessian(&self) -> [f64; 3] {
+        [self.normal[(1, 1)], self.normal[(1, 2)], self.normal[(2, 2)]]
     }
 }
 

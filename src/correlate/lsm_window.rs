@@ -225,6 +225,17 @@ impl LsmWindow {
         products.map(|l| lanes::total(&l))
     }
 
+    /// Effective number of samples of a window without invalid pixels or weights of the caller.
+    pub fn whole(&self) -> f64 {
+        self.whole
+    }
+
+    /// What pixel `k` of the window weighs if it is valid.
+    #[inline(always)]
+    pub fn nominal(&self, k: usize, weights: Option<&[f32]>) -> f32 {
+        self.taper.as_deref().map_or(1.0, |t| t[k]) * weights.map_or(1.0, |w| w[k])
+    }
+
     /// Number of equally weighted pixels that are worth as much as the loaded window.
     pub fn effective(&self) -> f64 {
         if self.squares > 0.0 { self.count * self.count / self.squares } else { 0.0 }

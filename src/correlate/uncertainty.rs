@@ -29,8 +29,19 @@ pub struct Moments {
     pub spread: [f64; 3],
 }
 
-/// Covariance in squared pixels; `None` when the window does not fix a displacement.
-pub fn sandwich(m: &Moments) -> Option<Covariance> {
+/// The factors of the sandwich.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Parts {
+    /// H⁻¹ (xx, xy, yy).
+    pub inverse: [f64; 3],
+    /// Residual variance s².
+    pub residual: f64,
+    /// M / s².
+    pub meat: [f64; 3],
+}
+
+/// Bread and meat; `None` when the window does not fix a displacement.
+pub fn parts(m: &Moments) -> Option<Parts> {
     let dof = (m.count - 4.0).max(1.0);
     let residual = 2.0 * (1.0 - m.correlation).max(0.0) * m.variance * m.count / dof;
     let h = usable_hessian(m)?;
@@ -39,6 +50,12 @@ pub fn sandwich(m: &Moments) -> Option<Covariance> {
     // A residual correlation with strong negative lobes must not make M vanish.
     let floor = |spread: f64, plain: f64| spread.max(0.05 * m.weight * plain);
     let meat = [floor(m.spread[0], m.hessian[0]), m.spread[1], floor(m.spread[2], m.hessian[2])];
+    Some(Parts { inverse, residual, meat })
+}
+
+/// Covariance in squared pixels; `None` when the window does not fix a displacement.
+pub fn sandwich(m: &Moments) -> Option<Covariance> {
+    let Parts { inverse, residual, meat } = parts(m)?;
     let [xx, xy, yy] = congruence(&inverse, &meat);
     let extra = RESAMPLING_FLOOR * RESAMPLING_FLOOR;
     let c = Covariance { xx: residual * xx + extra, xy: residual * xy, yy: residual * yy + extra };

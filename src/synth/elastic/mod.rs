@@ -1,7 +1,7 @@
 //! Displacement of the ground at every pixel of an image, from triangular dislocations.
 //!
 //! A million pixels times thousands of elements would take minutes, and almost all of it would be spent on smooth parts.
-//! The pixels are therefore divided into square tiles ([`tree`]), and the edge of an element is evaluated at the 8 × 8
+//! The pixels are therefore divided into square tiles (`tree`), and the edge of an element is evaluated at the 8 × 8
 //! Chebyshev nodes of the largest tile that it is far enough from; only in the smallest tiles, those at a trace, the near
 //! elements are evaluated at the pixels themselves. No interpolation ever crosses a trace, each pixel lies on its side of
 //! it by the exact solution, and the field equals the direct sum to a few millionths of the slip everywhere (tested):

@@ -21,7 +21,7 @@
 //! Everything is linear in b, so an edge shared by two triangles is computed once, with the difference of their slip.
 //!
 //! # Parts
-//! [`edge`] has the constants of an edge, `gentle` and `steep` the terms at each point for edges that dip less and
+//! `edge` has the constants of an edge, `gentle` and `steep` the terms at each point for edges that dip less and
 //! more than about 45 degrees.
 mod edge;
 mod gentle;

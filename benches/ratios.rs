@@ -11,7 +11,7 @@
 
 mod fixture;
 
-use fixture::{Discard, Images, METHODS, Ready, STEPS, WINDOWS, name};
+use fixture::{Discard, Images, METHODS, Ready, STEPS, WINDOWS, engine, name};
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex32;
 use shiftmap::correlate::fft2::{ComplexFft2, FftCache};
@@ -59,8 +59,9 @@ fn noise(n: usize) -> Vec<Complex32> {
 }
 
 fn frequency(images: &Images, window: usize, step: usize) {
-    let ready = Ready::new(images, MethodName::Frequency, window, step);
-    let (tile, mut method) = (ready.tile(), ready.method());
+    let engine = engine(images, MethodName::Frequency, window, step);
+    let ready = Ready::new(images, &engine);
+    let (tile, mut method) = (ready.tile(), engine.method());
     let source = noise(window * window);
     let mut planner = FftPlanner::new();
     let mut plan = ComplexFft2::new(window, window, &mut planner);
@@ -120,14 +121,14 @@ fn product_sum(sum: &mut [f32; LANES], a: &[f32], b: &[f32]) {
 /// Mean number of iterations over the tile's windows.
 fn mean_iterations(ready: &Ready) -> f64 {
     let tile = ready.tile();
-    let limits = Limits { min_valid: ready.params.min_valid, min_variance: ready.scene.min_variance };
+    let limits = Limits { min_valid: ready.params.min_valid, min_variance: ready.bands[0].scene.min_variance };
     let mut work = LsmWindow::new(ready.params.window);
-    let peaks = integer_peaks(tile.pre, tile.post, &tile.windows, ready.alignment.range, ready.stop());
+    let peaks = integer_peaks(&tile.pairs(), &tile.windows, &tile.area, tile.stop);
     let (mut sum, mut count) = (0, 0usize);
     for (cell, peak) in peaks.iter().enumerate() {
         let corner = tile.windows.corner(cell);
-        if work.load(tile.pre, tile.post, corner, peak.shift, &limits).is_ok() {
-            sum += work.solve(tile.post, corner, peak.start()).iterations;
+        if work.load(tile.pre(), tile.post(), corner, peak.shift, &limits).is_ok() {
+            sum += work.solve(tile.post(), corner, peak.start()).iterations;
             count += 1;
         }
     }
@@ -137,7 +138,7 @@ fn mean_iterations(ready: &Ready) -> f64 {
 /// One interpolation with its product sums for every window of the tile.
 #[inline(always)]
 fn interpolate_all(ready: &Ready, basis: &[Vec<f32>; 3], rows: &mut [f32], line: &mut [f32]) -> f32 {
-    let c = &ready.post.coefficients;
+    let c = &ready.post().coefficients;
     let (w, h) = ready.params.window;
     let mut total = 0.0;
     for cell in 0..ready.windows.len() {
@@ -157,11 +158,12 @@ fn interpolate_all(ready: &Ready, basis: &[Vec<f32>; 3], rows: &mut [f32], line:
 }
 
 fn lsm(images: &Images, window: usize, step: usize) {
-    let ready = Ready::new(images, MethodName::Lsm, window, step);
-    let (tile, mut method) = (ready.tile(), ready.method());
+    let engine = engine(images, MethodName::Lsm, window, step);
+    let ready = Ready::new(images, &engine);
+    let (tile, mut method) = (ready.tile(), engine.method());
     let iterations = mean_iterations(&ready);
     let basis = [0, 1, 2].map(|k| vec![0.1 + k as f32; window * window]);
-    let mut rows = vec![0.0; ready.post.coefficients.rows(window) * window];
+    let mut rows = vec![0.0; ready.post().coefficients.rows(window) * window];
     let mut line = vec![0.0; window];
     let arch = pulp::Arch::new();
     let mut floor = || {
@@ -179,7 +181,7 @@ fn lsm(images: &Images, window: usize, step: usize) {
     println!(
         "| lsm | {window} | {step} | {rate:.0} | {iterations:.1} | {floor:.0} | {:.0} % | {} |",
         100.0 * rate / floor,
-        ready.scene.spline.describe()
+        ready.bands[0].scene.spline.describe()
     );
 }
 
@@ -188,7 +190,7 @@ fn whole_run(images: &Images, method: MethodName, window: usize, step: usize) {
     let pair = images.pair();
     let params =
         pipeline::Params { method, window: (window, window), step: (step, step), ..pipeline::Params::default() };
-    let layout = Layout::new(pair.pre.size(), params.window, params.step, None).expect("a valid layout");
+    let layout = Layout::new(pair.pre().size(), params.window, params.step, None).expect("a valid layout");
     let run = || {
         black_box(pipeline::run(&pair, &layout, &params, 1, &mut Discard, &mut Silent).expect("the run succeeds"));
     };

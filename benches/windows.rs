@@ -6,7 +6,7 @@
 mod fixture;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use fixture::{Images, METHODS, Ready, STEPS, WINDOWS, name};
+use fixture::{Images, METHODS, Ready, STEPS, WINDOWS, engine, name};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ fn windows(c: &mut Criterion) {
         group.measurement_time(Duration::from_secs(3));
         for window in WINDOWS {
             for step in STEPS {
-                let ready = Ready::new(&images, method, window, step);
-                let (tile, mut worker) = (ready.tile(), ready.method());
+                let engine = engine(&images, method, window, step);
+                let ready = Ready::new(&images, &engine);
+                let (tile, mut worker) = (ready.tile(), engine.method());
                 group.throughput(Throughput::Elements(tile.windows.len() as u64));
                 group.bench_function(BenchmarkId::new(window.to_string(), format!("step {step}")), |b| {
                     b.iter(|| black_box(worker.match_tile(&tile)));

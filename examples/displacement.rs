@@ -29,7 +29,7 @@ fn main() -> shiftmap::Result<()> {
 
     let params = Params { window: (32, 32), step: (8, 8), ..Params::default() };
     let layout = Layout::new((256, 256), params.window, params.step, None)?;
-    let pair = Pair { pre: &pre, post: &post, origin: (0.0, 0.0) };
+    let pair = Pair::new(&pre, &post, (0.0, 0.0));
     let mut found = Collect(Vec::new());
     pipeline::run(&pair, &layout, &params, 2, &mut found, &mut Silent)?;
 

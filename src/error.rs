@@ -24,7 +24,7 @@ pub enum Error {
     #[error("{0}")]
     GridMismatch(String),
     /// An option has an unusable value.
-    #[error("{name} {value}: {why}")]
+    #[error("{}: {why}", option_text(name, value))]
     Option { name: String, value: String, why: String },
     /// The data cannot give a result (all nodata, no texture, no overlap); the text says what to do.
     #[error("{0}")]
@@ -35,6 +35,14 @@ pub enum Error {
     /// A defect of shiftmap itself.
     #[error("internal error: {0}; please report it with the command line")]
     Internal(String),
+}
+
+/// `--window 3`, or `WINDOW=3` for an option given as `KEY=VALUE`.
+fn option_text(name: &str, value: &str) -> String {
+    match name.starts_with(|c: char| c.is_ascii_uppercase()) {
+        true => format!("{name}={value}"),
+        false => format!("{name} {value}"),
+    }
 }
 
 impl Error {

@@ -159,6 +159,20 @@ pub trait ImageReader {
     fn read(&mut self, window: Window) -> crate::Result<Image>;
 }
 
+/// Something known at points of the pre image: a prior displacement, stable ground.
+pub trait PointFile: Sync {
+    /// A reader with handles of its own, used by one thread.
+    fn open(&self) -> crate::Result<Box<dyn PointReader + '_>>;
+    /// The name for messages and metadata.
+    fn name(&self) -> String;
+}
+
+/// One thread's handle on it.
+pub trait PointReader {
+    /// Two numbers at each point (pre pixels, centres at whole numbers), `None` where there are none.
+    fn sample(&mut self, points: &[(f64, f64)]) -> crate::Result<Vec<Option<(f64, f64)>>>;
+}
+
 /// An image held in memory.
 #[derive(Debug, Clone)]
 pub struct MemoryImage(pub Image);

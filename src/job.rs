@@ -1,10 +1,13 @@
 //! The main job from file names to the finished product; every door (command line, C ABI, driver) goes through here.
 
-use crate::grid::{ImageFile, Window};
+use crate::grid::{ImageFile, PointFile, Window};
 use crate::layout::Layout;
-use crate::pipeline::{self, MethodName, Pair, Params, Prefilter, Report};
+use crate::pipeline::{self, MethodName, Pair, Params, Prefilter, Report, SigmaScale};
 use crate::progress::Progress;
-use crate::raster::{Ground, NoData, OpenOptions, ProductWriter, RasterBand, Resampled, Units, WriteOptions, compare};
+use crate::raster::{
+    GeoReference, Ground, NoData, OpenOptions, PointRaster, ProductWriter, RasterBand, Resampled, Units, WriteOptions,
+    compare,
+};
 use crate::{Error, Result};
 
 /// Largest displacement looked for on each axis (`--search`).
@@ -13,6 +16,19 @@ pub enum Search {
     /// Pixels along columns and rows.
     Pixels(f64, f64),
     Metres(f64),
+    /// Found on the pair, up to so many pixels.
+    Auto(f64),
+}
+
+/// How sigma is calibrated (`--stable`).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stable {
+    /// Not at all.
+    None,
+    /// By the scatter between neighbouring windows.
+    Auto,
+    /// On the ground that this raster marks as stable.
+    Raster(String),
 }
 
 /// Everything `shiftmap displacement` is told.
@@ -26,6 +42,9 @@ pub struct Job {
     /// Its `search` is replaced by the job's.
     pub params: Params,
     pub search: Search,
+    /// Displacement raster around which is searched.
+    pub prior: Option<String>,
+    pub stable: Stable,
     pub units: Units,
     /// Part of the pre image in pixels.
     pub region: Option<Window>,
@@ -47,6 +66,8 @@ impl Job {
             post_options: OpenOptions::default(),
             search: Search::Pixels(params.search.0, params.search.1),
             params,
+            prior: None,
+            stable: Stable::None,
             units: Units::Auto,
             region: None,
             resample: false,
@@ -75,14 +96,54 @@ pub struct Summary {
     pub report: Report,
 }
 
+/// A job's inputs: opened, checked and brought together; nothing is measured yet.
+pub struct Prepared {
+    pub layout: Layout,
+    /// With the search in pixels.
+    pub params: Params,
+    /// How displacements are expressed.
+    pub ground: Ground,
+    /// Georeference of the pre image.
+    pub georef: GeoReference,
+    /// Where the centre of pre pixel (0, 0) lies in the post image.
+    pub origin: (f64, f64),
+    /// What the product says about how it is made; a run adds the facts of its [`Report`].
+    pub metadata: Vec<(String, String)>,
+    images: Vec<(Box<dyn ImageFile + Send>, Box<dyn ImageFile + Send>)>,
+    prior: Option<PointRaster>,
+    stable: Option<PointRaster>,
+}
+
+impl Prepared {
+    /// The images as the engine wants them.
+    pub fn pair(&self) -> Pair<'_> {
+        let bands = self.images.iter().map(|(pre, post)| (&**pre as &dyn ImageFile, &**post as &dyn ImageFile));
+        Pair {
+            bands: bands.collect(),
+            origin: self.origin,
+            prior: self.prior.as_ref().map(|p| p as &dyn PointFile),
+            stable: self.stable.as_ref().map(|s| s as &dyn PointFile),
+        }
+    }
+}
+
 impl Job {
-    /// Measures and writes the product. `note` receives messages for the user.
+    /// Opens and checks the inputs. `note` receives messages for the user.
     ///
     /// # Errors
-    /// Everything in [`Error`]; nothing is left behind then.
-    pub fn run(&self, note: &mut dyn FnMut(&str), progress: &mut dyn Progress) -> Result<Summary> {
+    /// Inputs that cannot be opened or do not fit, unusable options.
+    pub fn prepare(&self, note: &mut dyn FnMut(&str)) -> Result<Prepared> {
+        let (pre, post) = self.open()?;
+        self.prepare_on(pre, post, note)
+    }
+
+    fn open(&self) -> Result<(RasterBand, RasterBand)> {
         let pre = RasterBand::open(&self.pre, self.pre_options.clone())?;
         let post = RasterBand::open(&self.post, self.post_options.clone()).map_err(|e| self.post_band_error(e))?;
+        Ok((pre, post))
+    }
+
+    fn prepare_on(&self, pre: RasterBand, post: RasterBand, note: &mut dyn FnMut(&str)) -> Result<Prepared> {
         for image in [&pre, &post].into_iter().filter(|i| i.undeclared_zero_border()) {
             note(&format!(
                 "{}: a corner is all 0, so the value 0 is taken as nodata (--nodata none keeps it)",
@@ -90,25 +151,75 @@ impl Job {
             ));
         }
         let ground = self.ground(&pre, note)?;
-        let params = Params { search: self.search_pixels(&pre)?, ..self.params.clone() };
+        let params = self.decided(&pre)?;
+        let prior = self.prior.as_deref().map(|p| PointRaster::displacement(p, pre.georef())).transpose()?;
+        let stable = match &self.stable {
+            Stable::Raster(path) => Some(PointRaster::flag(path, "--stable", pre.georef())?),
+            _ => None,
+        };
         let resampled = if self.resample { Some(Resampled::new(&pre, &post)?) } else { None };
         let origin = if self.resample { (0.0, 0.0) } else { compare(&pre, &post)? };
         let layout = Layout::new(ImageFile::size(&pre), params.window, params.step, self.region)?;
+        let metadata = self.metadata(&pre, &post, &params, ground, origin);
+        let georef = pre.georef().clone();
+        let post: Box<dyn ImageFile + Send> = match resampled {
+            Some(image) => Box::new(image),
+            None => Box::new(post),
+        };
+        Ok(Prepared {
+            layout,
+            params,
+            ground,
+            georef,
+            origin,
+            metadata,
+            images: vec![(Box::new(pre), post)],
+            prior,
+            stable,
+        })
+    }
+
+    /// Every file that the result depends on.
+    pub fn inputs(&self) -> Vec<&str> {
+        let stable = match &self.stable {
+            Stable::Raster(path) => Some(path),
+            _ => None,
+        };
+        [&self.pre, &self.post].into_iter().chain(&self.prior).chain(stable).map(String::as_str).collect()
+    }
+
+    /// Measures and writes the product. `note` receives messages for the user.
+    ///
+    /// # Errors
+    /// Everything in [`Error`]; nothing is left behind then.
+    pub fn run(&self, note: &mut dyn FnMut(&str), progress: &mut dyn Progress) -> Result<Summary> {
+        let (pre, post) = self.open()?;
+        self.run_on(pre, post, note, progress)
+    }
+
+    /// [`Job::run`] with images that are open already, such as arrays ([`RasterBand::of_image`]).
+    ///
+    /// # Errors
+    /// Those of [`Job::run`].
+    pub fn run_on(
+        &self,
+        pre: RasterBand,
+        post: RasterBand,
+        note: &mut dyn FnMut(&str),
+        progress: &mut dyn Progress,
+    ) -> Result<Summary> {
+        let prepared = self.prepare_on(pre, post, note)?;
+        let Prepared { layout, params, ground, georef, origin, metadata, .. } = &prepared;
         self.check_output()?;
 
-        let metadata = self.metadata(&pre, &post, &params, ground, origin);
-        let mut product = ProductWriter::create(&self.out, &layout, pre.georef(), ground, &metadata, &self.write)?;
-        let post_file: &dyn ImageFile = match &resampled {
-            Some(r) => r,
-            None => &post,
-        };
-        let pair = Pair { pre: &pre, post: post_file, origin };
+        let mut product = ProductWriter::create(&self.out, layout, georef, *ground, metadata, &self.write)?;
         // The last hundredth is for writing: "done" must not be said of a file that is not there yet.
         let mut matching = |fraction: f64, message: &str| progress.report(0.99 * fraction, message);
-        let report = pipeline::run(&pair, &layout, &params, self.threads, &mut product, &mut matching)?;
+        let report = pipeline::run(&prepared.pair(), layout, params, self.threads, &mut product, &mut matching)?;
         for (key, value) in &report.facts {
             product.set_metadata(key, value)?;
         }
+        self.explain(&report, note);
         if !progress.report(0.99, "writing") {
             return Err(Error::Cancelled);
         }
@@ -118,14 +229,31 @@ impl Job {
         Ok(Summary {
             output: self.out.clone(),
             size: (layout.region.width, layout.region.height),
-            geotransform: layout.geotransform(&pre.georef().transform).0,
+            geotransform: layout.geotransform(&georef.transform).0,
             unit: ground.unit,
             window: params.window,
             step: params.step,
             first_window: (first.x, first.y, first.width, first.height),
-            origin,
+            origin: *origin,
             report,
         })
+    }
+
+    /// What was decided on the pair, for the user.
+    fn explain(&self, report: &Report, note: &mut dyn FnMut(&str)) {
+        let fact = |key: &str| report.facts.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+        if let (Some(search), Some(why)) = (fact("SEARCH_PX"), fact("SEARCH_AUTO")) {
+            note(&format!("search: {search} px ({why})"));
+        }
+        if let Some(factors) = fact("SIGMA_FACTORS") {
+            let from = fact("SIGMA_FACTORS_FROM").unwrap_or("0");
+            let what =
+                if self.stable == Stable::Auto { "pairs of neighbouring windows" } else { "cells on stable ground" };
+            note(&format!("sigma times {factors} (along columns, rows), from {from} {what}"));
+        }
+        if let Some(median) = fact("STABLE_MEDIAN_PX") {
+            note(&format!("median displacement of the stable ground: {median} px (right, down); not removed"));
+        }
     }
 
     fn post_band_error(&self, e: Error) -> Error {
@@ -147,9 +275,25 @@ impl Job {
         Ok(ground)
     }
 
+    /// The parameters with everything that the options and the pre image's georeference decide.
+    fn decided(&self, pre: &RasterBand) -> Result<Params> {
+        let auto_search = match self.search {
+            Search::Auto(cap) => Some(cap),
+            _ => None,
+        };
+        let sigma_scale = match self.stable {
+            Stable::None => SigmaScale::One,
+            Stable::Auto => SigmaScale::Neighbours,
+            Stable::Raster(_) => SigmaScale::Stable,
+        };
+        Ok(Params { search: self.search_pixels(pre)?, auto_search, sigma_scale, ..self.params.clone() })
+    }
+
     fn search_pixels(&self, pre: &RasterBand) -> Result<(f64, f64)> {
         match self.search {
             Search::Pixels(x, y) => Ok((x, y)),
+            // Replaced by what is found.
+            Search::Auto(_) => Ok(self.params.search),
             Search::Metres(m) => {
                 let (x, y) = pre.georef().pixel_metres().ok_or_else(|| {
                     let why = format!("{} has no projected CRS, so metres are unknown; give pixels", pre.label());
@@ -161,11 +305,11 @@ impl Job {
     }
 
     /// Overwriting an input would replace it by its own result.
-    fn check_output(&self) -> Result<()> {
+    pub(crate) fn check_output(&self) -> Result<()> {
         let real = |p: &str| std::fs::canonicalize(p).ok();
         let out = real(&self.out);
-        for input in [&self.pre, &self.post] {
-            if *input == self.out || (out.is_some() && real(input) == out) {
+        for input in self.inputs() {
+            if input == self.out || (out.is_some() && real(input) == out) {
                 let why = "it is one of the inputs; choose another name for the result".to_string();
                 return Err(Error::Write { path: self.out.clone(), why });
             }
@@ -188,9 +332,23 @@ impl Job {
         add("VERSION", crate::VERSION.into());
         add("COMMAND", self.command());
         add("METHOD", method(params.method).into());
-        add("WINDOW", format!("{}x{}", params.window.0, params.window.1));
+        add("WINDOW", windows(params));
         add("STEP", format!("{}x{}", params.step.0, params.step.1));
-        add("SEARCH_PX", format!("{}x{}", params.search.0, params.search.1));
+        if params.auto_search.is_none() {
+            add("SEARCH_PX", format!("{}x{}", params.search.0, params.search.1));
+        }
+        add("OUTLIERS", outliers(params).into());
+        if let Some(tolerance) = params.backward {
+            add("BACKWARD_PX", tolerance.to_string());
+        }
+        if let Some(prior) = &self.prior {
+            add("PRIOR", prior.clone());
+        }
+        match &self.stable {
+            Stable::None => {}
+            Stable::Auto => add("STABLE", "auto".into()),
+            Stable::Raster(path) => add("STABLE", path.clone()),
+        }
         add("PREFILTER", prefilter(params.prefilter).into());
         add("MIN_VALID", params.min_valid.to_string());
         add("UNITS", ground.unit.into());
@@ -212,11 +370,24 @@ impl Job {
     fn command(&self) -> String {
         let p = &self.params;
         let mut text = format!("shiftmap displacement {} {} OUT --method {}", self.pre, self.post, method(p.method));
-        text += &format!(" --window {}x{} --step {}x{}", p.window.0, p.window.1, p.step.0, p.step.1);
+        text += &format!(" --window {} --step {}x{}", windows(p), p.step.0, p.step.1);
         text += &match self.search {
             Search::Pixels(x, y) => format!(" --search {x}x{y}"),
             Search::Metres(m) => format!(" --search {m}m"),
+            Search::Auto(cap) => format!(" --search auto:{cap}"),
         };
+        text += &format!(" --outliers {}", outliers(p));
+        if let Some(tolerance) = p.backward {
+            text += &format!(" --backward {tolerance}");
+        }
+        if let Some(prior) = &self.prior {
+            text += &format!(" --prior {prior}");
+        }
+        match &self.stable {
+            Stable::None => {}
+            Stable::Auto => text += " --stable auto",
+            Stable::Raster(path) => text += &format!(" --stable {path}"),
+        }
         text += &format!(" --prefilter {} --min-valid {}", prefilter(p.prefilter), p.min_valid);
         text += &format!(" --band {}", self.pre_options.band);
         if self.post_options.band != self.pre_options.band {
@@ -243,10 +414,21 @@ impl Job {
     }
 }
 
+/// Window sizes as the option takes them.
+fn windows(p: &Params) -> String {
+    let all = std::iter::once(&p.window).chain(&p.larger_windows);
+    all.map(|w| format!("{}x{}", w.0, w.1)).collect::<Vec<_>>().join(",")
+}
+
+fn outliers(p: &Params) -> &'static str {
+    if p.reject_outliers { "reject" } else { "keep" }
+}
+
 fn method(m: MethodName) -> &'static str {
     match m {
         MethodName::Lsm => "lsm",
         MethodName::Frequency => "frequency",
+        MethodName::Precision => "precision",
     }
 }
 

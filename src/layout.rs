@@ -12,8 +12,10 @@ use crate::{Error, Result};
 /// Smallest and largest window side in pixels.
 pub const WINDOW_RANGE: std::ops::RangeInclusive<usize> = 5..=512;
 
-/// Side of a tile in pre pixels that the tiling aims at; fixed, because every tile is computed as a whole.
+/// Side of a tile in pre pixels that the tiling aims at, fixed because every tile is computed as a whole; and the
+/// largest, for steps so wide that the cells around a tile, which the outlier filter needs, would outnumber its own.
 const TILE_PIXELS: usize = 512;
+const LARGEST_TILE: usize = 1024;
 
 /// The geometry of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,19 +43,7 @@ impl Layout {
         step: (usize, usize),
         region: Option<Window>,
     ) -> Result<Layout> {
-        for (w, s) in [(window.0, size.0), (window.1, size.1)] {
-            if !WINDOW_RANGE.contains(&w) {
-                return Err(Error::option(
-                    "--window",
-                    w,
-                    format!("a window is {} to {} pixels wide", WINDOW_RANGE.start(), WINDOW_RANGE.end()),
-                ));
-            }
-            if w > s {
-                let why = format!("larger than the image ({} x {} pixels); use a smaller window", size.0, size.1);
-                return Err(Error::option("--window", w, why));
-            }
-        }
+        check_window(window, size)?;
         for s in [step.0, step.1] {
             if s == 0 {
                 return Err(Error::option("--step", s, "the step between windows is 1 pixel or more"));
@@ -81,6 +71,41 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The region on a grid whose cells are `factor` times as long and wide: the corner of its first cell stays where
+    /// it is, up to half a pre pixel, and the last column and row may reach beyond. For overviews.
+    pub fn coarser(&self, factor: usize) -> Layout {
+        let axis = |first: i64, step: usize, from: i64, cells: usize| {
+            let corner = first + from * step as i64;
+            (corner + ((factor - 1) * step / 2) as i64, cells.div_ceil(factor))
+        };
+        let (first_x, cells_x) = axis(self.first.0, self.step.0, self.region.x, self.region.width);
+        let (first_y, cells_y) = axis(self.first.1, self.step.1, self.region.y, self.region.height);
+        Layout {
+            window: self.window,
+            step: (self.step.0 * factor, self.step.1 * factor),
+            cells: (cells_x, cells_y),
+            first: (first_x, first_y),
+            region: Window::new(0, 0, cells_x, cells_y),
+        }
+    }
+
+    /// The same cells with windows of another size.
+    ///
+    /// # Errors
+    /// A window that cannot have the same centre because its side is odd where the other is even.
+    pub fn with_window(&self, window: (usize, usize)) -> Result<Layout> {
+        if window.0 % 2 != self.window.0 % 2 || window.1 % 2 != self.window.1 % 2 {
+            let why = format!(
+                "its centres are not those of {}x{}: take only even or only odd window sides",
+                self.window.0, self.window.1
+            );
+            return Err(Error::option("--window", format!("{}x{}", window.0, window.1), why));
+        }
+        let moved = |first: i64, own: usize, other: usize| first + (own as i64 - other as i64) / 2;
+        let first = (moved(self.first.0, self.window.0, window.0), moved(self.first.1, self.window.1, window.1));
+        Ok(Layout { window, first, ..*self })
+    }
+
     /// Top-left pixel and size of the window of cell (i, j) of the whole grid.
     pub fn cell_window(&self, i: usize, j: usize) -> Window {
         let x = self.first.0 + (i * self.step.0) as i64;
@@ -105,15 +130,20 @@ impl Layout {
     pub fn tile_cells(&self) -> (usize, usize) {
         let side = |step: usize| match TILE_PIXELS / step {
             n if n >= 16 => n / 16 * 16,
-            n => n.max(1),
+            _ => (LARGEST_TILE / step).clamp(1, 16),
         };
         (side(self.step.0), side(self.step.1))
     }
 
     /// The tiles that touch the region, row by row; each is given whole (the caller crops to the region).
     pub fn tiles(&self) -> Vec<Window> {
+        self.tiles_touching(self.region)
+    }
+
+    /// The tiles that touch a rectangle of cells of the whole grid.
+    pub fn tiles_touching(&self, cells: Window) -> Vec<Window> {
         let (tw, th) = self.tile_cells();
-        let r = self.region;
+        let r = cells;
         let mut tiles = Vec::new();
         for ty in r.y as usize / th..=(r.bottom() as usize - 1) / th {
             for tx in r.x as usize / tw..=(r.right() as usize - 1) / tw {
@@ -123,6 +153,11 @@ impl Layout {
             }
         }
         tiles
+    }
+
+    /// The same grid with every cell in the region.
+    pub fn whole(&self) -> Layout {
+        Layout { region: Window::new(0, 0, self.cells.0, self.cells.1), ..*self }
     }
 
     /// Pre pixels covered by the windows of the cells of `tile`.
@@ -148,6 +183,24 @@ impl Layout {
         let (y, h) = axis(pixels.y, pixels.height, self.first.1, self.window.1, self.step.1, self.cells.1)?;
         Some(Window::new(x, y, w, h))
     }
+}
+
+/// Refuses windows that are out of range or larger than the image.
+pub fn check_window(window: (usize, usize), size: (usize, usize)) -> Result<()> {
+    for (w, s) in [(window.0, size.0), (window.1, size.1)] {
+        if !WINDOW_RANGE.contains(&w) {
+            return Err(Error::option(
+                "--window",
+                w,
+                format!("a window is {} to {} pixels wide", WINDOW_RANGE.start(), WINDOW_RANGE.end()),
+            ));
+        }
+        if w > s {
+            let why = format!("larger than the image ({} x {} pixels); use a smaller window", size.0, size.1);
+            return Err(Error::option("--window", w, why));
+        }
+    }
+    Ok(())
 }
 
 /// Number of cells and first window position along one axis: every cell whose centre lies inside the image.
@@ -218,6 +271,23 @@ mod tests {
         assert_eq!((layout.region.x, layout.region.width), (want[0], want.len()));
         assert_eq!((layout.region.y, layout.region.height), (0, 1));
         assert!(Layout::new((64, 64), (32, 32), (8, 8), Some(Window::new(900, 0, 50, 8))).is_err());
+    }
+
+    #[test]
+    fn a_coarser_grid_starts_at_the_same_corner() {
+        let pre = GeoTransform([1000.0, 10.0, 0.0, 5000.0, 0.0, -10.0]);
+        let region = Some(Window::new(100, 90, 500, 300));
+        for (window, step, region) in [((32, 32), (8, 8), None), ((33, 20), (7, 4), region), ((9, 9), (1, 1), None)] {
+            let layout = Layout::new((700, 600), window, step, region).unwrap();
+            for factor in [2, 4, 8] {
+                let coarse = layout.coarser(factor);
+                assert_eq!(coarse.cells, (layout.region.width.div_ceil(factor), layout.region.height.div_ceil(factor)));
+                let (a, b) = (layout.geotransform(&pre).0, coarse.geotransform(&pre).0);
+                assert_eq!((b[1], b[5]), (a[1] * factor as f64, a[5] * factor as f64));
+                let off = ((a[0] - b[0]).abs() / 10.0, (a[3] - b[3]).abs() / 10.0);
+                assert!(off.0 <= 0.5 && off.1 <= 0.5, "{off:?}");
+            }
+        }
     }
 
     #[test]

@@ -15,23 +15,29 @@
 //! | [`field`], [`grid`] | shifts, units, geotransforms; arrays, windows, images with validity |
 //! | [`raster`] | GDAL behind a wall: open, read, check, write |
 //! | [`correlate`] | the matching methods, their prefilter and their uncertainty |
-//! | [`layout`], [`pipeline`] | output grid and tiles; the streaming run, the only place that starts threads |
+//! | [`layout`], [`engine`], [`pipeline`] | output grid and tiles; one tile; the streaming run, the only place that starts threads |
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
 //! | [`render`] | pictures |
-//! | [`cli`] | the command line |
+//! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
+//! | [`capi`] | the C interface, `include/shiftmap.h` |
+//! | [`gdal_driver`] | the GDAL driver `SHIFTMAP`: the product as a virtual raster |
+//! | [`threads`] | thread pools |
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+pub mod capi;
 #[forbid(unsafe_code)]
 pub mod cli;
 #[forbid(unsafe_code)]
 pub mod correlate;
 #[forbid(unsafe_code)]
+pub mod engine;
 pub mod error;
 #[forbid(unsafe_code)]
 pub mod evaluate;
 #[forbid(unsafe_code)]
 pub mod field;
+pub mod gdal_driver;
 #[forbid(unsafe_code)]
 pub mod grid;
 #[forbid(unsafe_code)]
@@ -39,7 +45,13 @@ pub mod job;
 #[forbid(unsafe_code)]
 pub mod layout;
 #[forbid(unsafe_code)]
+pub mod options;
+#[forbid(unsafe_code)]
 pub mod pipeline;
+#[forbid(unsafe_code)]
+pub mod post;
+#[forbid(unsafe_code)]
+pub mod precision;
 #[forbid(unsafe_code)]
 pub mod progress;
 #[forbid(unsafe_code)]
@@ -48,6 +60,8 @@ pub mod raster;
 pub mod render;
 #[forbid(unsafe_code)]
 pub mod synth;
+#[forbid(unsafe_code)]
+pub mod threads;
 
 pub use error::{Error, Result};
 

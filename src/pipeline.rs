@@ -5,12 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, mpsc};
 use std::time::Duration;
 
-use crate::correlate::prepare::Preparer;
-use crate::correlate::scene::{self, Scene};
-use crate::correlate::search::TileWindows;
-use crate::correlate::{self, Alignment, Tile};
+use crate::engine::{Engine, Worker};
 use crate::field::{Measurement, Status};
-use crate::grid::{Grid, ImageFile, ImageReader, Window};
+use crate::grid::{Grid, ImageFile, PointFile, Window};
 use crate::layout::Layout;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -21,6 +18,8 @@ use crate::{Error, Result};
 pub enum MethodName {
     Lsm,
     Frequency,
+    /// No matching: the precision that least squares could reach (`shiftmap precision`).
+    Precision,
 }
 
 /// Which prefilter (`--prefilter`).
@@ -45,6 +44,28 @@ pub struct Params {
     pub prefilter: Prefilter,
     /// Least share of valid pixels in a window.
     pub min_valid: f64,
+    /// Larger windows, in rising order, for the cells that smaller ones could not measure.
+    pub larger_windows: Vec<(usize, usize)>,
+    /// Look for the search range on the pair, up to so many pixels; replaces `search`.
+    pub auto_search: Option<f64>,
+    /// Check backwards, from post to pre: largest mismatch in pixels.
+    pub backward: Option<f64>,
+    /// Reject values that their neighbourhood does not share.
+    pub reject_outliers: bool,
+    /// Whether the standard deviations are compared with the scatter of ground that has not moved.
+    pub sigma_scale: SigmaScale,
+}
+
+/// How the standard deviations are calibrated (`--stable`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SigmaScale {
+    /// As each window states them.
+    One,
+    /// By the scatter between neighbouring windows, anywhere.
+    Neighbours,
+    /// By the scatter on the stable ground of the pair.
+    Stable,
 }
 
 impl Default for Params {
@@ -56,17 +77,44 @@ impl Default for Params {
             search: (4.0, 4.0),
             prefilter: Prefilter::Coherence,
             min_valid: 0.5,
+            larger_windows: Vec::new(),
+            auto_search: None,
+            backward: None,
+            reject_outliers: true,
+            sigma_scale: SigmaScale::One,
         }
     }
 }
 
 /// Two images whose pixels have equal size and axes.
+#[derive(Clone)]
 pub struct Pair<'a> {
-    pub pre: &'a dyn ImageFile,
-    pub post: &'a dyn ImageFile,
+    /// Pre and post image of every band, at least one; all bands on one grid.
+    pub bands: Vec<(&'a dyn ImageFile, &'a dyn ImageFile)>,
     /// Where the ground of pre pixel (0, 0) lies in the post image without any motion, (column, row) in pixels; may
     /// be fractional. (0, 0) for images on the same grid.
     pub origin: (f64, f64),
+    /// Expected displacement in pixels (right, down), around which is searched.
+    pub prior: Option<&'a dyn PointFile>,
+    /// Ground that has not moved: where the first number is not zero.
+    pub stable: Option<&'a dyn PointFile>,
+}
+
+impl<'a> Pair<'a> {
+    /// One band of two images.
+    pub fn new(pre: &'a dyn ImageFile, post: &'a dyn ImageFile, origin: (f64, f64)) -> Self {
+        Pair { bands: vec![(pre, post)], origin, prior: None, stable: None }
+    }
+
+    /// The first band's pre image.
+    pub fn pre(&self) -> &'a dyn ImageFile {
+        self.bands[0].0
+    }
+
+    /// The first band's post image.
+    pub fn post(&self) -> &'a dyn ImageFile {
+        self.bands[0].1
+    }
 }
 
 /// Takes finished tiles, always in the same order, on the thread that called [`run`].
@@ -103,57 +151,31 @@ pub fn run(
     sink: &mut dyn FieldSink,
     progress: &mut dyn Progress,
 ) -> Result<Report> {
-    check(pair, params)?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.max(1))
-        .build()
-        .map_err(|e| Error::Internal(format!("cannot start threads: {e}")))?;
+    let pool = crate::threads::pool(threads)?;
     if !progress.report(0.0, "looking at the pair") {
         return Err(Error::Cancelled);
     }
-    let alignment = Alignment::new(pair.origin, params.search);
-    let scene = watched(&pool, progress, |stop| scene::analyse(pair, params, &alignment, stop))?;
+    let engine = watched(&pool, progress, |stop| Engine::new(pair, layout, params, stop))?;
     let tiles = layout.tiles();
-    let job = Job { pair, layout, params, alignment: &alignment, scene: &scene, stop: AtomicBool::new(false) };
+    let job = Job { pair, engine: &engine, stop: AtomicBool::new(false) };
     let mut report =
-        Report { cells: layout.region.width * layout.region.height, status: [0; 8], facts: scene.facts.clone() };
+        Report { cells: layout.region.width * layout.region.height, status: [0; 8], facts: engine.facts() };
     stream(&pool, &job, &tiles, threads.max(1), sink, progress, &mut report)?;
     if report.cells > 0 && report.status[Status::NoData as usize] == report.cells as u64 {
         return Err(Error::Data(format!(
             "no window has enough valid pixels: all of {} and {} is nodata where they overlap; \
              check the nodata value (--nodata) and --min-valid",
-            pair.pre.name(),
-            pair.post.name()
+            pair.pre().name(),
+            pair.post().name()
         )));
     }
     Ok(report)
 }
 
-/// Parameters that no single module can judge alone.
-fn check(pair: &Pair, params: &Params) -> Result<()> {
-    let size = pair.pre.size();
-    for (s, n) in [(params.search.0, size.0), (params.search.1, size.1)] {
-        if !(s > 0.0 && s.is_finite()) {
-            return Err(Error::option("--search", s, "the search is a positive number of pixels"));
-        }
-        if s >= n as f64 {
-            let why = format!("larger than the image ({} x {} pixels); give a smaller search", size.0, size.1);
-            return Err(Error::option("--search", s, why));
-        }
-    }
-    if !(params.min_valid > 0.0 && params.min_valid <= 1.0) {
-        return Err(Error::option("--min-valid", params.min_valid, "a share of the window, above 0 and up to 1"));
-    }
-    Ok(())
-}
-
 /// What every worker needs.
 struct Job<'a> {
     pair: &'a Pair<'a>,
-    layout: &'a Layout,
-    params: &'a Params,
-    alignment: &'a Alignment,
-    scene: &'a Scene,
+    engine: &'a Engine,
     stop: AtomicBool,
 }
 
@@ -219,7 +241,7 @@ fn stream(
                         return;
                     }
                     wait_for_writer(written, index, ahead, &job.stop);
-                    let result = Worker::tile(&mut worker, job, tiles[index]);
+                    let result = measure(&mut worker, job, tiles[index]);
                     if send.send((index, result)).is_err() {
                         return;
                     }
@@ -232,6 +254,15 @@ fn stream(
         written.1.notify_all();
         outcome
     })
+}
+
+/// Measures a tile, opening the thread's handles at the first one.
+fn measure<'a>(slot: &mut Option<Worker<'a>>, job: &'a Job<'a>, tile: Window) -> Result<Grid<Measurement>> {
+    let worker = match slot {
+        Some(w) => w,
+        None => slot.insert(job.engine.worker(job.pair)?),
+    };
+    worker.tile(tile, &job.stop)
 }
 
 /// Blocks while `index` is too far ahead of what is written.
@@ -268,7 +299,7 @@ fn collect(
         while let Some(grid) = waiting.remove(&done) {
             let tile = tiles[done];
             // Tiles are whole; the region may want only a part.
-            if let Some(part) = tile.intersect(&job.layout.region) {
+            if let Some(part) = tile.intersect(&job.engine.layout.region) {
                 let inside = Window::new(part.x - tile.x, part.y - tile.y, part.width, part.height);
                 let grid = grid.crop(inside);
                 grid.data.iter().for_each(|m| report.status[m.status as usize] += 1);
@@ -283,47 +314,4 @@ fn collect(
         }
     }
     Ok(())
-}
-
-/// One thread's handles and buffers.
-struct Worker<'a> {
-    pre: Box<dyn ImageReader + 'a>,
-    post: Box<dyn ImageReader + 'a>,
-    preparer: Preparer,
-    method: Box<dyn correlate::Method + 'a>,
-}
-
-impl<'a> Worker<'a> {
-    /// Measures a whole tile, opening the handles at the first one.
-    fn tile(slot: &mut Option<Worker<'a>>, job: &'a Job<'a>, tile: Window) -> Result<Grid<Measurement>> {
-        let worker = match slot {
-            Some(w) => w,
-            None => slot.insert(Worker {
-                pre: job.pair.pre.open()?,
-                post: job.pair.post.open()?,
-                preparer: Preparer::default(),
-                method: correlate::plan(job.params, job.scene, job.alignment),
-            }),
-        };
-        let pixels = job.layout.pixels(tile);
-        let (pre_window, post_window) = job.alignment.windows(pixels);
-        let (pre, post) = (worker.pre.read(pre_window)?, worker.post.read(post_window)?);
-        let nodata = || Grid::filled(tile.width, tile.height, Measurement::failed(Status::NoData));
-        let Some(pre) = worker.preparer.pre(&pre, &job.scene.prefilter, &job.scene.residual, job.scene.spline) else {
-            return Ok(nodata());
-        };
-        let search = job.alignment.search;
-        let Some(post) = worker.preparer.post(&post, &job.scene.prefilter, search, job.scene.spline) else {
-            return Ok(nodata());
-        };
-        let windows =
-            TileWindows { cells: (tile.width, tile.height), window: job.layout.window, step: job.layout.step };
-        let mut found = worker.method.match_tile(&Tile { pre: &pre, post: &post, windows, stop: &job.stop });
-        for m in &mut found {
-            // Ground that the georeference alone puts elsewhere has not moved.
-            m.shift.dx -= job.alignment.fraction.0;
-            m.shift.dy -= job.alignment.fraction.1;
-        }
-        Ok(Grid::from_vec(tile.width, tile.height, found))
-    }
 }

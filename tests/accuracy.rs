@@ -106,7 +106,7 @@ fn run(case: Case) -> Score {
         let params = Params { method: case.method, window: (w, w), step: (w, w), ..Params::default() };
         let layout = Layout::new((N, N), params.window, params.step, None).unwrap();
         let mut found = Collect(Vec::new());
-        let pair = Pair { pre: &pre, post: &post, origin: (0.0, 0.0) };
+        let pair = Pair::new(&pre, &post, (0.0, 0.0));
         let facts = pipeline::run(&pair, &layout, &params, 2, &mut found, &mut Silent).unwrap().facts;
         if std::env::var_os("SHIFTMAP_TEST_FACTS").is_some() {
             println!("{facts:?}");

@@ -29,7 +29,7 @@ fn measure(pair: &SynthPair, method: MethodName, window: usize) -> (Layout, Vec<
     let params = Params { method, window: (window, window), ..Params::default() };
     let layout = Layout::new((pair.pre.width, pair.pre.height), params.window, params.step, None).unwrap();
     let mut found = Collect(Vec::new());
-    let pair = Pair { pre: &pre, post: &post, origin: (0.0, 0.0) };
+    let pair = Pair::new(&pre, &post, (0.0, 0.0));
     let report = pipeline::run(&pair, &layout, &params, 2, &mut found, &mut Silent).unwrap();
     if std::env::var_os("SHIFTMAP_TEST_FACTS").is_some() {
         println!("{:?}", report.facts);

@@ -32,7 +32,7 @@ fn errors(method: MethodName, d: (f64, f64), origin: (f64, f64)) -> (f64, f64, f
     let params = Params { method, ..Params::default() };
     let layout = Layout::new(size, params.window, params.step, None).unwrap();
     let mut found = Collect(Vec::new());
-    let pair = Pair { pre: &pre, post: &post, origin };
+    let pair = Pair::new(&pre, &post, origin);
     let report = pipeline::run(&pair, &layout, &params, 2, &mut found, &mut Silent).unwrap();
     println!("{:?}", report);
     let mut all = Vec::new();

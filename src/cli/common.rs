@@ -37,7 +37,8 @@ pub struct WriteArgs {
 
 impl WriteArgs {
     pub fn options(&self) -> WriteOptions {
-        WriteOptions { format: self.format.clone(), creation: self.creation.clone(), overwrite: self.overwrite }
+        let (format, creation) = (self.format.clone(), self.creation.clone());
+        WriteOptions { format, creation, overwrite: self.overwrite, memory: None }
     }
 }
 

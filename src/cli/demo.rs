@@ -100,10 +100,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
 
 fn simulate(args: &Args, ui: &Ui, folder: OutputFolder) -> Result<()> {
     let spec = PairSpec::preset(Preset::Real, args.size, args.seed);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.count())
-        .build()
-        .map_err(|e| Error::Internal(format!("threads: {e}")))?;
+    let pool = crate::threads::pool(args.threads.count())?;
     let mut progress = ui.progress();
     let pair = pool.install(|| make_pair_with(&spec, &mut progress))?;
     let georef = files::procedural_georef(PIXEL)?;

@@ -4,7 +4,7 @@ use super::common::{Common, ThreadArgs, Two, WriteArgs};
 use super::ui::Ui;
 use crate::field::Status;
 use crate::grid::Window;
-use crate::job::{Job, Search, Summary};
+use crate::job::{Job, Search, Stable, Summary};
 use crate::pipeline::{MethodName, Params, Prefilter};
 use crate::raster::{NoData, OpenOptions, Units};
 use crate::{Error, Result};
@@ -25,8 +25,10 @@ use clap::ValueEnum;
     shiftmap displacement before.tif after.tif map.tif
   Band 8 of both, larger windows for noisy images, a value every 4 pixels:
     shiftmap displacement before.tif after.tif map.tif --band 8 --window 64 --step 4
-  Large motion, e.g. a fast glacier, up to 300 m between the dates:
-    shiftmap displacement july.tif august.tif ice.tif --search 300m
+  Large motion, e.g. a fast glacier, up to 300 m between the dates; small windows where they suffice:
+    shiftmap displacement july.tif august.tif ice.tif --search 300m --window 16,32,64
+  Search range found on the pair, checked backwards, sigma calibrated on bedrock:
+    shiftmap displacement july.tif august.tif ice.tif --search auto --backward --stable rock.tif
   Images on different grids, a cloud optimized GeoTIFF as result:
     shiftmap displacement before.tif after_other_utm_zone.tif map.tif --resample --of COG
   A look at a part first (pixels of PRE: offset x y, size x y):
@@ -45,21 +47,42 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "lsm", help_heading = "Matching")]
     method: MethodArg,
 
-    /// Side of the matching window in pixels, 5 to 512, or WIDTHxHEIGHT; smaller sees more detail, larger is more precise
-    #[arg(long, value_name = "N[xM]", default_value = "32", help_heading = "Matching")]
-    window: Two<usize>,
+    /// Side of the matching window in pixels, 5 to 512, or WIDTHxHEIGHT; smaller sees more detail, larger is more
+    /// precise. Several, smallest first (16,32,64): the larger ones fill cells that the smaller ones cannot measure
+    #[arg(long, value_name = "N[xM]", default_value = "32", value_delimiter = ',', help_heading = "Matching")]
+    window: Vec<Two<usize>>,
 
     /// Distance between windows in pixels: the cell size of the result
     #[arg(long, value_name = "N[xM]", default_value = "8", help_heading = "Matching")]
     step: Two<usize>,
 
-    /// Largest displacement looked for on each axis, in pixels, or in metres as in 40m
+    /// Largest displacement looked for on each axis, in pixels, or in metres as in 40m; `auto` finds it on the pair, up
+    /// to 100 pixels (auto:N: up to N)
     #[arg(long, value_name = "PX", default_value = "4", help_heading = "Matching")]
     search: SearchArg,
 
     /// Filter both images first: by the coherence between them, which keeps the frequencies that did not change
     #[arg(long, value_enum, default_value = "coherence", help_heading = "Matching")]
     prefilter: PrefilterArg,
+
+    /// Displacement raster around which is searched, e.g. an earlier result or a coarse one; any grid and coordinate
+    /// system, east and north in bands 1 and 2; zero where it has no value
+    #[arg(long, value_name = "RASTER", help_heading = "Matching")]
+    prior: Option<String>,
+
+    /// Values that their neighbours do not share: reject them (status 5) or keep them
+    #[arg(long, value_enum, default_value = "reject", help_heading = "Trust")]
+    outliers: OutlierArg,
+
+    /// Measure from POST to PRE as well and reject cells where the two differ by more than this (status 6) [default: 0.5
+    /// pixels when given without a value]
+    #[arg(long, value_name = "PX", num_args = 0..=1, require_equals = true, default_missing_value = "0.5", help_heading = "Trust")]
+    backward: Option<f64>,
+
+    /// Scale sigma by what ground that has not moved shows: a raster that is not zero there, or `auto` for the scatter
+    /// between neighbouring windows
+    #[arg(long, value_name = "RASTER", help_heading = "Trust")]
+    stable: Option<String>,
 
     /// Least share of valid pixels that a window needs
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, help_heading = "Matching")]
@@ -78,7 +101,7 @@ pub struct Args {
     nodata: NoDataArg,
 
     /// Measure only this part of the pre image, in pixels: offset x y, size x y
-    #[arg(long, num_args = 4, value_names = ["XOFF", "YOFF", "XSIZE", "YSIZE"], allow_negative_numbers = true, help_heading = "Input")]
+    #[arg(long, num_args = 4, action = clap::ArgAction::Set, value_names = ["XOFF", "YOFF", "XSIZE", "YSIZE"], allow_negative_numbers = true, help_heading = "Input")]
     region: Option<Vec<i64>>,
 
     /// Warp the post image onto the pre grid while reading (other CRS, pixel size or rotation)
@@ -115,6 +138,12 @@ enum MethodArg {
     Frequency,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum OutlierArg {
+    Reject,
+    Keep,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum PrefilterArg {
     Coherence,
@@ -122,7 +151,7 @@ enum PrefilterArg {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum UnitsArg {
+pub enum UnitsArg {
     /// Metres
     M,
     /// Pixels, band 1 +right, band 2 +up
@@ -132,11 +161,18 @@ enum UnitsArg {
 #[derive(Clone, Copy, Debug)]
 struct SearchArg(Search);
 
+/// How far `--search auto` looks, pixels.
+const AUTO_CAP: f64 = 100.0;
+
 impl std::str::FromStr for SearchArg {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let bad = || format!("`{text}` is neither pixels (4, 4x8) nor metres (40m)");
+        let bad = || format!("`{text}` is neither pixels (4, 4x8), metres (40m) nor auto (auto, auto:50)");
+        if let Some(cap) = text.strip_prefix("auto") {
+            let cap = if cap.is_empty() { Some(AUTO_CAP) } else { cap.strip_prefix(':').and_then(|c| c.parse().ok()) };
+            return cap.map(|c| SearchArg(Search::Auto(c))).ok_or_else(bad);
+        }
         match text.strip_suffix('m') {
             Some(metres) => metres.trim().parse().map(|v| SearchArg(Search::Metres(v))).map_err(|_| bad()),
             None => text.parse::<Two<f64>>().map(|t| SearchArg(Search::Pixels(t.0, t.1))).map_err(|_| bad()),
@@ -144,8 +180,30 @@ impl std::str::FromStr for SearchArg {
     }
 }
 
+impl UnitsArg {
+    pub fn units(given: Option<UnitsArg>) -> Units {
+        match given {
+            None => Units::Auto,
+            Some(UnitsArg::M) => Units::Metres,
+            Some(UnitsArg::Px) => Units::Pixels,
+        }
+    }
+}
+
+/// `--region` as a window.
+pub fn region(values: Option<&[i64]>) -> Result<Option<Window>> {
+    match values {
+        Some(&[x, y, w, h]) if w > 0 && h > 0 => Ok(Some(Window::new(x, y, w as usize, h as usize))),
+        Some(&[x, y, w, h]) => {
+            let value = format!("{x} {y} {w} {h}");
+            Err(Error::option("--region", value, "XSIZE and YSIZE are 1 pixel or more"))
+        }
+        _ => Ok(None),
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
-struct NoDataArg(NoData);
+pub struct NoDataArg(pub NoData);
 
 impl std::str::FromStr for NoDataArg {
     type Err = String;
@@ -189,15 +247,8 @@ fn json(s: &Summary, seconds: f64) -> serde_json::Value {
     })
 }
 
-fn job(args: &Args) -> Result<Job> {
-    let region = match args.region.as_deref() {
-        Some(&[x, y, w, h]) if w > 0 && h > 0 => Some(Window::new(x, y, w as usize, h as usize)),
-        Some(&[x, y, w, h]) => {
-            let value = format!("{x} {y} {w} {h}");
-            return Err(Error::option("--region", value, "XSIZE and YSIZE are 1 pixel or more"));
-        }
-        _ => None,
-    };
+pub(super) fn job(args: &Args) -> Result<Job> {
+    let region = region(args.region.as_deref())?;
     let pre_options = OpenOptions { band: args.band, nodata: args.nodata.0, open_options: args.open_options.clone() };
     Ok(Job {
         pre: args.pre.clone(),
@@ -210,7 +261,10 @@ fn job(args: &Args) -> Result<Job> {
                 MethodArg::Lsm => MethodName::Lsm,
                 MethodArg::Frequency => MethodName::Frequency,
             },
-            window: (args.window.0, args.window.1),
+            window: (args.window[0].0, args.window[0].1),
+            larger_windows: args.window[1..].iter().map(|w| (w.0, w.1)).collect(),
+            backward: args.backward,
+            reject_outliers: args.outliers == OutlierArg::Reject,
             step: (args.step.0, args.step.1),
             prefilter: match args.prefilter {
                 PrefilterArg::Coherence => Prefilter::Coherence,
@@ -220,11 +274,13 @@ fn job(args: &Args) -> Result<Job> {
             ..Params::default()
         },
         search: args.search.0,
-        units: match args.units {
-            None => Units::Auto,
-            Some(UnitsArg::M) => Units::Metres,
-            Some(UnitsArg::Px) => Units::Pixels,
+        prior: args.prior.clone(),
+        stable: match args.stable.as_deref() {
+            None => Stable::None,
+            Some("auto") => Stable::Auto,
+            Some(path) => Stable::Raster(path.into()),
         },
+        units: UnitsArg::units(args.units),
         region,
         resample: args.resample,
         write: args.write.options(),

@@ -8,7 +8,9 @@ mod demo;
 mod demo_pictures;
 mod displacement;
 mod evaluate;
+mod generate;
 mod info;
+mod precision;
 mod rewrite;
 mod synth;
 pub mod ui;
@@ -33,35 +35,63 @@ struct Cli {
     command: Command,
 }
 
+/// A parsed command.
 #[derive(Subcommand)]
-enum Command {
+pub(crate) enum Command {
     Displacement(Box<displacement::Args>),
+    Precision(Box<precision::Args>),
     Evaluate(evaluate::Args),
     Synth(synth::Args),
     Demo(demo::Args),
     Info(info::Args),
+    #[command(hide = true)]
+    Generate(generate::Args),
 }
 
 impl Command {
     fn common(&self) -> &common::Common {
         match self {
             Command::Displacement(a) => &a.common,
+            Command::Precision(a) => &a.common,
             Command::Evaluate(a) => &a.common,
             Command::Synth(a) => a.common(),
             Command::Demo(a) => &a.common,
             Command::Info(a) => &a.common,
+            Command::Generate(a) => &a.common,
         }
     }
 
-    fn run(&self, ui: &Ui) -> crate::Result<()> {
+    pub(crate) fn run(&self, ui: &Ui) -> crate::Result<()> {
         match self {
             Command::Displacement(a) => displacement::run(a, ui),
+            Command::Precision(a) => precision::run(a, ui),
             Command::Evaluate(a) => evaluate::run(a, ui),
             Command::Synth(a) => synth::run(a, ui),
             Command::Demo(a) => demo::run(a, ui),
             Command::Info(a) => info::run(a, ui),
+            Command::Generate(a) => generate::run(a, ui),
         }
     }
+}
+
+impl Command {
+    /// The job of `displacement`.
+    pub(crate) fn displacement_job(&self) -> crate::Result<crate::job::Job> {
+        match self {
+            Command::Displacement(a) => displacement::job(a),
+            _ => Err(crate::Error::Internal("not a displacement".into())),
+        }
+    }
+}
+
+/// The definition of all commands and options.
+pub(crate) fn program() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+/// Parses the words of a command line, the program's name first.
+pub(crate) fn parse(words: Vec<std::ffi::OsString>) -> Result<Command, clap::Error> {
+    Cli::try_parse_from(words).map(|cli| cli.command)
 }
 
 /// Runs the program with the process arguments and returns its exit code: 0 done, 1 failed, 2 wrong usage.

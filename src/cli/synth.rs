@@ -1,6 +1,7 @@
 //! `shiftmap synth`
 
 mod dataset;
+mod field;
 
 use super::common::{Common, ThreadArgs, Two};
 use super::ui::Ui;
@@ -28,6 +29,7 @@ pub struct Args {
 enum What {
     Pair(Box<PairArgs>),
     Dataset(Box<dataset::DatasetArgs>),
+    Field(Box<field::FieldArgs>),
 }
 
 impl Args {
@@ -35,6 +37,7 @@ impl Args {
         match &self.what {
             What::Pair(a) => &a.common,
             What::Dataset(a) => &a.common,
+            What::Field(a) => &a.common,
         }
     }
 }
@@ -83,7 +86,7 @@ pub struct PairArgs {
     band: usize,
 
     /// Use only this part of the image, in pixels: offset x y, size x y
-    #[arg(long, num_args = 4, value_names = ["XOFF", "YOFF", "XSIZE", "YSIZE"], requires = "image", help_heading = "Image")]
+    #[arg(long, num_args = 4, action = clap::ArgAction::Set, value_names = ["XOFF", "YOFF", "XSIZE", "YSIZE"], requires = "image", help_heading = "Image")]
     region: Option<Vec<usize>>,
 
     /// Pixel size of a procedural image in metres
@@ -103,7 +106,7 @@ pub struct PairArgs {
     dy: Option<f64>,
 
     /// Ramp: growth per pixel of dx to the right, dx downwards, dy to the right, dy downwards
-    #[arg(long, num_args = 4, value_names = ["XX", "XY", "YX", "YY"], allow_negative_numbers = true, help_heading = "Displacement, pixels")]
+    #[arg(long, num_args = 4, action = clap::ArgAction::Set, value_names = ["XX", "XY", "YX", "YY"], allow_negative_numbers = true, help_heading = "Displacement, pixels")]
     ramp: Option<Vec<f64>>,
 
     /// Largest value of an additional smooth field
@@ -253,14 +256,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     match &args.what {
         What::Pair(a) => run_pair(a, ui),
         What::Dataset(a) => dataset::run(a, ui),
+        What::Field(a) => field::run(a, ui),
     }
 }
 
 fn run_pair(args: &PairArgs, ui: &Ui) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.count())
-        .build()
-        .map_err(|e| Error::Internal(format!("threads: {e}")))?;
+    let pool = crate::threads::pool(args.threads.count())?;
     let folder = OutputFolder::new(&args.outdir, &files::FILES, args.overwrite)?;
     let base = args.image.as_ref().map(|path| Base::read(path, args)).transpose()?;
     let size = base.as_ref().map_or((args.size.0, args.size.1), |b| (b.pre.width(), b.pre.height()));

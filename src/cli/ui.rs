@@ -4,6 +4,7 @@ use super::common::Common;
 use crate::progress::Progress;
 use crate::{Error, Result, raster};
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -33,16 +34,34 @@ fn stop() {
 /// the machine or the scene.
 const CACHE_MB: &str = "128";
 
+/// Takes what a command says when another program runs it instead of the terminal.
+pub trait Host: Send + Sync {
+    /// A message for the user.
+    fn note(&self, text: &str);
+    /// Text that the terminal would show on standard output.
+    fn print(&self, text: &str);
+    /// The result for programs.
+    fn json(&self, text: String);
+    /// Progress; `false` stops the run.
+    fn progress(&self, fraction: f64, message: &str) -> bool;
+}
+
 /// Messages, progress and results of one command.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Ui {
     quiet: bool,
     json: bool,
+    host: Option<Arc<dyn Host>>,
 }
 
 impl Ui {
     pub fn new(common: &Common) -> Ui {
-        Ui { quiet: common.quiet, json: common.json }
+        Ui { quiet: common.quiet, json: common.json, host: None }
+    }
+
+    /// Everything goes to `host`, nothing to the terminal.
+    pub(crate) fn hosted(host: Arc<dyn Host>) -> Ui {
+        Ui { quiet: false, json: true, host: Some(host) }
     }
 
     /// Sets the process up: GDAL's options and messages, signals.
@@ -60,7 +79,9 @@ impl Ui {
 
     /// A message on standard error, unless the user wants none.
     pub fn note(&self, text: &str) {
-        if !self.quiet {
+        if let Some(host) = &self.host {
+            host.note(text);
+        } else if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{text}");
         }
     }
@@ -80,7 +101,9 @@ impl Ui {
 
     /// Text on standard output, unless `--quiet` or `--json` is given.
     pub fn print(&self, text: &str) {
-        if !self.quiet && !self.json {
+        if let Some(host) = &self.host {
+            host.print(text);
+        } else if !self.quiet && !self.json {
             let _ = writeln!(std::io::stdout(), "{text}");
         }
     }
@@ -89,14 +112,17 @@ impl Ui {
     pub fn print_json(&self, value: &impl serde::Serialize) -> Result<()> {
         if self.json {
             let text = serde_json::to_string_pretty(value).map_err(|e| Error::Internal(format!("summary: {e}")))?;
-            let _ = writeln!(std::io::stdout(), "{text}");
+            match &self.host {
+                Some(host) => host.json(text),
+                None => drop(writeln!(std::io::stdout(), "{text}")),
+            }
         }
         Ok(())
     }
 
     /// Progress in GDAL's form, or silent; both stop the run when the user asks.
     pub fn progress(&self) -> TermProgress {
-        TermProgress { shown: None, silent: self.quiet || self.json }
+        TermProgress { shown: None, silent: self.quiet || self.json, host: self.host.clone() }
     }
 }
 
@@ -105,6 +131,7 @@ pub struct TermProgress {
     /// Tokens printed so far: 41 in all, one for every 2.5 %.
     shown: Option<usize>,
     silent: bool,
+    host: Option<Arc<dyn Host>>,
 }
 
 const TOKENS: usize = 40;
@@ -131,7 +158,10 @@ impl TermProgress {
 }
 
 impl Progress for TermProgress {
-    fn report(&mut self, fraction: f64, _message: &str) -> bool {
+    fn report(&mut self, fraction: f64, message: &str) -> bool {
+        if let Some(host) = &self.host {
+            return host.progress(fraction, message);
+        }
         if !self.silent && self.show(fraction, &mut std::io::stdout().lock()).is_err() {
             // Nobody reads any more, e.g. `| head`: the run itself goes on.
             self.silent = true;
@@ -156,14 +186,14 @@ mod tests {
     #[test]
     fn the_line_is_gdals() {
         let mut text = Vec::new();
-        let mut progress = TermProgress { shown: None, silent: false };
+        let mut progress = TermProgress { shown: None, silent: false, host: None };
         for i in 0..=1000 {
             progress.show(f64::from(i) / 1000.0, &mut text).unwrap();
         }
         let want = "0...10...20...30...40...50...60...70...80...90...100 - done.\n";
         assert_eq!(String::from_utf8(text).unwrap(), want);
         let mut text = Vec::new();
-        let mut progress = TermProgress { shown: None, silent: true };
+        let mut progress = TermProgress { shown: None, silent: true, host: None };
         progress.show(0.5, &mut text).unwrap();
         progress.show(0.3, &mut text).unwrap();
         progress.show(1.0, &mut text).unwrap();

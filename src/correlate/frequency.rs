@@ -15,7 +15,7 @@ use super::prefilter::information;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::scene::Scene;
 use super::uncertainty::{RESAMPLING_FLOOR, congruence};
-use super::{Alignment, Method, Tile};
+use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::grid::Grid;
 use crate::pipeline::{Params, Prefilter};
@@ -30,9 +30,9 @@ const LEAST_AGREEMENT: f64 = 0.03;
 /// One thread's planes and buffers.
 pub struct Frequency<'a> {
     params: &'a Params,
-    alignment: &'a Alignment,
     min_variance: f64,
-    initial: Stage,
+    scene: &'a Scene,
+    initial: Option<Stage>,
     last: Stage,
     /// Equivalent number of samples per independent one, from the rim taper.
     overlap: f64,
@@ -234,12 +234,8 @@ fn correlated_samples(t: &[f32]) -> f64 {
 }
 
 impl<'a> Frequency<'a> {
-    pub fn new(params: &'a Params, scene: &'a Scene, alignment: &'a Alignment) -> Self {
+    pub fn new(params: &'a Params, scene: &'a Scene) -> Self {
         let centred = scene.coherence.is_some() && params.prefilter == Prefilter::Coherence;
-        // Nothing known: trust the coarser half.
-        let coarse = |w: f64| if w < std::f64::consts::FRAC_PI_2 { 1.0 } else { 0.0 };
-        // The phase correlation has unit amplitudes, so it takes the information itself.
-        let info = |w: f64| scene.coherence.as_ref().map_or(coarse(w), |c| information(c.magnitude.at(w)));
         // After the coherence prefilter the amplitude of the cross-spectrum is its Fisher information already.
         let gain = |w: f64| match (&scene.coherence, params.prefilter) {
             (Some(_), Prefilter::Coherence) => 1.0,
@@ -249,16 +245,12 @@ impl<'a> Frequency<'a> {
             }
             (None, _) => coarse(w),
         };
-        // The initial window must hold the displaced content: at least four times the search.
-        // An even size, for the real transform back.
-        let enough = |w: usize, r: usize| w.max((4 * r).next_power_of_two()).next_multiple_of(2);
-        let first = (enough(params.window.0, alignment.range.0), enough(params.window.1, alignment.range.1));
         let overlap = correlated_samples(&fade(params.window.0, RIM)) * correlated_samples(&fade(params.window.1, RIM));
         Frequency {
             params,
-            alignment,
             min_variance: scene.min_variance,
-            initial: Stage::new(first, 0.5, &info, centred),
+            scene,
+            initial: None,
             last: Stage::new(params.window, RIM, &gain, centred),
             overlap,
             ffts: FftCache::default(),
@@ -268,26 +260,43 @@ impl<'a> Frequency<'a> {
         }
     }
 
+    /// Planes for initial windows that hold the displaced content: at least four times the search.
+    fn prepare_initial(&mut self, range: (usize, usize)) {
+        // An even size, for the real transform back.
+        let enough = |w: usize, r: usize| w.max((4 * r).next_power_of_two()).next_multiple_of(2);
+        let size = (enough(self.params.window.0, range.0), enough(self.params.window.1, range.1));
+        if self.initial.as_ref().is_none_or(|stage| stage.size != size) {
+            // The phase correlation has unit amplitudes, so it takes the information itself.
+            let known = self.scene.coherence.as_ref();
+            let info = |w: f64| known.map_or(coarse(w), |c| information(c.magnitude.at(w)));
+            self.initial = Some(Stage::new(size, 0.5, &info, self.last.centred));
+        }
+    }
+
     #[inline(always)]
-    fn window(&mut self, tile: &Tile, corner: (usize, usize)) -> Measurement {
+    fn window(&mut self, tile: &Tile, cell: usize) -> Measurement {
         let (w, h) = self.params.window;
-        if let Err(status) = self.check(tile.pre, corner) {
+        let corner = tile.windows.corner(cell);
+        let Some(initial) = &mut self.initial else { return Measurement::failed(Status::NoData) };
+        if let Err(status) = check(tile.pre(), corner, self.params, self.min_variance) {
             return Measurement::failed(status);
         }
-        let first = self.initial.size;
+        let first = initial.size;
         let start = centred(corner, (w, h), first);
-        cut(&tile.pre.values, start, first, &mut self.initial.pre);
-        let search = tile.post.search as i64;
-        let at = (start.0 + search, start.1 + search);
-        cut(&tile.post.values, at, first, &mut self.initial.post);
-        let Some(shift) = self.initial.peak(self.alignment.range, &mut self.ffts) else {
+        cut(&tile.pre().values, start, first, &mut initial.pre);
+        let search = tile.post().search as i64;
+        let from = tile.area.start(cell);
+        let at = (start.0 + search + from.0 as i64, start.1 + search + from.1 as i64);
+        cut(&tile.post().values, at, first, &mut initial.post);
+        let Some(shift) = initial.peak(tile.area.range, &mut self.ffts) else {
             return Measurement::failed(Status::SearchEdge);
         };
+        let shift = (shift.0 + from.0, shift.1 + from.1);
         let begin = (corner.0 as i64, corner.1 as i64);
-        cut(&tile.pre.values, begin, (w, h), &mut self.last.pre);
+        cut(&tile.pre().values, begin, (w, h), &mut self.last.pre);
         let at = (begin.0 + search + shift.0 as i64, begin.1 + search + shift.1 as i64);
-        cut(&tile.post.values, at, (w, h), &mut self.last.post);
-        let share = tile.post.counts.count(at.0, at.1, (w, h)) as f64 / (w * h) as f64;
+        cut(&tile.post().values, at, (w, h), &mut self.last.post);
+        let share = tile.post().counts.count(at.0, at.1, (w, h)) as f64 / (w * h) as f64;
         if share < self.params.min_valid {
             return Measurement::failed(Status::NoData);
         }
@@ -300,44 +309,15 @@ impl<'a> Frequency<'a> {
         };
         d.dx += dx;
         d.dy += dy;
-        self.resample(tile.post, corner, d);
+        self.resample(tile.post(), corner, d);
         self.last.phases::<true>(&mut self.ffts);
         let last = &self.last;
         let fit = last.plane.fit(&last.re, &last.im, &last.weights, ROUNDS, &mut self.scratch);
         d.dx += fit.dx;
         d.dy += fit.dy;
-        self.judge(&fit, d, shift)
-    }
-
-    /// Enough valid pixels and some texture.
-    #[inline(always)]
-    fn check(&self, pre: &PreparedPre, corner: (usize, usize)) -> Result<(), Status> {
-        let (w, h) = self.params.window;
-        let n = pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) as f64;
-        // Invalid pixels are zero.
-        let (mut sum, mut square) = ([0.0f32; LANES], [0.0f32; LANES]);
-        for y in corner.1..corner.1 + h {
-            let (vectors, rest) = pre.values.row(y)[corner.0..corner.0 + w].as_chunks::<LANES>();
-            for v in vectors {
-                for l in 0..LANES {
-                    sum[l] += v[l];
-                    square[l] += v[l] * v[l];
-                }
-            }
-            for (l, v) in rest.iter().enumerate() {
-                sum[l] += v;
-                square[l] += v * v;
-            }
-        }
-        let total = |v: [f32; LANES]| v.iter().map(|&t| t as f64).sum::<f64>();
-        let (sum, square) = (total(sum), total(square));
-        if n < self.params.min_valid * (w * h) as f64 || n < 8.0 {
-            return Err(Status::NoData);
-        }
-        if square / n - (sum / n).powi(2) <= self.min_variance {
-            return Err(Status::LowTexture);
-        }
-        Ok(())
+        let mut m = self.judge(&fit, d, shift);
+        tile.check_search(cell, &mut m);
+        m
     }
 
     /// The post window interpolated at displacement `d`; invalid pixels, taken at the nearest pixel, stay zero.
@@ -376,10 +356,6 @@ impl<'a> Frequency<'a> {
         if !fit.converged || far(d.dx, shift.0) || far(d.dy, shift.1) || agreement < LEAST_AGREEMENT {
             return Measurement::failed(Status::NoConvergence);
         }
-        let (fx, fy) = self.alignment.fraction;
-        if (d.dx - fx).abs() > self.params.search.0 || (d.dy - fy).abs() > self.params.search.1 {
-            return Measurement::failed(Status::OutsideSearch);
-        }
         let h = fit.hessian;
         let det = h[0] * h[2] - h[1] * h[1];
         let inverse = [h[2] / det, -h[1] / det, h[0] / det];
@@ -393,6 +369,42 @@ impl<'a> Frequency<'a> {
         let quality = agreement.clamp(0.0, 1.0) as f32;
         Measurement { shift: d, covariance, quality, status: Status::Valid }
     }
+}
+
+/// Enough valid pixels and some texture.
+#[inline(always)]
+fn check(pre: &PreparedPre, corner: (usize, usize), params: &Params, min_variance: f64) -> Result<(), Status> {
+    let (w, h) = params.window;
+    let n = pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) as f64;
+    // Invalid pixels are zero.
+    let (mut sum, mut square) = ([0.0f32; LANES], [0.0f32; LANES]);
+    for y in corner.1..corner.1 + h {
+        let (vectors, rest) = pre.values.row(y)[corner.0..corner.0 + w].as_chunks::<LANES>();
+        for v in vectors {
+            for l in 0..LANES {
+                sum[l] += v[l];
+                square[l] += v[l] * v[l];
+            }
+        }
+        for (l, v) in rest.iter().enumerate() {
+            sum[l] += v;
+            square[l] += v * v;
+        }
+    }
+    let total = |v: [f32; LANES]| v.iter().map(|&t| t as f64).sum::<f64>();
+    let (sum, square) = (total(sum), total(square));
+    if n < params.min_valid * (w * h) as f64 || n < 8.0 {
+        return Err(Status::NoData);
+    }
+    if square / n - (sum / n).powi(2) <= min_variance {
+        return Err(Status::LowTexture);
+    }
+    Ok(())
+}
+
+/// Where nothing is known of the pair, the coarser half of the frequencies is trusted.
+fn coarse(w: f64) -> f32 {
+    if w < std::f64::consts::FRAC_PI_2 { 1.0 } else { 0.0 }
 }
 
 /// Top-left pixel of a window of `size` with the centre (to half a pixel) of the window `inner` at `corner`.
@@ -423,6 +435,7 @@ fn cut(values: &Grid<f32>, at: (i64, i64), (w, h): (usize, usize), out: &mut [f3
 
 impl Method for Frequency<'_> {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
+        self.prepare_initial(tile.area.range);
         pulp::Arch::new().dispatch(AllWindows { method: self, tile })
     }
 }
@@ -444,7 +457,7 @@ impl pulp::WithSimd for AllWindows<'_, '_, '_> {
             if self.tile.stopped() {
                 break;
             }
-            found.push(self.method.window(self.tile, self.tile.windows.corner(cell)));
+            found.push(self.method.window(self.tile, cell));
         }
         found.resize(cells, Measurement::failed(Status::NoData));
         found

@@ -7,24 +7,22 @@
 use super::lsm::{Limits, LsmWindow, Solution};
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
-use super::{Alignment, Method, Tile};
+use super::{Method, Tile};
 use crate::field::{Measurement, PixelShift, Status};
 use crate::pipeline::Params;
 
 /// A window farther than this from its neighbours' median is tried again from there, pixels.
 const SUSPICIOUS: f64 = 0.75;
 
-pub struct LsmTile<'a> {
-    params: &'a Params,
-    alignment: &'a Alignment,
+pub struct LsmTile {
     limits: Limits,
     work: LsmWindow,
 }
 
-impl<'a> LsmTile<'a> {
-    pub fn new(params: &'a Params, scene: &'a Scene, alignment: &'a Alignment) -> Self {
-        let limits = Limits { min_valid: params.min_valid, min_variance: scene.min_variance };
-        LsmTile { params, alignment, limits, work: LsmWindow::new(params.window) }
+impl LsmTile {
+    pub fn new(params: &Params, scenes: &[Scene]) -> Self {
+        let limits = Limits { min_valid: params.min_valid, min_variance: scenes[0].min_variance };
+        LsmTile { limits, work: LsmWindow::new(params.window) }
     }
 
     #[inline(always)]
@@ -33,10 +31,9 @@ impl<'a> LsmTile<'a> {
             return failed(Status::NoData);
         }
         let corner = tile.windows.corner(cell);
-        let range = |v: f64, r: usize| (v.round() as i64).clamp(-(r as i64), r as i64) as i32;
-        let shift = (range(start.dx, self.alignment.range.0), range(start.dy, self.alignment.range.1));
-        match self.work.load(tile.pre, tile.post, corner, shift, &self.limits) {
-            Ok(()) => self.work.solve(tile.post, corner, start),
+        let shift = tile.area.nearest(cell, start);
+        match self.work.load(tile.pre(), tile.post(), corner, shift, &self.limits) {
+            Ok(()) => self.work.solve(tile.post(), corner, start),
             Err(status) => Solution { measurement: Measurement::failed(status), correlation: -1.0, iterations: 0 },
         }
     }
@@ -56,21 +53,10 @@ impl<'a> LsmTile<'a> {
             } else {
                 self.attempt(tile, cell, peak.start())
             };
-            self.check_search(&mut solution);
+            tile.check_search(cell, &mut solution.measurement);
             solutions.push(solution);
         }
         solutions
-    }
-
-    /// Displacements beyond the search are not what was asked for.
-    fn check_search(&self, solution: &mut Solution) {
-        let m = &mut solution.measurement;
-        let (fx, fy) = self.alignment.fraction;
-        if m.status == Status::Valid
-            && ((m.shift.dx - fx).abs() > self.params.search.0 || (m.shift.dy - fy).abs() > self.params.search.1)
-        {
-            *m = Measurement::failed(Status::OutsideSearch);
-        }
     }
 
     /// Second pass: suspicious windows from their neighbours' median.
@@ -88,7 +74,7 @@ impl<'a> LsmTile<'a> {
                 continue;
             }
             let mut again = self.attempt(tile, cell, median);
-            self.check_search(&mut again);
+            tile.check_search(cell, &mut again.measurement);
             if again.measurement.status == Status::Valid && again.correlation > first[cell].correlation {
                 out[cell] = again;
             }
@@ -124,21 +110,21 @@ fn neighbours_median(solutions: &[Solution], (nx, ny): (usize, usize), cell: usi
     Some(PixelShift::new(middle(&mut dx), middle(&mut dy)))
 }
 
-impl Method for LsmTile<'_> {
+impl Method for LsmTile {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
-        let peaks = integer_peaks(tile.pre, tile.post, &tile.windows, self.alignment.range, tile.stop);
+        let peaks = integer_peaks(&tile.pairs(), &tile.windows, &tile.area, tile.stop);
         pulp::Arch::new().dispatch(BothPasses { method: self, tile, peaks })
     }
 }
 
 /// The two passes, compiled for the widest vectors of the machine (same sums on every one).
-struct BothPasses<'t, 'm, 'a> {
-    method: &'m mut LsmTile<'a>,
+struct BothPasses<'t, 'm> {
+    method: &'m mut LsmTile,
     tile: &'t Tile<'t>,
     peaks: Vec<Peak>,
 }
 
-impl pulp::WithSimd for BothPasses<'_, '_, '_> {
+impl pulp::WithSimd for BothPasses<'_, '_> {
     type Output = Vec<Measurement>;
 
     #[inline(always)]

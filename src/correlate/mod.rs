@@ -3,6 +3,7 @@
 //! A method sees one tile at a time: the prepared pre and post images and the windows in it. Every tile is computed as
 //! a whole from the same scene model, so results do not depend on threads, regions or the order of tiles.
 pub mod coherence;
+pub mod cut;
 pub mod fft2;
 pub mod fill;
 pub mod frequency;
@@ -10,20 +11,26 @@ pub mod interp;
 pub mod lsm;
 pub mod lsm_tile;
 pub mod phase;
+pub mod precision;
 pub mod prefilter;
 pub mod prepare;
+pub mod pyramid;
 pub mod radial;
 pub mod residual;
 pub mod scene;
 pub mod search;
+pub mod sums;
+pub mod surface;
 pub mod uncertainty;
 
-use crate::field::Measurement;
+use crate::field::{Measurement, PixelShift, Status};
 use crate::grid::Window;
 use crate::pipeline::{MethodName, Params};
+use cut::Cuts;
 use prepare::{PreparedPost, PreparedPre};
+use pyramid::{DIRECT, GRAIN};
 use scene::Scene;
-use search::TileWindows;
+use search::{SearchArea, TileWindows};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How post pixels relate to pre pixels, and how far a displacement may reach.
@@ -35,7 +42,7 @@ pub struct Alignment {
     pub fraction: (f64, f64),
     /// Whole-pixel search range along x and y.
     pub range: (usize, usize),
-    /// The larger of the two.
+    /// Pixels that the images for looking at the pair reach further than the patches: at least the larger range.
     pub search: usize,
 }
 
@@ -47,7 +54,17 @@ impl Alignment {
         let fraction = (origin.0 - base.0, origin.1 - base.1);
         let range = |s: f64, f: f64| (s + f.abs()).ceil() as usize + 1;
         let range = (range(search.0, fraction.0), range(search.1, fraction.1));
-        Alignment { base: (base.0 as i64, base.1 as i64), fraction, range, search: range.0.max(range.1) }
+        let search = match range.0.max(range.1) {
+            // The pyramid's levels must divide the margin.
+            r if r > DIRECT => (r + prepare::SPLINE_MARGIN + GRAIN).next_multiple_of(GRAIN) - prepare::SPLINE_MARGIN,
+            r => r,
+        };
+        Alignment { base: (base.0 as i64, base.1 as i64), fraction, range, search }
+    }
+
+    /// The search is too large to be looked through directly.
+    pub fn coarse_to_fine(&self) -> bool {
+        self.range.0.max(self.range.1) > DIRECT
     }
 
     /// Pixels that a tile needs around itself in the post image.
@@ -62,33 +79,79 @@ impl Alignment {
     }
 }
 
+/// One image band of a tile, prepared with that band's own scene model.
+pub struct Band<'a> {
+    pub pre: PreparedPre,
+    pub post: PreparedPost,
+    pub scene: &'a Scene,
+}
+
 /// A tile ready for a method.
 pub struct Tile<'a> {
-    pub pre: &'a PreparedPre,
-    pub post: &'a PreparedPost,
+    /// Bands to be matched together, at least one; all with the same margins.
+    pub bands: &'a [Band<'a>],
     pub windows: TileWindows,
+    /// Where each window is looked for, in whole pixels relative to the tile's base.
+    pub area: SearchArea<'a>,
+    /// What is added to a displacement relative to the tile's base to get the reported one.
+    pub offset: PixelShift,
+    /// Expected reported displacement of each cell; empty when nothing is known, which means zero.
+    pub prior: &'a [PixelShift],
+    /// Largest distance of a reported displacement from its prior on each axis.
+    pub search: (f64, f64),
+    /// Lines that no window may reach across.
+    pub cuts: Option<&'a Cuts>,
     /// Set when the run is to end at once; what is returned then is thrown away.
     pub stop: &'a AtomicBool,
 }
 
-impl Tile<'_> {
+impl<'a> Tile<'a> {
+    /// The first band's images; methods that use one band use this one.
+    #[inline]
+    pub fn pre(&self) -> &'a PreparedPre {
+        &self.bands[0].pre
+    }
+
+    #[inline]
+    pub fn post(&self) -> &'a PreparedPost {
+        &self.bands[0].post
+    }
+
+    /// All bands' images.
+    pub fn pairs(&self) -> Vec<(&'a PreparedPre, &'a PreparedPost)> {
+        self.bands.iter().map(|b| (&b.pre, &b.post)).collect()
+    }
+
     /// The run is to end at once.
     #[inline]
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
+
+    /// Marks a displacement beyond the search: it is not what was asked for.
+    pub fn check_search(&self, cell: usize, m: &mut Measurement) {
+        let prior = self.prior.get(cell).copied().unwrap_or_default();
+        let away = |d: f64, offset: f64, prior: f64| (d + offset - prior).abs();
+        if m.status == Status::Valid
+            && (away(m.shift.dx, self.offset.dx, prior.dx) > self.search.0
+                || away(m.shift.dy, self.offset.dy, prior.dy) > self.search.1)
+        {
+            *m = Measurement::failed(Status::OutsideSearch);
+        }
+    }
 }
 
 /// A matching method with one thread's buffers.
 pub trait Method {
-    /// Measures every window of the tile, in cell order; displacements are relative to the alignment's base.
+    /// Measures every window of the tile, in cell order; displacements are relative to the tile's base.
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement>;
 }
 
-/// The method that `params` asks for.
-pub fn plan<'a>(params: &'a Params, scene: &'a Scene, alignment: &'a Alignment) -> Box<dyn Method + 'a> {
+/// The method that `params` asks for; `scenes` are the scene models of the bands.
+pub fn plan<'a>(params: &'a Params, scenes: &'a [Scene]) -> Box<dyn Method + 'a> {
     match params.method {
-        MethodName::Lsm => Box::new(lsm_tile::LsmTile::new(params, scene, alignment)),
-        MethodName::Frequency => Box::new(frequency::Frequency::new(params, scene, alignment)),
+        MethodName::Lsm => Box::new(lsm_tile::LsmTile::new(params, scenes)),
+        MethodName::Precision => Box::new(precision::Precision::new(params, &scenes[0])),
+        MethodName::Frequency => Box::new(frequency::Frequency::new(params, &scenes[0])),
     }
 }

@@ -135,6 +135,18 @@ impl Preparer {
         Some(PreparedPost { search, values, coefficients, valid, counts, all_valid })
     }
 
+    /// The prefiltered image without its outer [`PAD`] pixels, and where it is valid; zero elsewhere. `None` when no
+    /// pixel is valid.
+    pub fn values(&mut self, image: &Image, prefilter: &Kernel) -> Option<(Grid<f32>, Grid<bool>)> {
+        let filled = fill_invalid(image)?;
+        let inner = Window::new(PAD as i64, PAD as i64, image.width() - 2 * PAD, image.height() - 2 * PAD);
+        let (spectrum, clear) = self.filtered_spectrum(image, &filled, prefilter);
+        let mut values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
+        let valid = clear.crop(inner);
+        blank(&mut values, &valid);
+        Some((values, valid))
+    }
+
     /// The transform of the filtered image (the inverse transform's norm in it), and where it can be used.
     fn filtered_spectrum(&mut self, image: &Image, filled: &Grid<f32>, kernel: &Kernel) -> (Spectrum, Grid<bool>) {
         let (width, height) = (good_size(filled.width), good_size(filled.height));

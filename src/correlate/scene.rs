@@ -6,12 +6,13 @@ use super::coherence::{Accumulator, Coherence, Estimator, whitening_kernel};
 use super::interp::Spline;
 use super::lsm::{Limits, LsmWindow};
 use super::prefilter::{Kernel, response};
-use super::prepare::{PAD, Preparer};
+use super::prepare::{PAD, PreparedPost, PreparedPre, Preparer};
+use super::pyramid::{self, Wanted};
 use super::radial::Radial;
 use super::residual::ResidualCorrelation;
-use super::search::{TileWindows, integer_peaks};
+use super::search::{Peak, SearchArea, TileWindows, integer_peaks};
 use super::{Alignment, fill};
-use crate::grid::{Grid, Image, Window};
+use crate::grid::{Grid, Image, ImageFile, Window};
 use crate::pipeline::{Pair, Params, Prefilter};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -22,6 +23,8 @@ const PATCH: usize = 256;
 const PATCHES: usize = 4;
 /// Side of the windows whose spectra are averaged.
 const WELCH: usize = 64;
+/// Side of the windows whose shared motion is looked for.
+const SHARED: usize = 32;
 /// Correlation of whitened windows below which a peak is not believed.
 const BELIEVED: f32 = 0.08;
 
@@ -36,12 +39,35 @@ pub struct Scene {
     pub coherence: Option<Coherence>,
     /// Variance below which a prefiltered window counts as textureless.
     pub min_variance: f64,
+    /// Median variance of what differs between matched windows, after the prefilter: the noise of both images.
+    pub noise: f64,
     /// Findings for messages and metadata.
     pub facts: Vec<(String, String)>,
 }
 
+impl Scene {
+    /// Minus the second derivative of the residual correlation at zero, along x and y: the mean square gradient of
+    /// noise of unit variance.
+    pub fn residual_curvature(&self) -> (f64, f64) {
+        let mut ffts = super::fft2::FftCache::default();
+        let n = 64;
+        let power = self.residual.on_half_spectrum(n, n, &mut ffts);
+        let (mut total, mut x, mut y) = (0.0, 0.0, 0.0);
+        for (k, &p) in power.iter().enumerate() {
+            let (kx, ky) = (k / n, k % n);
+            // Columns 1 to n/2 - 1 stand for their mirror images too.
+            let twice = if kx == 0 || 2 * kx == n { 1.0 } else { 2.0 };
+            let p = twice * f64::from(p).max(0.0);
+            total += p;
+            x += p * self.spline.derivative(super::fft2::omega(kx, n)).powi(2);
+            y += p * self.spline.derivative(super::fft2::omega(ky, n)).powi(2);
+        }
+        if total > 0.0 { (x / total, y / total) } else { (0.0, 0.0) }
+    }
+}
+
 /// Raw pixels of one patch.
-struct Patch {
+pub struct Patch {
     pre: Image,
     post: Image,
     /// Both with their gaps filled; `None` where one has no valid pixel.
@@ -49,10 +75,10 @@ struct Patch {
     size: (usize, usize),
 }
 
-/// Looks at the pair. `alignment` carries the whole-pixel base offset and the search range.
-pub fn analyse(pair: &Pair, params: &Params, alignment: &Alignment, stop: &AtomicBool) -> Result<Scene> {
-    let patches = read_patches(pair, alignment, stop)?;
-    let welch = patches.iter().map(|p| p.size.0.min(p.size.1)).min().unwrap_or(0).min(WELCH) / 2 * 2;
+/// Looks at one band of the pair. `alignment` carries the whole-pixel base offset and the search range.
+pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment, stop: &AtomicBool) -> Result<Scene> {
+    let patches = read_patches(pair.bands[band], alignment, Sampling { along: PATCHES, stop })?;
+    let welch = welch_side(&patches);
     let mut facts = Vec::new();
     let coherence = if welch >= 8 { measure_coherence(&patches, welch, alignment, stop) } else { None };
     let mut ffts = super::fft2::FftCache::default();
@@ -83,6 +109,7 @@ pub fn analyse(pair: &Pair, params: &Params, alignment: &Alignment, stop: &Atomi
         residual: trial.residual.kernel(),
         spline,
         min_variance: 1e-6 * trial.variance,
+        noise: trial.noise,
         prefilter,
         coherence,
         facts,
@@ -94,9 +121,21 @@ fn flat() -> Radial {
     Radial { step: 1.0, values: vec![1.0, 1.0] }
 }
 
+/// How the scene is sampled.
+#[derive(Clone, Copy)]
+pub struct Sampling<'a> {
+    /// Patches along each axis at most.
+    pub along: usize,
+    pub stop: &'a AtomicBool,
+}
+
 /// Patches at the centres of a regular division of the common area.
-fn read_patches(pair: &Pair, alignment: &Alignment, stop: &AtomicBool) -> Result<Vec<Patch>> {
-    let (pre_size, post_size) = (pair.pre.size(), pair.post.size());
+pub fn read_patches(
+    (pre_file, post_file): (&dyn ImageFile, &dyn ImageFile),
+    alignment: &Alignment,
+    sampling: Sampling,
+) -> Result<Vec<Patch>> {
+    let (pre_size, post_size) = (pre_file.size(), post_file.size());
     let whole = Window::new(0, 0, pre_size.0, pre_size.1);
     let other = Window::new(-alignment.base.0, -alignment.base.1, post_size.0, post_size.1);
     let common = whole.intersect(&other).ok_or_else(|| {
@@ -104,7 +143,7 @@ fn read_patches(pair: &Pair, alignment: &Alignment, stop: &AtomicBool) -> Result
     })?;
     let (w, h) = (PATCH.min(common.width), PATCH.min(common.height));
     let starts = |size: usize, patch: usize| -> Vec<usize> {
-        let n = (size / patch).clamp(1, PATCHES);
+        let n = (size / patch).clamp(1, sampling.along);
         (0..n).map(|i| (((2 * i + 1) * size) / (2 * n)).saturating_sub(patch / 2).min(size - patch)).collect()
     };
     let mut places = Vec::new();
@@ -112,12 +151,12 @@ fn read_patches(pair: &Pair, alignment: &Alignment, stop: &AtomicBool) -> Result
         places.extend(starts(common.width, w).into_iter().map(|x| (common.x + x as i64, common.y + y as i64)));
     }
     let read = |&(x, y): &(i64, i64)| -> Result<Patch> {
-        if stop.load(Ordering::Relaxed) {
+        if sampling.stop.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }
         let window = Window::new(x, y, w, h);
         let (pre, post) = alignment.windows(window);
-        let (pre, post) = (pair.pre.open()?.read(pre)?, pair.post.open()?.read(post)?);
+        let (pre, post) = (pre_file.open()?.read(pre)?, post_file.open()?.read(post)?);
         let filled = fill::fill_invalid(&pre).zip(fill::fill_invalid(&post));
         Ok(Patch { pre, post, filled, size: (w, h) })
     };
@@ -127,13 +166,7 @@ fn read_patches(pair: &Pair, alignment: &Alignment, stop: &AtomicBool) -> Result
 /// Whitening from the power spectra, whole-pixel peaks, then aligned cross-spectra (twice, the second time with the
 /// weights that the first found).
 fn measure_coherence(patches: &[Patch], n: usize, alignment: &Alignment, stop: &AtomicBool) -> Option<Coherence> {
-    let sum = |parts: Vec<Accumulator>| {
-        let mut total = Accumulator::new(n);
-        parts.iter().for_each(|p| total.add(p));
-        total
-    };
-    let power = sum(patches.par_iter().map(|p| power_of(p, n, alignment)).collect()).finish()?.power;
-    let (radial, kernel) = whitening_kernel(&power, &mut super::fft2::FftCache::default());
+    let (radial, kernel) = whitening(patches, alignment)?;
     let aligned: Vec<_> = patches.par_iter().map(|p| whole_pixel_pairs(p, n, alignment, &kernel, stop)).collect();
     let mut known: Option<Coherence> = None;
     for _ in 0..2 {
@@ -149,9 +182,30 @@ fn measure_coherence(patches: &[Patch], n: usize, alignment: &Alignment, stop: &
             }
             acc
         });
-        known = Some(sum(parts.collect()).finish()?);
+        known = Some(sum(parts.collect(), n).finish()?);
     }
     known
+}
+
+/// The filter that flattens both images' power spectra; `None` with too little to see.
+pub fn whitening(patches: &[Patch], alignment: &Alignment) -> Option<(Radial, Kernel)> {
+    let n = welch_side(patches);
+    if n < 8 {
+        return None;
+    }
+    let power = sum(patches.par_iter().map(|p| power_of(p, n, alignment)).collect(), n).finish()?.power;
+    Some(whitening_kernel(&power, &mut super::fft2::FftCache::default()))
+}
+
+/// Side of the windows whose spectra are averaged, even.
+fn welch_side(patches: &[Patch]) -> usize {
+    patches.iter().map(|p| p.size.0.min(p.size.1)).min().unwrap_or(0).min(WELCH) / 2 * 2
+}
+
+fn sum(parts: Vec<Accumulator>, n: usize) -> Accumulator {
+    let mut total = Accumulator::new(n);
+    parts.iter().for_each(|p| total.add(p));
+    total
 }
 
 /// Top-left corners of half-overlapping n × n windows inside a patch.
@@ -181,6 +235,60 @@ fn power_of(patch: &Patch, n: usize, alignment: &Alignment) -> Accumulator {
     acc
 }
 
+/// Whole-pixel peaks of a patch's windows: over the whole search, or coarse to fine when it is large.
+fn peaks_of(
+    patch: &Patch,
+    (pre, post): (&PreparedPre, &PreparedPost),
+    windows: &TileWindows,
+    alignment: &Alignment,
+    (preparer, kernel): (&mut Preparer, &Kernel),
+    stop: &AtomicBool,
+) -> Vec<Peak> {
+    if alignment.coarse_to_fine()
+        && let Some((a, b)) = preparer.values(&patch.pre, kernel).zip(preparer.values(&patch.post, kernel))
+    {
+        let wanted = Wanted { windows: *windows, context: 0, priors: &[], search: alignment.range };
+        if let Some(starts) = pyramid::starts(a, b, alignment.post_margin() - PAD, &wanted, stop) {
+            let area = SearchArea { range: (pyramid::RANGE, pyramid::RANGE), starts: &starts };
+            return integer_peaks(&[(pre, post)], windows, &area, stop);
+        }
+    }
+    let area = SearchArea { range: alignment.range, starts: &[] };
+    integer_peaks(&[(pre, post)], windows, &area, stop)
+}
+
+/// Whole-pixel displacements of a patch's windows that at least two of their neighbours share.
+pub fn shared_shifts(patch: &Patch, alignment: &Alignment, kernel: &Kernel, stop: &AtomicBool) -> Vec<(f64, f64)> {
+    let mut preparer = Preparer::default();
+    let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
+    let pre = preparer.pre(&patch.pre, kernel, &delta, Spline::Quintic);
+    let post = preparer.post(&patch.post, kernel, alignment.search, Spline::Quintic);
+    let (Some(pre), Some(post)) = (pre, post) else { return Vec::new() };
+    let side = (patch.size.0.min(patch.size.1)).min(SHARED);
+    let cells = |s: usize| (s - side) / (side / 2) + 1;
+    let windows = TileWindows {
+        cells: (cells(patch.size.0), cells(patch.size.1)),
+        window: (side, side),
+        step: (side / 2, side / 2),
+    };
+    let peaks = peaks_of(patch, (&pre, &post), &windows, alignment, (&mut preparer, kernel), stop);
+    // Chance correlations of N pixels have a standard deviation of 1/sqrt(N); the largest of many reaches about five.
+    let believed = |p: &Peak| !p.edge && p.correlation > 6.0 / side as f32;
+    let alike = |a: &Peak, b: &Peak| (a.shift.0 - b.shift.0).abs() <= 1 && (a.shift.1 - b.shift.1).abs() <= 1;
+    let (nx, ny) = windows.cells;
+    let mut shared = Vec::new();
+    for (c, p) in peaks.iter().enumerate().filter(|(_, p)| believed(p)) {
+        let (x, y) = (c % nx, c / nx);
+        let around = (y.saturating_sub(1)..(y + 2).min(ny))
+            .flat_map(|j| (x.saturating_sub(1)..(x + 2).min(nx)).map(move |i| j * nx + i));
+        // The window itself is one of them.
+        if around.filter(|&n| believed(&peaks[n]) && alike(p, &peaks[n])).count() >= 3 {
+            shared.push((p.shift.0 as f64, p.shift.1 as f64));
+        }
+    }
+    shared
+}
+
 /// Corner pairs (pre, post) of windows that match to a whole pixel, in the patch's own arrays.
 fn whole_pixel_pairs(
     patch: &Patch,
@@ -197,7 +305,7 @@ fn whole_pixel_pairs(
     let cells = |s: usize| (s - n) / (n / 2) + 1;
     let windows =
         TileWindows { cells: (cells(patch.size.0), cells(patch.size.1)), window: (n, n), step: (n / 2, n / 2) };
-    let peaks = integer_peaks(&pre, &post, &windows, alignment.range, stop);
+    let peaks = peaks_of(patch, (&pre, &post), &windows, alignment, (&mut preparer, kernel), stop);
     let reach = alignment.post_margin();
     let mut pairs = Vec::new();
     for (c, peak) in peaks.iter().enumerate() {
@@ -219,6 +327,7 @@ fn whole_pixel_pairs(
 struct Trial {
     residual: ResidualCorrelation,
     variance: f64,
+    noise: f64,
 }
 
 /// Matches sample windows of every patch: the correlation of what is left, and the usual variance of a window.
@@ -234,18 +343,28 @@ fn match_patches(
     let side = |w: usize| w.clamp(16, 64).min(smallest);
     let window = (side(params.window.0), side(params.window.1));
     let lags = (window.0.min(window.1) / 4).clamp(1, 12);
-    let parts: Vec<(ResidualCorrelation, Vec<f64>)> = patches
+    let parts: Vec<Tried> = patches
         .par_iter()
         .map(|p| match_patch(p, window, lags, params, alignment, (prefilter, spline), stop))
         .collect();
     let mut residual = ResidualCorrelation::new(lags);
-    let mut variances = Vec::new();
-    for (r, v) in &parts {
-        residual.merge(r);
-        variances.extend_from_slice(v);
+    let (mut variances, mut noise) = (Vec::new(), Vec::new());
+    for part in &parts {
+        residual.merge(&part.residual);
+        variances.extend_from_slice(&part.variances);
+        noise.extend_from_slice(&part.noise);
     }
     let variance = variances.iter().sum::<f64>() / variances.len().max(1) as f64;
-    Trial { residual, variance }
+    noise.sort_by(f64::total_cmp);
+    Trial { residual, variance, noise: noise.get(noise.len() / 2).copied().unwrap_or(2.0 * variance) }
+}
+
+/// What matching sample windows of one patch found.
+struct Tried {
+    residual: ResidualCorrelation,
+    /// Variance of each window, and of each matched window's residual.
+    variances: Vec<f64>,
+    noise: Vec<f64>,
 }
 
 fn match_patch(
@@ -256,31 +375,32 @@ fn match_patch(
     alignment: &Alignment,
     (prefilter, spline): (&Kernel, Spline),
     stop: &AtomicBool,
-) -> (ResidualCorrelation, Vec<f64>) {
-    let mut residual = ResidualCorrelation::new(lags);
-    let mut variances = Vec::new();
+) -> Tried {
+    let mut tried = Tried { residual: ResidualCorrelation::new(lags), variances: Vec::new(), noise: Vec::new() };
     let mut preparer = Preparer::default();
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
     let pre = preparer.pre(&patch.pre, prefilter, &delta, spline);
     let post = preparer.post(&patch.post, prefilter, alignment.search, spline);
-    let (Some(pre), Some(post)) = (pre, post) else { return (residual, variances) };
+    let (Some(pre), Some(post)) = (pre, post) else { return tried };
     let windows = TileWindows { cells: (patch.size.0 / window.0, patch.size.1 / window.1), window, step: window };
     let limits = Limits { min_valid: params.min_valid.max(0.9), min_variance: 0.0 };
     let mut work = LsmWindow::new(window);
-    for (c, peak) in integer_peaks(&pre, &post, &windows, alignment.range, stop).iter().enumerate() {
+    let peaks = peaks_of(patch, (&pre, &post), &windows, alignment, (&mut preparer, prefilter), stop);
+    for (c, peak) in peaks.iter().enumerate() {
         let corner = windows.corner(c);
         if work.load(&pre, &post, corner, peak.shift, &limits).is_err() {
             continue;
         }
-        variances.push(work.variance());
+        tried.variances.push(work.variance());
         if peak.edge || peak.correlation < BELIEVED {
             continue;
         }
         let solution = work.solve(&post, corner, peak.start());
         if solution.correlation > 0.0 {
             let (r, variance) = work.residual(&post, corner, solution.measurement.shift);
-            residual.add(&r, window.0, variance);
+            tried.residual.add(&r, window.0, variance);
+            tried.noise.push(variance);
         }
     }
-    (residual, variances)
+    tried
 }

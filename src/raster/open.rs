@@ -8,6 +8,7 @@ use gdal::raster::{ColorInterpretation, GdalDataType};
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 
 use super::read::{self, BandReader};
+use super::shared::SharedImage;
 
 /// Which pixel value means "no data" (`--nodata`). Mask bands, alpha, NaN and infinite values always count.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -81,6 +82,8 @@ pub struct RasterBand {
     /// An alpha band that GDAL's mask of this band leaves out.
     pub(super) alpha: Option<usize>,
     pub(super) scale: (f64, f64),
+    /// Pixels that are not in a file.
+    array: Option<SharedImage>,
 }
 
 impl RasterBand {
@@ -89,6 +92,9 @@ impl RasterBand {
     /// # Errors
     /// [`Error::Open`] with GDAL's reason, [`Error::Option`] for a band that is not there.
     pub fn open(path: &str, options: OpenOptions) -> Result<RasterBand> {
+        if let Some(image) = SharedImage::find(path) {
+            return Ok(RasterBand::of_image(image, options));
+        }
         let dataset = open_dataset(path, &options.open_options)?;
         let bands = dataset.raster_count();
         if bands == 0 {
@@ -134,6 +140,7 @@ impl RasterBand {
             alpha,
             scale,
             options,
+            array: None,
         };
         let nothing_declared = raster.options.nodata == NoData::Auto && flags.is_all_valid() && alpha.is_none();
         if nothing_declared && read::zero_corner(&raster)? {
@@ -153,6 +160,26 @@ impl RasterBand {
             },
         };
         Ok(raster)
+    }
+
+    /// An image in memory as if it were a file, without georeference.
+    fn of_image(image: SharedImage, options: OpenOptions) -> RasterBand {
+        RasterBand {
+            path: image.file().name(),
+            options,
+            size: image.file().size(),
+            georef: GeoReference::none(),
+            date: None,
+            nodata_text: "mask".into(),
+            undeclared_zero: false,
+            integer: false,
+            storage: Storage::Narrow,
+            rule: ValueRule::All,
+            masked: false,
+            alpha: None,
+            scale: (1.0, 0.0),
+            array: Some(image),
+        }
     }
 
     /// The path as given.
@@ -216,7 +243,10 @@ impl ImageFile for RasterBand {
     }
 
     fn open(&self) -> Result<Box<dyn ImageReader + '_>> {
-        Ok(Box::new(BandReader::new(self)?))
+        match &self.array {
+            Some(image) => image.file().open(),
+            None => Ok(Box::new(BandReader::new(self)?)),
+        }
     }
 
     fn name(&self) -> String {

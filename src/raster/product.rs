@@ -1,6 +1,7 @@
 //! The displacement product: six bands in ground units, with everything that made them in its metadata.
 
 use super::georef::{GeoReference, Ground};
+use super::memory::MemoryProduct;
 use super::writer::{BandSpec, PixelType, RasterSpec, RasterWriter, WriteOptions};
 use crate::Result;
 use crate::field::{Measurement, Status};
@@ -17,9 +18,14 @@ pub const BANDS: [&str; 6] =
 
 /// Takes measurements from the pipeline and writes them as a product.
 pub struct ProductWriter {
-    writer: RasterWriter,
+    target: Target,
     ground: Ground,
     region: Window,
+}
+
+enum Target {
+    File(Box<RasterWriter>),
+    Memory(MemoryProduct),
 }
 
 impl ProductWriter {
@@ -38,48 +44,75 @@ impl ProductWriter {
         metadata: &[(String, String)],
         options: &WriteOptions,
     ) -> Result<Self> {
+        if let Some(memory) = &options.memory {
+            memory.reserve(layout.region.width, layout.region.height);
+            return Ok(ProductWriter { target: Target::Memory(memory.clone()), ground, region: layout.region });
+        }
         let netcdf = options.format.as_deref().is_some_and(|f| f.eq_ignore_ascii_case("netCDF"))
             || options.format.is_none() && path.ends_with(".nc");
-        let bands = BANDS.iter().enumerate().map(|(i, name)| BandSpec {
-            description: name.to_string(),
-            unit: unit(i, ground.unit).into(),
-            nodata: Some(f64::NAN),
-            metadata: band_metadata(i, netcdf),
-        });
         let spec = RasterSpec {
             size: (layout.region.width, layout.region.height),
             pixel: PixelType::F32,
-            bands: bands.collect(),
+            bands: band_specs(ground.unit, netcdf).into(),
             georef: pre.with_transform(layout.geotransform(&pre.transform)),
             block: layout.tile_cells(),
             metadata: metadata.iter().map(|(k, v)| (DOMAIN.into(), k.clone(), v.clone())).collect(),
         };
-        Ok(ProductWriter { writer: RasterWriter::create(path, spec, options)?, ground, region: layout.region })
+        let target = Target::File(Box::new(RasterWriter::create(path, spec, options)?));
+        Ok(ProductWriter { target, ground, region: layout.region })
     }
 
     /// Adds an item to the metadata domain [`DOMAIN`].
     pub fn set_metadata(&mut self, key: &str, value: &str) -> Result<()> {
-        self.writer.set_metadata(DOMAIN, key, value)
+        match &mut self.target {
+            Target::File(writer) => writer.set_metadata(DOMAIN, key, value),
+            Target::Memory(_) => Ok(()),
+        }
     }
 
     /// Completes the file and gives it its name; a writer dropped before leaves nothing behind.
     pub fn finish(self) -> Result<()> {
-        self.writer.finish()
+        match self.target {
+            Target::File(writer) => writer.finish(),
+            Target::Memory(_) => Ok(()),
+        }
     }
 }
 
 impl FieldSink for ProductWriter {
     fn write(&mut self, cells: Window, measurements: &Grid<Measurement>) -> Result<()> {
-        let mut bands: [Vec<f32>; 6] = std::array::from_fn(|_| Vec::with_capacity(measurements.data.len()));
-        for m in &measurements.data {
-            for (band, value) in bands.iter_mut().zip(values(m, &self.ground)) {
-                band.push(value);
-            }
-        }
+        let bands = band_values(measurements, &self.ground);
         let (x, y) = ((cells.x - self.region.x) as usize, (cells.y - self.region.y) as usize);
         let bands: Vec<&[f32]> = bands.iter().map(Vec::as_slice).collect();
-        self.writer.write(x, y, cells.width, cells.height, &bands)
+        match &mut self.target {
+            Target::File(writer) => writer.write(x, y, cells.width, cells.height, &bands),
+            Target::Memory(memory) => {
+                memory.write(x, y, cells.width, &bands);
+                Ok(())
+            }
+        }
     }
+}
+
+/// What the bands of a product in the given unit say about themselves; netCDF has names of its own besides.
+pub fn band_specs(displacement: &'static str, netcdf: bool) -> [BandSpec; 6] {
+    std::array::from_fn(|i| BandSpec {
+        description: BANDS[i].to_string(),
+        unit: unit(i, displacement).into(),
+        nodata: Some(f64::NAN),
+        metadata: band_metadata(i, netcdf),
+    })
+}
+
+/// The six bands of measurements, row-major.
+pub fn band_values(measurements: &Grid<Measurement>, ground: &Ground) -> [Vec<f32>; 6] {
+    let mut bands: [Vec<f32>; 6] = std::array::from_fn(|_| Vec::with_capacity(measurements.data.len()));
+    for m in &measurements.data {
+        for (band, value) in bands.iter_mut().zip(values(m, ground)) {
+            band.push(value);
+        }
+    }
+    bands
 }
 
 /// The six numbers of a cell.
@@ -100,12 +133,17 @@ fn unit(band: usize, displacement: &'static str) -> &'static str {
     }
 }
 
+/// The status codes and their meaning, as band metadata.
+pub fn status_metadata() -> Vec<(String, String)> {
+    Status::ALL.iter().map(|(s, text)| (format!("STATUS_{}", *s as u8), text.to_string())).collect()
+}
+
 /// Status codes, and for netCDF the variable names; the two `long_name`s are those that QGIS draws as arrows.
 fn band_metadata(band: usize, netcdf: bool) -> Vec<(String, String)> {
     let mut items: Vec<(String, String)> = Vec::new();
     let mut add = |k: &str, v: &str| items.push((k.into(), v.into()));
     if band == 5 {
-        Status::ALL.iter().for_each(|(s, text)| add(&format!("STATUS_{}", *s as u8), text));
+        status_metadata().iter().for_each(|(k, v)| add(k, v));
     }
     if netcdf {
         add("NETCDF_VARNAME", &BANDS[band].to_lowercase().replace(' ', "_"));

@@ -19,17 +19,17 @@ use gdal::spatial_ref::CoordTransform;
 const SPACING: i64 = 8;
 
 /// The post image as it would look on the pre grid without any motion.
-pub struct Resampled<'a> {
-    pre: &'a RasterBand,
-    post: &'a RasterBand,
+pub struct Resampled {
+    pre: RasterBand,
+    post: RasterBand,
     /// Post pixels per pre pixel along the post image's axes.
     scale: (f64, f64),
 }
 
-impl<'a> Resampled<'a> {
+impl Resampled {
     /// # Errors
     /// [`Error::GridMismatch`] when one of the images is not georeferenced or they do not overlap.
-    pub fn new(pre: &'a RasterBand, post: &'a RasterBand) -> Result<Self> {
+    pub fn new(pre: &RasterBand, post: &RasterBand) -> Result<Self> {
         same_frame(pre, post)?;
         let mapping = Mapping::new(pre, post)?;
         // A coarse look at the whole pre image.
@@ -55,18 +55,18 @@ impl<'a> Resampled<'a> {
             _ => 1.0,
         };
         let scale = (length(p[1].0 - p[0].0, p[3].0 - p[2].0), length(p[1].1 - p[0].1, p[3].1 - p[2].1));
-        Ok(Resampled { pre, post, scale })
+        Ok(Resampled { pre: pre.clone(), post: post.clone(), scale })
     }
 }
 
-impl ImageFile for Resampled<'_> {
+impl ImageFile for Resampled {
     fn size(&self) -> (usize, usize) {
         (self.pre.width(), self.pre.height())
     }
 
     fn open(&self) -> Result<Box<dyn ImageReader + '_>> {
         Ok(Box::new(ResampledReader {
-            mapping: Mapping::new(self.pre, self.post)?,
+            mapping: Mapping::new(&self.pre, &self.post)?,
             source: self.post.open()?,
             extent: Window::new(0, 0, self.post.width(), self.post.height()),
             kernel: Kernel::new(self.scale),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::check::{Probe, sparse, verify_blocks};
 use super::georef::GeoReference;
+use super::memory::MemoryProduct;
 use super::output::Output;
 use super::reason;
 use super::{copy, template};
@@ -62,6 +63,8 @@ pub struct WriteOptions {
     /// `KEY=VALUE`
     pub creation: Vec<String>,
     pub overwrite: bool,
+    /// Keep a product here instead of writing it.
+    pub memory: Option<MemoryProduct>,
 }
 
 /// Writes a raster in pieces, in any order, block by block. The file gets its name in [`RasterWriter::finish`]; a

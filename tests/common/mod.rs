@@ -177,3 +177,8 @@ pub fn two_triangles(f: &shiftmap::synth::okada::Rectangle) -> [shiftmap::synth:
     }
     [[a, d, b], [b, d, c]].map(|vertices| shiftmap::synth::tde::Triangle { vertices, slip })
 }
+
+/// Gaussian noise of unit variance, a fixed number for every pixel and `key`.
+pub fn hashed_noise(x: usize, y: usize, key: u64) -> f64 {
+    (0..12).map(|k| hashed(x as i64, y as i64, key * 64 + k + 20)).sum::<f64>() / 2.0
+}

@@ -1,0 +1,124 @@
+//! The other commands of the command line, and any command by its name.
+
+use super::guard::call;
+use super::host::{self, Callbacks};
+use super::text::{options, text, texts};
+use super::types::*;
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr::null_mut;
+
+/// Makes test data with exactly known displacement in the folder `dst`: `shiftmap synth WHAT --help`; `what` is "pair"
+/// (pre.tif, post.tif, truth.tif, trace.gpkg, spec.json). Options and callbacks as for shiftmap_displacement.
+/// Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_synth(
+    ctx: *mut shiftmap_context,
+    what: *const c_char,
+    dst: *const c_char,
+    options_list: *const *const c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let command = format!("synth {}", text(what, "what")?);
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, &command, &[text(dst, "dst")?], options(options_list)?, null_mut())
+        })
+    }
+}
+
+/// Errors of a displacement map against a known truth, `shiftmap evaluate --help`. `*json` receives the result as JSON,
+/// to be released with shiftmap_free; it is set only on SHIFTMAP_OK. Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_evaluate(
+    ctx: *mut shiftmap_context,
+    estimate: *const c_char,
+    truth: *const c_char,
+    options_list: *const *const c_char,
+    json: *mut *mut c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let files = [text(estimate, "estimate")?, text(truth, "truth")?];
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, "evaluate", &files, options(options_list)?, json)
+        })
+    }
+}
+
+/// Simulates an earthquake, measures it with several methods and draws the result into the folder `dst`: `shiftmap demo
+/// --help`. Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_demo(
+    ctx: *mut shiftmap_context,
+    dst: *const c_char,
+    options_list: *const *const c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, "demo", &[text(dst, "dst")?], options(options_list)?, null_mut())
+        })
+    }
+}
+
+/// Versions of shiftmap and of the libraries it uses, and where they were found, as JSON, to be released with
+/// shiftmap_free. Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_info(ctx: *mut shiftmap_context, json: *mut *mut c_char) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let callbacks = Callbacks::new(None, null_mut(), *context.settings());
+            host::command(&callbacks, "info", &[], Vec::new(), json)
+        })
+    }
+}
+
+/// Runs any command of the command line: `command` is its name ("displacement", "synth pair"), `arguments` are its
+/// arguments without options, ended by NULL (or NULL for none), `options` are `"KEY=VALUE"` strings ended by NULL. `*json` receives
+/// what `--json` would print, to be released with shiftmap_free; `json` may be NULL.
+///
+/// Commands that are new in a later version of the library can be reached with it. Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_run(
+    ctx: *mut shiftmap_context,
+    command: *const c_char,
+    arguments: *const *const c_char,
+    options_list: *const *const c_char,
+    json: *mut *mut c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let (command, arguments) = (text(command, "command")?, texts(arguments, "an argument")?);
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, command, &arguments, options(options_list)?, json)
+        })
+    }
+}

@@ -1,0 +1,26 @@
+//! The C interface: `include/shiftmap.h`.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`types`] | codes, images, fields, callbacks: what the header declares |
+//! | [`displacement`], [`commands`], [`dislocation`], [`context`], [`options`], [`version`] | the functions, in the header's order |
+//! | `guard` | panics, wrong use and errors become codes |
+//! | `host` | runs a command on a thread of its own while the caller's thread makes the callbacks |
+//! | `array`, `dataset`, `text` | arrays, GDAL datasets and strings of the caller |
+#![allow(non_camel_case_types)]
+
+mod array;
+pub mod commands;
+pub mod context;
+mod dataset;
+pub mod dislocation;
+pub mod displacement;
+mod guard;
+mod host;
+pub mod options;
+#[cfg(any(test, feature = "test-hooks"))]
+pub mod panic;
+pub(crate) mod quiet;
+mod text;
+pub mod types;
+pub mod version;

@@ -1,0 +1,294 @@
+//! Correlation surfaces of the windows of a tile: zero-mean normalised cross-correlation at every whole-pixel shift.
+//!
+//! Where pixels are invalid the correlation is the masked one of Padfield (2012, IEEE TIP 21(5), eq. 30): all sums run
+//! over the pixels valid in both windows. Several bands are stacked: the surfaces are averaged before anything is read
+//! off them (Li et al. 2021).
+
+use super::prepare::{PreparedPost, PreparedPre};
+use super::search::{SearchArea, TileWindows};
+use super::sums::{IntervalSums, Intervals, Part, area, summed};
+use crate::grid::Grid;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Memory that the surfaces of one group of cell rows may take.
+const SURFACE_BYTES: usize = 8 << 20;
+/// Fewer valid pixels than this share of the window do not make a correlation.
+const MIN_OVERLAP: f64 = 0.25;
+/// Where there was nothing to correlate.
+pub const NOTHING: f32 = -2.0;
+
+/// The surfaces of a group of cell rows of a tile.
+pub struct Surfaces<'a> {
+    layers: Vec<Layer<'a>>,
+    windows: &'a TileWindows,
+    search: &'a SearchArea<'a>,
+    x: Intervals,
+    y: Intervals,
+    /// The cell rows that `values` holds.
+    rows: (usize, usize),
+    values: Vec<f32>,
+    /// How many layers each value is a mean of; empty for one layer.
+    layered: Vec<u8>,
+    sums: IntervalSums,
+}
+
+/// Values and validity of the images to be correlated; the post image reaches `margin` pixels further on every side.
+/// Invalid pixels are zero.
+#[derive(Clone, Copy)]
+pub struct Planes<'a> {
+    pub pre: (&'a Grid<f32>, &'a Grid<bool>),
+    pub post: (&'a Grid<f32>, &'a Grid<bool>),
+    pub margin: usize,
+    /// Every pixel of both is valid.
+    pub all_valid: bool,
+}
+
+/// One pair of images and what its correlations share.
+struct Layer<'a> {
+    planes: Planes<'a>,
+    masked: Option<Masked>,
+    /// Σf and Σf² of every window (unmasked case).
+    own: Vec<(f64, f64)>,
+    /// Summed-area tables of g and g² (unmasked case).
+    table: [Vec<f64>; 2],
+}
+
+/// Planes of the masked correlation, zero where invalid.
+struct Masked {
+    pre: [Grid<f32>; 3],
+    post: [Grid<f32>; 3],
+}
+
+impl<'a> Layer<'a> {
+    fn new(planes: Planes<'a>, windows: &TileWindows) -> Self {
+        let (pre, post) = (planes.pre, planes.post);
+        if !planes.all_valid {
+            let masked = Masked { pre: masked(pre.0, pre.1), post: masked(post.0, post.1) };
+            return Layer { planes, masked: Some(masked), own: Vec::new(), table: Default::default() };
+        }
+        let tables = [summed(pre.0, |v| v), summed(pre.0, |v| v * v)];
+        let stride = pre.0.width + 1;
+        let sum = |table: &[f64], c: usize| {
+            let (x, y) = windows.corner(c);
+            area(table, stride, x, y, windows.window)
+        };
+        let own = (0..windows.len()).map(|c| (sum(&tables[0], c), sum(&tables[1], c))).collect();
+        let table = [summed(post.0, |v| v), summed(post.0, |v| v * v)];
+        Layer { planes, masked: None, own, table }
+    }
+}
+
+impl<'a> Surfaces<'a> {
+    /// For the windows of a tile; `pairs` are its bands. The margin of every post image must be at least the reach of
+    /// `search`.
+    pub fn new(
+        pairs: &[(&'a PreparedPre, &'a PreparedPost)],
+        windows: &'a TileWindows,
+        search: &'a SearchArea<'a>,
+    ) -> Self {
+        let planes = |(pre, post): &(&'a PreparedPre, &'a PreparedPost)| Planes {
+            pre: (&pre.values, &pre.valid),
+            post: (&post.values, &post.valid),
+            margin: post.search,
+            all_valid: pre.all_valid && post.all_valid,
+        };
+        Surfaces::of_planes(pairs.iter().map(planes).collect(), windows, search)
+    }
+
+    /// As [`Surfaces::new`], of bare images.
+    pub fn of_planes(layers: Vec<Planes<'a>>, windows: &'a TileWindows, search: &'a SearchArea<'a>) -> Self {
+        Surfaces {
+            layers: layers.into_iter().map(|p| Layer::new(p, windows)).collect(),
+            windows,
+            search,
+            x: Intervals::new(windows.cells.0, windows.window.0, windows.step.0),
+            y: Intervals::new(windows.cells.1, windows.window.1, windows.step.1),
+            rows: (0, 0),
+            values: Vec::new(),
+            layered: Vec::new(),
+            sums: IntervalSums::default(),
+        }
+    }
+
+    /// Columns and rows of one surface.
+    pub fn size(&self) -> (usize, usize) {
+        (2 * self.search.range.0 + 1, 2 * self.search.range.1 + 1)
+    }
+
+    /// How many cell rows to compute together.
+    pub fn group(&self) -> usize {
+        let (nx, ny) = self.size();
+        let fits = SURFACE_BYTES / (4 * nx * ny * self.windows.cells.0);
+        // Rows whose windows have nothing in common share nothing, and their starts may lie far apart.
+        let together = self.windows.window.1.div_ceil(self.windows.step.1);
+        let wanted = if self.search.starts.is_empty() { fits } else { fits.min(together) };
+        wanted.clamp(1, self.windows.cells.1)
+    }
+
+    /// Computes the surfaces of the cell rows `first..last`; ends early when `stop` is set.
+    pub fn compute(&mut self, first: usize, last: usize, stop: &AtomicBool) {
+        pulp::Arch::new().dispatch(Compute { surfaces: self, rows: (first, last), stop });
+    }
+
+    /// The surface of a cell in the computed rows: rows of increasing y shift, from `start - range` on.
+    pub fn of(&self, cell: usize) -> &[f32] {
+        let (nx, ny) = self.size();
+        let index = cell - self.rows.0 * self.windows.cells.0;
+        &self.values[index * nx * ny..(index + 1) * nx * ny]
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, rows: (usize, usize), stop: &AtomicBool) {
+        let (nx, ny) = self.size();
+        let cells_x = self.windows.cells.0;
+        let (first, last) = (rows.0 * cells_x, rows.1 * cells_x);
+        self.rows = rows;
+        self.values.clear();
+        self.values.resize((last - first) * nx * ny, NOTHING);
+        self.layered.clear();
+        if self.layers.len() > 1 {
+            self.layered.resize(self.values.len(), 0);
+        }
+        let mut totals: [Vec<f64>; 6] = Default::default();
+        let (low, high) = self.extent(first, last);
+        for sy in low.1..=high.1 {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            for sx in low.0..=high.0 {
+                let Some(columns) = self.columns(rows, (sx, sy)) else { continue };
+                for layer in 0..self.layers.len() {
+                    self.add(layer, (sx, sy), Part { columns, rows }, &mut totals);
+                }
+            }
+        }
+    }
+
+    /// Smallest and largest shift that a cell of `first..last` asks for.
+    fn extent(&self, first: usize, last: usize) -> ((i32, i32), (i32, i32)) {
+        let (rx, ry) = (self.search.range.0 as i32, self.search.range.1 as i32);
+        let starts = (first..last).map(|c| self.search.start(c));
+        let (mut low, mut high) = ((i32::MAX, i32::MAX), (i32::MIN, i32::MIN));
+        for (x, y) in starts {
+            low = (low.0.min(x - rx), low.1.min(y - ry));
+            high = (high.0.max(x + rx), high.1.max(y + ry));
+        }
+        (low, high)
+    }
+
+    /// The cell columns between which some cell of the rows asks for `shift`.
+    fn columns(&self, rows: (usize, usize), shift: (i32, i32)) -> Option<(usize, usize)> {
+        let cells_x = self.windows.cells.0;
+        if self.search.starts.is_empty() {
+            return Some((0, cells_x));
+        }
+        let wants = |x: usize| (rows.0..rows.1).any(|y| slot_of(self.search, y * cells_x + x, shift).is_some());
+        let first = (0..cells_x).find(|&x| wants(x))?;
+        let last = (first..cells_x).rev().find(|&x| wants(x))?;
+        Some((first, last + 1))
+    }
+
+    /// Adds one layer's correlations at one shift to the surfaces of `part`.
+    #[inline(always)]
+    fn add(&mut self, layer: usize, shift: (i32, i32), part: Part, totals: &mut [Vec<f64>; 6]) {
+        let layer = &self.layers[layer];
+        let margin = layer.planes.margin as i64;
+        let at = (shift.0 as i64 + margin, shift.1 as i64 + margin);
+        let cells = |part: Part| {
+            let cells_x = self.windows.cells.0;
+            (part.rows.0..part.rows.1)
+                .flat_map(move |y| (part.columns.0..part.columns.1).map(move |x| y * cells_x + x))
+                .enumerate()
+        };
+        let intervals = (&self.x, &self.y);
+        let pixels = (self.windows.window.0 * self.windows.window.1) as f64;
+        let surface = self.size().0 * self.size().1;
+        let offset = part.rows.0 * self.windows.cells.0;
+        let mut put = |cell: usize, slot: usize, value: f32| {
+            let place = (cell - offset) * surface + slot;
+            if self.layered.is_empty() {
+                self.values[place] = value;
+            } else if value > NOTHING {
+                let n = self.layered[place] as f32;
+                let before = if n == 0.0 { 0.0 } else { self.values[place] };
+                self.values[place] = (before * n + value) / (n + 1.0);
+                self.layered[place] += 1;
+            }
+        };
+        if let Some(m) = &layer.masked {
+            let pairs = [(0, 0), (1, 0), (2, 0), (0, 1), (0, 2), (1, 1)];
+            for (total, (p, q)) in totals.iter_mut().zip(pairs) {
+                self.sums.window_sums(&m.pre[p], &m.post[q], at, intervals, part, total);
+            }
+            for (k, cell) in cells(part) {
+                let n = totals[0][k];
+                if n < MIN_OVERLAP * pixels {
+                    continue;
+                }
+                let Some(slot) = slot_of(self.search, cell, shift) else { continue };
+                put(cell, slot, ncc(n, totals[1][k], totals[2][k], totals[3][k], totals[4][k], totals[5][k]));
+            }
+        } else {
+            self.sums.window_sums(layer.planes.pre.0, layer.planes.post.0, at, intervals, part, &mut totals[0]);
+            let stride = layer.planes.post.0.width + 1;
+            for (k, cell) in cells(part) {
+                let Some(slot) = slot_of(self.search, cell, shift) else { continue };
+                let (x, y) = self.windows.corner(cell);
+                let (x, y) = ((x as i64 + at.0) as usize, (y as i64 + at.1) as usize);
+                let g = area(&layer.table[0], stride, x, y, self.windows.window);
+                let gg = area(&layer.table[1], stride, x, y, self.windows.window);
+                let (f, ff) = layer.own[cell];
+                put(cell, slot, ncc(pixels, f, ff, g, gg, totals[0][k]));
+            }
+        }
+    }
+}
+
+/// Where in a cell's surface `shift` belongs.
+#[inline(always)]
+fn slot_of(search: &SearchArea, cell: usize, shift: (i32, i32)) -> Option<usize> {
+    let (rx, ry) = (search.range.0 as i32, search.range.1 as i32);
+    let start = search.start(cell);
+    let (x, y) = (shift.0 - start.0 + rx, shift.1 - start.1 + ry);
+    let inside = x >= 0 && y >= 0 && x <= 2 * rx && y <= 2 * ry;
+    inside.then(|| (y * (2 * rx + 1) + x) as usize)
+}
+
+/// One group of cell rows, compiled for the widest vectors of the machine (same sums on every one).
+struct Compute<'s, 'a> {
+    surfaces: &'s mut Surfaces<'a>,
+    rows: (usize, usize),
+    stop: &'s AtomicBool,
+}
+
+impl pulp::WithSimd for Compute<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        self.surfaces.fill(self.rows, self.stop);
+    }
+}
+
+/// Zero-mean normalised cross-correlation from the five sums.
+#[inline(always)]
+fn ncc(n: f64, f: f64, ff: f64, g: f64, gg: f64, fg: f64) -> f32 {
+    let vf = ff - f * f / n;
+    let vg = gg - g * g / n;
+    let energy = vf * vg;
+    // Rounding leaves a little energy in a constant window; it carries no texture.
+    if vf <= 1e-10 * ff || vg <= 1e-10 * gg || energy <= 0.0 {
+        return -2.0;
+    }
+    ((fg - f * g / n) / energy.sqrt()) as f32
+}
+
+/// Validity, values, squared values; zero where invalid.
+fn masked(values: &Grid<f32>, valid: &Grid<bool>) -> [Grid<f32>; 3] {
+    let pick = |f: &dyn Fn(f32) -> f32| Grid {
+        width: values.width,
+        height: values.height,
+        data: values.data.iter().zip(&valid.data).map(|(&v, &ok)| if ok { f(v) } else { 0.0 }).collect(),
+    };
+    [pick(&|_| 1.0), pick(&|v| v), pick(&|v| v * v)]
+}

@@ -1,0 +1,35 @@
+//! Parameters that no single module can judge alone.
+
+use crate::pipeline::{Pair, Params};
+use crate::{Error, Result};
+
+pub fn params(pair: &Pair, params: &Params) -> Result<()> {
+    let size = pair.pre().size();
+    for (s, n) in [(params.search.0, size.0), (params.search.1, size.1)] {
+        if !(s > 0.0 && s.is_finite()) {
+            return Err(Error::option("--search", s, "the search is a positive number of pixels"));
+        }
+        if s >= n as f64 {
+            let why = format!("larger than the image ({} x {} pixels); give a smaller search", size.0, size.1);
+            return Err(Error::option("--search", s, why));
+        }
+    }
+    if !(params.min_valid > 0.0 && params.min_valid <= 1.0) {
+        return Err(Error::option("--min-valid", params.min_valid, "a share of the window, above 0 and up to 1"));
+    }
+    if let Some(tolerance) = params.backward
+        && !(tolerance > 0.0 && tolerance.is_finite())
+    {
+        return Err(Error::option("--backward", tolerance, "the tolerance is a positive number of pixels"));
+    }
+    let mut before = params.window;
+    for &window in &params.larger_windows {
+        if window.0 < before.0 || window.1 < before.1 || window == before {
+            let value = format!("{}x{}", window.0, window.1);
+            return Err(Error::option("--window", value, "give several windows from the smallest to the largest"));
+        }
+        crate::layout::check_window(window, size)?;
+        before = window;
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! One thread's handles and buffers, and how a tile is measured.
+
+use std::sync::atomic::AtomicBool;
+
+use super::Engine;
+use super::starts::Starts;
+use crate::Result;
+use crate::correlate::prepare::Preparer;
+use crate::correlate::search::{SearchArea, TileWindows};
+use crate::correlate::{Band, Method, Tile};
+use crate::field::{Measurement, PixelShift, Status};
+use crate::grid::{Grid, ImageReader, PointReader, Window};
+use crate::layout::Layout;
+use crate::pipeline::Pair;
+use crate::post::{backward, outlier};
+
+/// A pre and a post image as one thread reads them.
+pub(super) type Readers<'a> = (Box<dyn ImageReader + 'a>, Box<dyn ImageReader + 'a>);
+
+/// One thread's handles and buffers.
+pub struct Worker<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) readers: Vec<Readers<'a>>,
+    pub(super) prior: Option<Box<dyn PointReader + 'a>>,
+    pub(super) preparer: Preparer,
+    /// One for each stage.
+    methods: Vec<Box<dyn Method + 'a>>,
+}
+
+/// Which image plays the part of the pre image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(engine: &'a Engine, pair: &Pair<'a>) -> Result<Self> {
+        let mut readers = Vec::new();
+        for (pre, post) in &pair.bands {
+            readers.push((pre.open()?, post.open()?));
+        }
+        let prior = pair.prior.map(|p| p.open()).transpose()?;
+        let methods = engine.stages.iter().map(|s| s.method(&engine.scenes)).collect();
+        Ok(Worker { engine, readers, prior, preparer: Preparer::default(), methods })
+    }
+
+    /// Measures the cells `tile` of the whole grid, one of [`Layout::tiles`].
+    pub fn tile(&mut self, tile: Window, stop: &AtomicBool) -> Result<Grid<Measurement>> {
+        let engine = self.engine;
+        // The outlier filter looks at cells around the tile.
+        let reach = if engine.params.reject_outliers { outlier::REACH } else { 0 };
+        let all = Window::new(0, 0, engine.layout.cells.0, engine.layout.cells.1);
+        let cells = tile.grown(reach).intersect(&all).unwrap_or(tile);
+        let mut field = self.stage(0, cells, stop)?;
+        for stage in 1..engine.stages.len() {
+            // Larger windows fill what smaller ones could not measure.
+            let lost = |m: &Measurement| m.status != Status::Valid;
+            if !field.data.iter().any(lost) {
+                break;
+            }
+            let larger = self.stage(stage, cells, stop)?;
+            for (m, l) in field.data.iter_mut().zip(&larger.data) {
+                if lost(m) && l.status == Status::Valid {
+                    *m = *l;
+                }
+            }
+        }
+        let (sx, sy) = engine.sigma_scale;
+        for m in &mut field.data {
+            m.covariance.xx *= sx * sx;
+            m.covariance.xy *= sx * sy;
+            m.covariance.yy *= sy * sy;
+        }
+        Ok(field.crop(Window::new(tile.x - cells.x, tile.y - cells.y, tile.width, tile.height)))
+    }
+
+    /// Measures cells with one window size: matching, the check backwards, the outlier filter.
+    fn stage(&mut self, stage: usize, cells: Window, stop: &AtomicBool) -> Result<Grid<Measurement>> {
+        let engine = self.engine;
+        let layout = engine.stages[stage].layout;
+        let starts = self.starts(&layout, cells, stop)?;
+        let mut field = self.match_cells(stage, &layout, cells, &starts, Direction::Forward, stop)?;
+        if let Some(tolerance) = engine.params.backward {
+            let turned = starts.turned(cells, layout.step);
+            let back = self.match_cells(stage, &layout, cells, &turned, Direction::Backward, stop)?;
+            backward::reject(&mut field, &back, layout.step, tolerance);
+        }
+        let offset = starts.offset(&engine.alignment);
+        for m in &mut field.data {
+            m.shift.dx += offset.dx;
+            m.shift.dy += offset.dy;
+        }
+        if engine.params.reject_outliers {
+            outlier::reject(&mut field, engine.params.search);
+        }
+        Ok(field)
+    }
+
+    /// Displacements relative to the tile's base.
+    fn match_cells(
+        &mut self,
+        stage: usize,
+        layout: &Layout,
+        cells: Window,
+        starts: &Starts,
+        direction: Direction,
+        stop: &AtomicBool,
+    ) -> Result<Grid<Measurement>> {
+        let engine = self.engine;
+        let area = SearchArea { range: starts.range, starts: &starts.shifts };
+        let pixels = layout.pixels(cells);
+        let Some(bands) = self.bands(pixels, starts.base, area.reach(), direction)? else {
+            return Ok(Grid::filled(cells.width, cells.height, Measurement::failed(Status::NoData)));
+        };
+        let windows = TileWindows { cells: (cells.width, cells.height), window: layout.window, step: layout.step };
+        let (offset, prior) = match direction {
+            Direction::Forward => (starts.offset(&engine.alignment), starts.priors.as_slice()),
+            // What may be found backwards is bounded by where it is looked for.
+            Direction::Backward => (PixelShift::default(), [].as_slice()),
+        };
+        let search = match direction {
+            Direction::Forward => engine.params.search,
+            Direction::Backward => (f64::INFINITY, f64::INFINITY),
+        };
+        let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: None, stop };
+        Ok(Grid::from_vec(cells.width, cells.height, self.methods[stage].match_tile(&tile)))
+    }
+
+    /// Every band's images for a rectangle of pre pixels that lies `base` pixels further in the post image, the post
+    /// image with `reach` more pixels around; `None` where the first band has no valid pixel. Further bands without
+    /// valid pixels are left out.
+    fn bands(
+        &mut self,
+        pixels: Window,
+        base: (i64, i64),
+        reach: usize,
+        direction: Direction,
+    ) -> Result<Option<Vec<Band<'a>>>> {
+        let engine = self.engine;
+        let mut bands = Vec::new();
+        let moved = pixels.shifted(base.0, base.1);
+        let grown = |w: Window, reach: usize| w.grown(reach + engine.alignment.post_margin() - engine.alignment.search);
+        for ((pre, post), scene) in self.readers.iter_mut().zip(engine.scenes.iter()) {
+            let (pre, post) = match direction {
+                Direction::Forward => {
+                    (pre.read(pixels.grown(crate::correlate::prepare::PAD))?, post.read(grown(moved, reach))?)
+                }
+                Direction::Backward => {
+                    (post.read(moved.grown(crate::correlate::prepare::PAD))?, pre.read(grown(pixels, reach))?)
+                }
+            };
+            let pre = self.preparer.pre(&pre, &scene.prefilter, &scene.residual, scene.spline);
+            let post = self.preparer.post(&post, &scene.prefilter, reach, scene.spline);
+            match pre.zip(post) {
+                Some((pre, post)) => bands.push(Band { pre, post, scene }),
+                None if bands.is_empty() => return Ok(None),
+                None => {}
+            }
+        }
+        Ok(Some(bands))
+    }
+
+    /// The bands of a rectangle of pre pixels as a method gets them, without any start.
+    pub fn images(&mut self, pixels: Window) -> Result<Option<Vec<Band<'a>>>> {
+        let alignment = &self.engine.alignment;
+        self.bands(pixels, alignment.base, alignment.search, Direction::Forward)
+    }
+}

@@ -263,7 +263,7 @@ fn pre_at_x_is_post_at_x_plus_d() {
             }
             let error = (sum / count as f64).sqrt() / spread;
             // The second date was stored in whole numbers and its offset measured to a few thousandths of a pixel.
-            let limit = if pairing == Pairing::Pre { 1.5e-3 } else { 1.2e-2 };
+            let limit = if pairing == Pairing::Pre { 3e-3 } else { 1.2e-2 };
             assert!(error < limit, "{pairing:?}, sample {}: relative error {error}", sample.record.index);
         }
     }
@@ -346,6 +346,7 @@ fn samples_from_a_library_are_exact_too() {
     let pairs = SetSpec { change: ChangeLevel::None, split: [1.0, 0.0, 0.0], ..spec(9, 128) };
     make(&SetJob { fields: Some(library.clone()), ..job(pairs.clone(), &out, &root, 2) });
     let mut symmetries = std::collections::BTreeSet::new();
+    let mut checked = 0;
     for (name, bytes) in content(&out) {
         if name.ends_with("_sample.json") {
             let record: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
@@ -359,6 +360,11 @@ fn samples_from_a_library_are_exact_too() {
                 Data::F16(v) => Grid::from_vec(128, 128, v.iter().map(|v| v.to_f32()).collect()),
                 other => panic!("{other:?}"),
             };
+            // A gap, stored as 0, would ring through the interpolation of the whole image.
+            if get("post").data.contains(&0.0) {
+                continue;
+            }
+            checked += 1;
             let post = Warper::mirrored(&get("post").map(f64::from));
             let (pre, dx, dy, distance) = (get("pre"), get("dx"), get("dy"), get("distance"));
             let (mut sum, mut count, mut power) = (0.0, 0.0, 0.0);
@@ -373,7 +379,7 @@ fn samples_from_a_library_are_exact_too() {
             assert!(count == 0.0 || (sum / power).sqrt() < 4e-3, "{name}: {}", (sum / power).sqrt());
         }
     }
-    assert!(symmetries.len() > 2);
+    assert!(symmetries.len() > 2 && checked > 1, "{checked} without gaps, symmetries {symmetries:?}");
     let message = SetJob { fields: Some(library), ..job(SetSpec { size: 200, ..pairs }, &folder.file("y"), &root, 1) }
         .run(&mut |_| {}, &mut Silent)
         .unwrap_err()
@@ -509,16 +515,18 @@ fn radar_pairs_have_their_coherence_and_their_motion() {
         correlation(&points)
     };
     let mean = |samples: &[Sample]| samples.iter().map(agreement).sum::<f64>() / samples.len() as f64;
-    // One minus a hair of the limit: the map of coherence varies around its mean and is at most 0.98.
-    let (complex, oversampled, amplitude) = (
-        mean(&samples(RadarMode::Complex, 1.0)),
-        mean(&samples(RadarMode::Oversampled, 1.0)),
-        mean(&samples(RadarMode::Amplitude, 1.0)),
-    );
-    println!(
-        "correlation of the intensities: complex {complex:.3}, oversampled {oversampled:.3}, amplitude {amplitude:.3}"
-    );
-    assert!(complex > 0.8 && (complex - oversampled).abs() < 0.06 && amplitude < complex + 0.02);
+    // The same signal displaced in three ways: sampled twice as finely the amplitude can be displaced, as it is it cannot.
+    let [complex, oversampled, amplitude] =
+        [RadarMode::Complex, RadarMode::Oversampled, RadarMode::Amplitude].map(|mode| samples(mode, 1.0));
+    let likeness = |other: &[Sample]| {
+        let pairs = complex.iter().zip(other).flat_map(|(a, b)| a.post.data.iter().zip(&b.post.data));
+        correlation(&pairs.map(|(a, b)| (f64::from(*a), f64::from(*b))).collect::<Vec<_>>())
+    };
+    let (fine, coarse) = (likeness(&oversampled), likeness(&amplitude));
+    println!("likeness to the displaced signal: oversampled {fine:.4}, amplitude {coarse:.4}");
+    assert!(fine > 0.99 && coarse < fine - 0.005);
+    let full = mean(&complex);
+    assert!(full > 0.8, "coherence near 1: {full}");
     let half = mean(&samples(RadarMode::Complex, 0.6));
     assert!((half - 0.36).abs() < 0.15, "coherence 0.6: {half}");
     let sample = &samples(RadarMode::Complex, 0.6)[0];

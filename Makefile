@@ -20,7 +20,7 @@ DEMO ?= demo
 PEERS_VENV ?= .bench/peers
 SHIFTMAP := target/release/shiftmap
 
-PACKAGES := build-essential pkg-config libgdal-dev gdal-bin python3
+PACKAGES := build-essential pkg-config libgdal-dev gdal-bin python3 python3-gdal
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,12 +34,13 @@ system-packages:
 	pkg-config --exists gdal 2>/dev/null || command -v gdal-config >/dev/null || missing+=(libgdal-dev); \
 	command -v gdalinfo >/dev/null || missing+=(gdal-bin); \
 	command -v python3 >/dev/null || missing+=(python3); \
+	{ python3 -c 'import osgeo' || /usr/bin/python3 -c 'import osgeo'; } 2>/dev/null || missing+=(python3-gdal); \
 	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
 	  echo "shiftmap needs a C compiler, pkg-config, GDAL 3.6 or newer with headers and programs, and Python 3." >&2; \
 	  echo "Not found here, by their Debian names: $${missing[*]}" >&2; \
-	  echo "  Fedora:  dnf install gcc pkgconf-pkg-config gdal-devel gdal python3" >&2; \
-	  echo "  Arch:    pacman -S base-devel pkgconf gdal python" >&2; \
+	  echo "  Fedora:  dnf install gcc pkgconf-pkg-config gdal-devel gdal python3 python3-gdal" >&2; \
+	  echo "  Arch:    pacman -S base-devel pkgconf gdal python python-gdal" >&2; \
 	  echo "  macOS:   brew install pkg-config gdal python" >&2; \
 	  exit 1; \
 	fi; \

@@ -5,12 +5,18 @@
 #   make bench           speed and memory
 #   make bench-accuracy  accuracy beside OpenCV and scikit-image
 #   make lint            format, lints, documentation
+#   make install         library, header, program, GDAL plugin, manual below PREFIX (/usr/local); DESTDIR works
+#   make uninstall       takes them away again
+#   make wheel           Python wheel in dist/
+#   make header          include/shiftmap.h from src/capi/
+#   make fuzz            two minutes of each fuzz target (FUZZ_SECONDS)
 #   make setup build clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages rust nextest build demo test bench bench-accuracy lint clean
+.PHONY: help setup system-packages rust nextest build demo test bench bench-accuracy lint install uninstall wheel header \
+	fuzz clean
 
 # rustup's default place, for shells that do not have it in their PATH yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -19,8 +25,11 @@ PYTHON ?= python3
 DEMO ?= demo
 PEERS_VENV ?= .bench/peers
 SHIFTMAP := target/release/shiftmap
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 120
 
-PACKAGES := build-essential pkg-config libgdal-dev gdal-bin python3 python3-gdal
+PACKAGES := build-essential pkg-config libgdal-dev gdal-bin python3 python3-venv python3-gdal cmake valgrind
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,14 +43,18 @@ system-packages:
 	pkg-config --exists gdal 2>/dev/null || command -v gdal-config >/dev/null || missing+=(libgdal-dev); \
 	command -v gdalinfo >/dev/null || missing+=(gdal-bin); \
 	command -v python3 >/dev/null || missing+=(python3); \
+	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \
 	{ python3 -c 'import osgeo' || /usr/bin/python3 -c 'import osgeo'; } 2>/dev/null || missing+=(python3-gdal); \
+	command -v cmake >/dev/null || missing+=(cmake); \
+	command -v valgrind >/dev/null || missing+=(valgrind); \
 	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	  echo "shiftmap needs a C compiler, pkg-config, GDAL 3.6 or newer with headers and programs, and Python 3." >&2; \
+	  echo "shiftmap needs a C++ compiler, pkg-config, GDAL 3.6 or newer with headers and programs, and Python 3;" >&2; \
+	  echo "its tests also CMake and Valgrind." >&2; \
 	  echo "Not found here, by their Debian names: $${missing[*]}" >&2; \
-	  echo "  Fedora:  dnf install gcc pkgconf-pkg-config gdal-devel gdal python3 python3-gdal" >&2; \
-	  echo "  Arch:    pacman -S base-devel pkgconf gdal python python-gdal" >&2; \
-	  echo "  macOS:   brew install pkg-config gdal python" >&2; \
+	  echo "  Fedora:  dnf install gcc-c++ pkgconf-pkg-config gdal-devel gdal python3 python3-gdal cmake valgrind" >&2; \
+	  echo "  Arch:    pacman -S base-devel pkgconf gdal python python-gdal cmake valgrind" >&2; \
+	  echo "  macOS:   brew install pkg-config gdal python cmake" >&2; \
 	  exit 1; \
 	fi; \
 	sudo=(); \
@@ -85,6 +98,7 @@ test: setup nextest
 bench: build
 	$(CARGO) bench --locked --bench ratios </dev/null
 	$(CARGO) bench --locked --bench windows </dev/null
+	$(CARGO) bench --locked --bench dislocations </dev/null
 	$(PYTHON) benches/program.py
 
 $(PEERS_VENV)/ready: benches/peers/requirements.txt
@@ -100,6 +114,28 @@ lint: setup
 	$(CARGO) clippy --locked --release --all-targets -- -D warnings </dev/null
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps </dev/null
 
+install: build
+	packaging/install.sh install $(PREFIX) $(DESTDIR)
+	@echo "installed below $(DESTDIR)$(PREFIX)"
+
+uninstall:
+	packaging/install.sh uninstall $(PREFIX) $(DESTDIR)
+
+wheel: build
+	PYTHON=$(PYTHON) packaging/wheel.sh dist
+
+header:
+	SHIFTMAP_WRITE_HEADER=1 $(CARGO) test --release --locked --test header </dev/null
+
+# The fuzzer needs the nightly compiler for its instrumentation.
+fuzz: setup
+	@rustup toolchain list | grep -q nightly || rustup toolchain install nightly --profile minimal </dev/null
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz </dev/null
+	for target in $$($(CARGO) +nightly fuzz list); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 </dev/null; \
+	done
+
 clean:
 	$(CARGO) clean
-	rm -rf $(DEMO) .bench
+	rm -rf $(DEMO) .bench dist fuzz/target

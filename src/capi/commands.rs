@@ -32,6 +32,31 @@ pub unsafe extern "C" fn shiftmap_synth(
     }
 }
 
+/// What precision a pair can give, before any matching: writes the raster `dst` with the bands East sigma, North sigma
+/// and Status, `shiftmap precision --help`. Options and callbacks as for shiftmap_displacement. Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_precision(
+    ctx: *mut shiftmap_context,
+    pre: *const c_char,
+    post: *const c_char,
+    dst: *const c_char,
+    options_list: *const *const c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let paths = [text(pre, "pre")?, text(post, "post")?, text(dst, "dst")?];
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, "precision", &paths, options(options_list)?, null_mut())
+        })
+    }
+}
+
 /// Errors of a displacement map against a known truth, `shiftmap evaluate --help`. `*json` receives the result as JSON,
 /// to be released with shiftmap_free; it is set only on SHIFTMAP_OK. Since 0.1.0.
 ///

@@ -203,6 +203,13 @@ static void wrong(const char *folder)
         CHECK(strstr(text, "largest_displacement_px") != NULL);
         shiftmap_free(text);
         EXPECT(shiftmap_synth(ctx, "pair", path, size, NULL, NULL), SHIFTMAP_ERR_EXISTS, "OVERWRITE=YES");
+        {
+            char files[2][4120];
+            static const char *const coarse[] = {"STEP=32", NULL};
+            snprintf(files[0], sizeof files[0], "%s/pre.tif", path);
+            snprintf(files[1], sizeof files[1], "%s/sigma.tif", path);
+            EXPECT(shiftmap_precision(ctx, files[0], files[0], files[1], coarse, NULL, NULL), SHIFTMAP_OK, "");
+        }
         EXPECT(shiftmap_run(ctx, "synth pair", NULL, size, NULL, NULL, NULL), SHIFTMAP_ERR_OPTION, "needs also");
         EXPECT(shiftmap_run(ctx, "nonsense", NULL, NULL, NULL, NULL, NULL), SHIFTMAP_ERR_OPTION, "no such command");
     }

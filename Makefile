@@ -29,7 +29,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 120
 
-PACKAGES := build-essential pkg-config libgdal-dev gdal-bin python3 python3-venv cmake valgrind
+PACKAGES := build-essential pkg-config libgdal-dev gdal-bin python3 python3-venv python3-gdal cmake valgrind
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -44,6 +44,7 @@ system-packages:
 	command -v gdalinfo >/dev/null || missing+=(gdal-bin); \
 	command -v python3 >/dev/null || missing+=(python3); \
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \
+	{ python3 -c 'import osgeo' || /usr/bin/python3 -c 'import osgeo'; } 2>/dev/null || missing+=(python3-gdal); \
 	command -v cmake >/dev/null || missing+=(cmake); \
 	command -v valgrind >/dev/null || missing+=(valgrind); \
 	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
@@ -51,8 +52,8 @@ system-packages:
 	  echo "shiftmap needs a C++ compiler, pkg-config, GDAL 3.6 or newer with headers and programs, and Python 3;" >&2; \
 	  echo "its tests also CMake and Valgrind." >&2; \
 	  echo "Not found here, by their Debian names: $${missing[*]}" >&2; \
-	  echo "  Fedora:  dnf install gcc-c++ pkgconf-pkg-config gdal-devel gdal python3 cmake valgrind" >&2; \
-	  echo "  Arch:    pacman -S base-devel pkgconf gdal python cmake valgrind" >&2; \
+	  echo "  Fedora:  dnf install gcc-c++ pkgconf-pkg-config gdal-devel gdal python3 python3-gdal cmake valgrind" >&2; \
+	  echo "  Arch:    pacman -S base-devel pkgconf gdal python python-gdal cmake valgrind" >&2; \
 	  echo "  macOS:   brew install pkg-config gdal python cmake" >&2; \
 	  exit 1; \
 	fi; \

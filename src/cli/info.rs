@@ -22,6 +22,8 @@ struct Info {
     gdal_library: Option<String>,
     gdal_raster_formats: usize,
     gdal_cache_mb: String,
+    /// The driver `SHIFTMAP`, when GDAL finds it.
+    gdal_driver: Option<crate::gdal_driver::Installed>,
     cores: usize,
 }
 
@@ -33,12 +35,24 @@ pub fn run(_: &Args, ui: &Ui) -> Result<()> {
         gdal_library: loaded_library("libgdal"),
         gdal_raster_formats: raster::raster_formats(),
         gdal_cache_mb: raster::config("GDAL_CACHEMAX"),
+        gdal_driver: crate::gdal_driver::installed(),
         cores: cores(),
     };
     let unknown = || "not known".to_string();
     ui.print(&format!("shiftmap {} ({})", info.version, info.program.clone().unwrap_or_else(unknown)));
     ui.print(&format!("GDAL {} ({})", info.gdal, info.gdal_library.clone().unwrap_or_else(unknown)));
     ui.print(&format!("raster formats: {}, block cache: {} MB", info.gdal_raster_formats, info.gdal_cache_mb));
+    ui.print(&match &info.gdal_driver {
+        Some(driver) => format!("GDAL driver SHIFTMAP {} ({})", driver.version, driver.library),
+        None => {
+            let path = raster::config("GDAL_DRIVER_PATH");
+            let now = if path.is_empty() { "not set".into() } else { path };
+            format!(
+                "GDAL driver SHIFTMAP: not found by GDAL; the folder of gdal_SHIFTMAP.so, a link to libshiftmap.so, belongs in \
+                 GDAL_DRIVER_PATH ({now})"
+            )
+        }
+    });
     ui.print(&format!("cores: {}", info.cores));
     ui.print_json(&info)
 }

@@ -105,6 +105,10 @@ pub fn run() -> i32 {
         }
     };
     let ui = Ui::new(cli.command.common());
+    // `info` tells what GDAL finds without help.
+    if !matches!(cli.command, Command::Info(_)) {
+        crate::gdal_driver::register();
+    }
     match ui.prepare(cli.command.common()).and_then(|()| cli.command.run(&ui)) {
         Ok(()) => 0,
         Err(e) => {

@@ -17,7 +17,7 @@ pub const PREFIX: &str = "SHIFTMAP:";
 const VERSION: u64 = 1;
 
 /// Options whose values are paths.
-const PATHS: [&str; 4] = ["CUT", "MASK", "MODEL", "PRIOR"];
+const PATHS: [&str; 5] = ["CUT", "MASK", "MODEL", "PRIOR", "STABLE"];
 
 /// Two images and the options of their comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]

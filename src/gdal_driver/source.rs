@@ -100,30 +100,33 @@ impl Source {
     fn engine(&self, layout: &Layout) -> Result<Arc<Engine>> {
         let mut engines = self.engines.lock().unwrap_or_else(|e| e.into_inner());
         // The region only decides which cells are asked for.
-        let whole = Layout { region: Window::new(0, 0, layout.cells.0, layout.cells.1), ..*layout };
+        let all = |l: &Layout| Layout { region: Window::new(0, 0, l.cells.0, l.cells.1), ..*l };
+        let whole = all(layout);
         if let Some(engine) = engines.iter().find(|e| e.layout == whole) {
             return Ok(Arc::clone(engine));
         }
-        let engine = match engines.first() {
-            Some(first) => first.with_layout(whole)?,
-            None => {
-                let never = AtomicBool::new(false);
-                let pool = threads::pool(self.threads)?;
-                let pair = self.images.pair();
-                let found = Mutex::new(None);
-                // Apart: a worker of another pool that waited here would take work that needs the lock it holds.
-                threads::apart(1, || {
-                    let engine = pool.install(|| Engine::new(&pair, &whole, &self.images.params, &never));
-                    *found.lock().unwrap_or_else(|e| e.into_inner()) = Some(engine);
-                })?;
-                let found = found.into_inner().unwrap_or_else(|e| e.into_inner());
-                let engine = found.unwrap_or_else(|| Err(Error::Internal("nobody looked at the pair".into())))?;
-                // Only one thread comes here.
-                let _ = self.facts.set(engine.facts());
-                engine
-            }
-        };
-        let engine = Arc::new(engine);
+        if engines.is_empty() {
+            // Looking at the pair depends on the product's grid, whichever level is read first.
+            let product = all(&self.images.layout);
+            let never = AtomicBool::new(false);
+            let pool = threads::pool(self.threads)?;
+            let pair = self.images.pair();
+            let found = Mutex::new(None);
+            // Apart: a worker of another pool that waited here would take work that needs the lock it holds.
+            threads::apart(1, || {
+                let engine = pool.install(|| Engine::new(&pair, &product, &self.images.params, &never));
+                *found.lock().unwrap_or_else(|e| e.into_inner()) = Some(engine);
+            })?;
+            let found = found.into_inner().unwrap_or_else(|e| e.into_inner());
+            let engine = found.unwrap_or_else(|| Err(Error::Internal("nobody looked at the pair".into())))?;
+            // Only one thread comes here.
+            let _ = self.facts.set(engine.facts());
+            engines.push(Arc::new(engine));
+        }
+        if engines[0].layout == whole {
+            return Ok(Arc::clone(&engines[0]));
+        }
+        let engine = Arc::new(engines[0].with_layout(whole)?);
         engines.push(Arc::clone(&engine));
         Ok(engine)
     }

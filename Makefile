@@ -3,7 +3,7 @@
 #   make demo            simulate an earthquake, measure it, write pictures into demo/
 #   make test            all tests
 #   make bench           speed and memory
-#   make bench-accuracy  accuracy beside OpenCV and scikit-image
+#   make bench-accuracy  accuracy beside OpenCV, scikit-image and OpenPIV
 #   make lint            format, lints, documentation
 #   make install         library, header, program, GDAL plugin, manual below PREFIX (/usr/local); DESTDIR works
 #   make uninstall       takes them away again
@@ -107,6 +107,7 @@ $(PEERS_VENV)/ready: benches/peers/requirements.txt
 	touch $@
 
 bench-accuracy: build $(PEERS_VENV)/ready
+	$(PEERS_VENV)/bin/python benches/peers/noise.py
 	$(PEERS_VENV)/bin/python benches/peers/run.py
 
 lint: setup

@@ -39,6 +39,8 @@ pub struct Job {
     pub out: String,
     pub pre_options: OpenOptions,
     pub post_options: OpenOptions,
+    /// Bands of pre and post that are matched together with the first.
+    pub more_bands: Vec<(usize, usize)>,
     /// Its `search` is replaced by the job's.
     pub params: Params,
     pub search: Search,
@@ -64,6 +66,7 @@ impl Job {
             out: out.into(),
             pre_options: OpenOptions::default(),
             post_options: OpenOptions::default(),
+            more_bands: Vec::new(),
             search: Search::Pixels(params.search.0, params.search.1),
             params,
             prior: None,
@@ -162,6 +165,7 @@ impl Job {
         let layout = Layout::new(ImageFile::size(&pre), params.window, params.step, self.region)?;
         let metadata = self.metadata(&pre, &post, &params, ground, origin);
         let georef = pre.georef().clone();
+        let more = self.open_more()?;
         let post: Box<dyn ImageFile + Send> = match resampled {
             Some(image) => Box::new(image),
             None => Box::new(post),
@@ -173,10 +177,32 @@ impl Job {
             georef,
             origin,
             metadata,
-            images: vec![(Box::new(pre), post)],
+            images: std::iter::once((Box::new(pre) as Box<dyn ImageFile + Send>, post)).chain(more).collect(),
             prior,
             stable,
         })
+    }
+
+    /// The further bands, resampled where the first is.
+    fn open_more(&self) -> Result<Vec<(Box<dyn ImageFile + Send>, Box<dyn ImageFile + Send>)>> {
+        let mut images: Vec<(Box<dyn ImageFile + Send>, Box<dyn ImageFile + Send>)> = Vec::new();
+        for &(a, b) in &self.more_bands {
+            let pre = RasterBand::open(&self.pre, OpenOptions { band: a, ..self.pre_options.clone() })?;
+            let options = OpenOptions { band: b, ..self.post_options.clone() };
+            let post = RasterBand::open(&self.post, options).map_err(|e| self.post_band_error(e))?;
+            let post: Box<dyn ImageFile + Send> =
+                if self.resample { Box::new(Resampled::new(&pre, &post)?) } else { Box::new(post) };
+            images.push((Box::new(pre), post));
+        }
+        Ok(images)
+    }
+
+    /// All band numbers of pre and of post, as the options take them.
+    fn band_lists(&self) -> (String, String) {
+        let first = (self.pre_options.band, self.post_options.band);
+        let all: Vec<_> = std::iter::once(first).chain(self.more_bands.iter().copied()).collect();
+        let join = |v: Vec<String>| v.join(",");
+        (join(all.iter().map(|b| b.0.to_string()).collect()), join(all.iter().map(|b| b.1.to_string()).collect()))
     }
 
     /// Every file that the result depends on.
@@ -362,7 +388,8 @@ impl Job {
         add("SEED", self.seed.to_string());
         for (role, image) in [("PRE", pre), ("POST", post)] {
             add(role, image.path().into());
-            add(&format!("{role}_BAND"), image.options().band.to_string());
+            let (pre_bands, post_bands) = self.band_lists();
+            add(&format!("{role}_BAND"), if role == "PRE" { pre_bands } else { post_bands });
             add(&format!("{role}_NODATA"), image.nodata_text().into());
             if let Some(date) = image.date() {
                 add(&format!("{role}_DATE"), date.into());
@@ -398,9 +425,10 @@ impl Job {
             text += &format!(" --taper {} --shape {}", p.taper.name(), p.shape.name());
             text += if p.bilateral { " --bilateral" } else { "" };
         }
-        text += &format!(" --band {}", self.pre_options.band);
-        if self.post_options.band != self.pre_options.band {
-            text += &format!(" --post-band {}", self.post_options.band);
+        let (pre_bands, post_bands) = self.band_lists();
+        text += &format!(" --band {pre_bands}");
+        if post_bands != pre_bands {
+            text += &format!(" --post-band {post_bands}");
         }
         match self.pre_options.nodata {
             NoData::Auto => {}

@@ -100,13 +100,20 @@ pub struct Args {
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, help_heading = "Matching")]
     min_valid: f64,
 
-    /// Band number in both images
-    #[arg(short = 'b', long, value_name = "N", default_value_t = 1, help_heading = "Input")]
-    band: usize,
+    /// Band number in both images, or several as in 2,3,4: one displacement from all of them (method lsm)
+    #[arg(
+        short = 'b',
+        long,
+        value_name = "N[,M...]",
+        value_delimiter = ',',
+        default_value = "1",
+        help_heading = "Input"
+    )]
+    band: Vec<usize>,
 
-    /// Band number in the post image, where it differs
-    #[arg(long, value_name = "N", help_heading = "Input")]
-    post_band: Option<usize>,
+    /// Band numbers in the post image, where they differ; as many as of --band
+    #[arg(long, value_name = "N[,M...]", value_delimiter = ',', help_heading = "Input")]
+    post_band: Vec<usize>,
 
     /// Value that means "no data" in both images, `none`, or `auto`: the declared one, or 0 when a corner of the image is 0
     #[arg(long, value_name = "VALUE", default_value = "auto", allow_hyphen_values = true, help_heading = "Input")]
@@ -299,12 +306,20 @@ fn json(s: &Summary, seconds: f64) -> serde_json::Value {
 
 pub(super) fn job(args: &Args) -> Result<Job> {
     let region = region(args.region.as_deref())?;
-    let pre_options = OpenOptions { band: args.band, nodata: args.nodata.0, open_options: args.open_options.clone() };
+    let post_band = if args.post_band.is_empty() { &args.band } else { &args.post_band };
+    if post_band.len() != args.band.len() {
+        let value = post_band.iter().map(|b| b.to_string()).collect::<Vec<_>>().join(",");
+        let why = format!("give as many bands as --band has ({})", args.band.len());
+        return Err(Error::option("--post-band", value, why));
+    }
+    let open_options = args.open_options.clone();
+    let pre_options = OpenOptions { band: args.band[0], nodata: args.nodata.0, open_options };
     Ok(Job {
         pre: args.pre.clone(),
         post: args.post.clone(),
         out: args.out.clone(),
-        post_options: OpenOptions { band: args.post_band.unwrap_or(args.band), ..pre_options.clone() },
+        post_options: OpenOptions { band: post_band[0], ..pre_options.clone() },
+        more_bands: args.band.iter().copied().zip(post_band.iter().copied()).skip(1).collect(),
         pre_options,
         params: Params {
             method: match args.method {

@@ -18,7 +18,8 @@ use crate::pipeline::{Params, Shape};
 const SUSPICIOUS: f64 = 0.75;
 
 pub struct LsmTile {
-    limits: Vec<Limits>,
+    /// Those of the first band.
+    limits: Limits,
     /// One a band.
     works: Vec<LsmWindow>,
     affine: Option<LsmAffine>,
@@ -27,9 +28,9 @@ pub struct LsmTile {
 
 impl LsmTile {
     pub fn new(params: &Params, scenes: &[Scene]) -> Self {
-        let limits = |s: &Scene| Limits { min_valid: params.min_valid, min_variance: s.min_variance };
+        let limits = Limits { min_valid: params.min_valid, min_variance: scenes[0].min_variance };
         LsmTile {
-            limits: scenes.iter().map(limits).collect(),
+            limits,
             works: scenes.iter().map(|_| LsmWindow::tapered(params.window, params.taper)).collect(),
             affine: (params.shape == Shape::Affine).then(|| LsmAffine::new(params.window)),
             bilateral: params.bilateral,
@@ -47,7 +48,7 @@ impl LsmTile {
         if tile.bands.len() > 1 {
             return self.attempt_bands(tile, corner, shift, start, weights);
         }
-        match self.works[0].load(tile.pre(), tile.post(), corner, shift, weights, &self.limits[0]) {
+        match self.works[0].load(tile.pre(), tile.post(), corner, shift, weights, &self.limits) {
             Ok(()) => self.works[0].solve(tile.post(), corner, start),
             Err(status) => failed(status),
         }
@@ -66,7 +67,8 @@ impl LsmTile {
         let mut usable = vec![false; tile.bands.len()];
         let mut status = Status::NoData;
         for (b, band) in tile.bands.iter().enumerate() {
-            match self.works[b].load(&band.pre, &band.post, corner, shift, weights, &self.limits[b]) {
+            let limits = Limits { min_variance: band.scene.min_variance, ..self.limits };
+            match self.works[b].load(&band.pre, &band.post, corner, shift, weights, &limits) {
                 Ok(()) => usable[b] = true,
                 Err(Status::LowTexture) => status = Status::LowTexture,
                 Err(_) => {}
@@ -115,7 +117,7 @@ impl LsmTile {
             let corner = tile.windows.corner(cell);
             let (pre, post) = (tile.pre(), tile.post());
             let work = &self.works[0];
-            let mut again = affine.solve(work, (pre, post), corner, start, weights.as_deref(), &self.limits[0]);
+            let mut again = affine.solve(work, (pre, post), corner, start, weights.as_deref(), &self.limits);
             tile.check_search(cell, &mut again.measurement);
             out[cell] = again;
         }

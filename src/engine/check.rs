@@ -1,6 +1,6 @@
 //! Parameters that no single module can judge alone.
 
-use crate::pipeline::{Pair, Params};
+use crate::pipeline::{MethodName, Pair, Params, Shape};
 use crate::{Error, Result};
 
 pub fn params(pair: &Pair, params: &Params) -> Result<()> {
@@ -21,6 +21,15 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
         && !(tolerance > 0.0 && tolerance.is_finite())
     {
         return Err(Error::option("--backward", tolerance, "the tolerance is a positive number of pixels"));
+    }
+    let bands = pair.bands.len();
+    if bands > 1 && params.method == MethodName::Frequency {
+        let why = "the frequency method matches one band; use --method lsm for several";
+        return Err(Error::option("--band", format!("{bands} bands"), why));
+    }
+    if bands > 1 && params.shape == Shape::Affine {
+        let why = "--shape affine matches one band; use --shape translation for several";
+        return Err(Error::option("--band", format!("{bands} bands"), why));
     }
     let mut before = params.window;
     for &window in &params.larger_windows {

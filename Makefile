@@ -97,6 +97,7 @@ test: setup nextest
 bench: build
 	$(CARGO) bench --locked --bench ratios </dev/null
 	$(CARGO) bench --locked --bench windows </dev/null
+	$(CARGO) bench --locked --bench dislocations </dev/null
 	$(PYTHON) benches/program.py
 
 $(PEERS_VENV)/ready: benches/peers/requirements.txt

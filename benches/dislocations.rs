@@ -4,14 +4,15 @@
 //!
 //! `separate`: triangles that share no edge; `mesh`: the triangles of one rough fault plane, where every inner edge
 //! serves two. With a file name as argument, the separate triangles and points are written there for another program
-//! (benches/peers/dislocations.py).
+//! (benches/peers/dislocations.py). Last comes the time of a whole field on a pixel grid.
 use std::io::Write;
 use std::time::Instant;
 
 use rand::RngExt;
+use shiftmap::synth::elastic::{PixelGrid, on_grid};
 use shiftmap::synth::okada::{self, Rectangle};
 use shiftmap::synth::random::{Purpose, stream};
-use shiftmap::synth::tde::{Triangle, surface};
+use shiftmap::synth::tde::{Loops, Triangle, surface};
 
 const ROUNDS: usize = 5;
 
@@ -64,10 +65,24 @@ fn main() {
             width: 1e4,
             slip: [1.0, 0.5, 0.0],
         };
-        let faults = vec![fault; 50];
+        // No edge in common.
+        let faults: Vec<Rectangle> =
+            (0..50).map(|k| Rectangle { x: 777.7 * f64::from(k), strike: 3.0 * f64::from(k), ..fault }).collect();
         let mut out = vec![[0.0; 3]; obs.len()];
         let run = || okada::surface(&faults, 0.25, &obs, &mut out).expect("good rectangles");
         println!("rectangles         {:7.2} million pairs/s", best(run, faults.len() * obs.len()));
+
+        // The same mesh under an image of 15 m pixels.
+        let loops = Loops::new(&mesh, 0.25).expect("good triangles");
+        let grid =
+            PixelGrid { width: 1024, height: 1024, origin: (0.0, 7680.0), column: (15.0, 0.0), row: (0.0, -15.0) };
+        let run = || drop(on_grid(&loops, &grid).expect("a good grid"));
+        let rate = best(run, mesh.len() << 20);
+        println!(
+            "field of 1024 x 1024 pixels, {} triangles: {:.2} s",
+            mesh.len(),
+            mesh.len() as f64 * 1.048_576 / rate
+        );
     });
 }
 

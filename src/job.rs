@@ -2,7 +2,7 @@
 
 use crate::grid::{ImageFile, PointFile, Window};
 use crate::layout::Layout;
-use crate::pipeline::{self, MethodName, Pair, Params, Prefilter, Report, SigmaScale};
+use crate::pipeline::{self, MethodName, Pair, Params, Report, SigmaScale};
 use crate::progress::Progress;
 use crate::raster::{
     GeoReference, Ground, NoData, OpenOptions, PointRaster, ProductWriter, RasterBand, Resampled, Units, WriteOptions,
@@ -349,7 +349,12 @@ impl Job {
             Stable::Auto => add("STABLE", "auto".into()),
             Stable::Raster(path) => add("STABLE", path.clone()),
         }
-        add("PREFILTER", prefilter(params.prefilter).into());
+        add("PREFILTER", params.prefilter.name().into());
+        if params.method == MethodName::Lsm {
+            add("TAPER", params.taper.name().into());
+            add("SHAPE", params.shape.name().into());
+            add("BILATERAL", if params.bilateral { "YES" } else { "NO" }.into());
+        }
         add("MIN_VALID", params.min_valid.to_string());
         add("UNITS", ground.unit.into());
         add("RESAMPLED", if self.resample { "YES" } else { "NO" }.into());
@@ -388,7 +393,11 @@ impl Job {
             Stable::Auto => text += " --stable auto",
             Stable::Raster(path) => text += &format!(" --stable {path}"),
         }
-        text += &format!(" --prefilter {} --min-valid {}", prefilter(p.prefilter), p.min_valid);
+        text += &format!(" --prefilter {} --min-valid {}", p.prefilter.name(), p.min_valid);
+        if p.method == MethodName::Lsm {
+            text += &format!(" --taper {} --shape {}", p.taper.name(), p.shape.name());
+            text += if p.bilateral { " --bilateral" } else { "" };
+        }
         text += &format!(" --band {}", self.pre_options.band);
         if self.post_options.band != self.pre_options.band {
             text += &format!(" --post-band {}", self.post_options.band);
@@ -429,12 +438,5 @@ fn method(m: MethodName) -> &'static str {
         MethodName::Lsm => "lsm",
         MethodName::Frequency => "frequency",
         MethodName::Precision => "precision",
-    }
-}
-
-fn prefilter(p: Prefilter) -> &'static str {
-    match p {
-        Prefilter::Coherence => "coherence",
-        Prefilter::None => "none",
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, mpsc};
 use std::time::Duration;
 
+pub use crate::correlate::taper::Taper;
 use crate::engine::{Engine, Worker};
 use crate::field::{Measurement, Status};
 use crate::grid::{Grid, ImageFile, PointFile, Window};
@@ -26,9 +27,49 @@ pub enum MethodName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Prefilter {
+    /// Whichever of the others scatters least on the pair.
+    Auto,
     /// Derived from the pair's own coherence.
     Coherence,
     None,
+    /// Minus the mean of 5 x 5 pixels.
+    Highpass,
+    /// Gaussian low-pass of 0.5 pixels.
+    Gaussian,
+}
+
+impl Prefilter {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Prefilter::Auto => "auto",
+            Prefilter::Coherence => "coherence",
+            Prefilter::None => "none",
+            Prefilter::Highpass => "highpass",
+            Prefilter::Gaussian => "gaussian",
+        }
+    }
+}
+
+/// What least squares estimates in a window (`--shape`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// One displacement.
+    #[default]
+    Translation,
+    /// The displacement of the centre and its four derivatives.
+    Affine,
+}
+
+impl Shape {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Shape::Translation => "translation",
+            Shape::Affine => "affine",
+        }
+    }
 }
 
 /// Everything that decides the numbers of a run; the defaults are the command line's.
@@ -54,6 +95,12 @@ pub struct Params {
     pub reject_outliers: bool,
     /// Whether the standard deviations are compared with the scatter of ground that has not moved.
     pub sigma_scale: SigmaScale,
+    /// Weights of a window's pixels, `lsm` only.
+    pub taper: Taper,
+    /// What is estimated in a window, `lsm` only.
+    pub shape: Shape,
+    /// A second pass in which a window keeps to the pixels that moved like its centre, `lsm` only.
+    pub bilateral: bool,
 }
 
 /// How the standard deviations are calibrated (`--stable`).
@@ -75,13 +122,16 @@ impl Default for Params {
             window: (32, 32),
             step: (8, 8),
             search: (4.0, 4.0),
-            prefilter: Prefilter::Coherence,
+            prefilter: Prefilter::Auto,
             min_valid: 0.5,
             larger_windows: Vec::new(),
             auto_search: None,
             backward: None,
             reject_outliers: true,
             sigma_scale: SigmaScale::One,
+            taper: Taper::Box,
+            shape: Shape::Translation,
+            bilateral: false,
         }
     }
 }

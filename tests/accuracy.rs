@@ -9,7 +9,7 @@ use shiftmap::correlate::fft2::{FftCache, omega};
 use shiftmap::field::{Measurement, Status};
 use shiftmap::grid::{Grid, Image, MemoryImage, Window};
 use shiftmap::layout::Layout;
-use shiftmap::pipeline::{self, FieldSink, MethodName, Pair, Params};
+use shiftmap::pipeline::{self, FieldSink, MethodName, Pair, Params, Prefilter, Taper};
 use shiftmap::progress::Silent;
 
 const SEED: u64 = 20_260;
@@ -83,7 +83,13 @@ struct Case {
     noise: f64,
     /// Exponent of the noise amplitude, 0 = white.
     red: f64,
+    prefilter: Prefilter,
+    taper: Taper,
 }
+
+/// White noise of 0.1, default options.
+const PLAIN: Case =
+    Case { method: MethodName::Lsm, window: 32, noise: 0.1, red: 0.0, prefilter: Prefilter::Auto, taper: Taper::Box };
 
 fn run(case: Case) -> Score {
     let mut ffts = FftCache::default();
@@ -103,7 +109,14 @@ fn run(case: Case) -> Score {
         let pre = noisy((0.0, 0.0), &mut rng, &mut ffts);
         let post = noisy(d, &mut rng, &mut ffts);
         let w = case.window;
-        let params = Params { method: case.method, window: (w, w), step: (w, w), ..Params::default() };
+        let params = Params {
+            method: case.method,
+            window: (w, w),
+            step: (w, w),
+            prefilter: case.prefilter,
+            taper: case.taper,
+            ..Params::default()
+        };
         let layout = Layout::new((N, N), params.window, params.step, None).unwrap();
         let mut found = Collect(Vec::new());
         let pair = Pair::new(&pre, &post, (0.0, 0.0));
@@ -173,7 +186,7 @@ const FREQUENCY: MethodName = MethodName::Frequency;
 
 #[test]
 fn lsm_comes_near_the_cramer_rao_bound_in_white_noise() {
-    let s = run(Case { method: LSM, window: 32, noise: 0.1, red: 0.0 });
+    let s = run(Case { method: LSM, ..PLAIN });
     report("lsm 32 white 0.1", &s);
     assert!(s.rmse <= 1.25 * s.bound && s.failed == 0);
     assert!((0.9..=1.2).contains(&s.z_std));
@@ -182,7 +195,7 @@ fn lsm_comes_near_the_cramer_rao_bound_in_white_noise() {
 
 #[test]
 fn lsm_at_low_noise_is_good_to_five_thousandths() {
-    let s = run(Case { method: LSM, window: 32, noise: 0.02, red: 0.0 });
+    let s = run(Case { method: LSM, noise: 0.02, ..PLAIN });
     report("lsm 32 white 0.02", &s);
     assert!(s.rmse <= 0.005 && s.locking.abs() < 0.005 && s.failed == 0);
 }
@@ -192,7 +205,7 @@ fn lsm_sigma_is_calibrated_for_other_windows_and_noise() {
     for (window, noise, red, limit) in
         [(64, 0.1, 0.0, 1.2), (64, 0.3, 0.0, 1.2), (32, 0.3, 0.0, 1.2), (32, 0.3, 1.1, 1.35), (64, 0.3, 1.1, 1.35)]
     {
-        let s = run(Case { method: LSM, window, noise, red });
+        let s = run(Case { method: LSM, window, noise, red, ..PLAIN });
         report(&format!("lsm {window} noise {noise} red {red}"), &s);
         assert!((0.9..=limit).contains(&s.z_std));
     }
@@ -206,8 +219,35 @@ fn frequency_stays_within_its_bound_and_calibration() {
         (32, 0.3, 1.1, f64::INFINITY, 1.35),
         (64, 0.3, 1.1, f64::INFINITY, 1.35),
     ] {
-        let s = run(Case { method: FREQUENCY, window, noise, red });
+        let s = run(Case { method: FREQUENCY, window, noise, red, ..PLAIN });
         report(&format!("frequency {window} noise {noise} red {red}"), &s);
         assert!(s.rmse <= ratio * s.bound && (0.9..=limit).contains(&s.z_std));
+    }
+}
+
+#[test]
+fn tapered_windows_are_less_precise_and_know_it() {
+    for taper in [Taper::Hann, Taper::Gaussian] {
+        for (noise, red, limit) in [(0.1, 0.0, 1.2), (0.3, 1.1, 1.35)] {
+            let s = run(Case { taper, noise, red, ..PLAIN });
+            report(&format!("lsm 32 {taper:?} noise {noise} red {red}"), &s);
+            assert!((0.85..=limit).contains(&s.z_std));
+            assert!(s.rmse < 2.0 * run(Case { noise, red, ..PLAIN }).rmse);
+        }
+    }
+}
+
+#[test]
+fn the_automatic_prefilter_is_as_good_as_the_best_fixed_one_in_every_noise() {
+    let fixed = [Prefilter::Coherence, Prefilter::None, Prefilter::Highpass, Prefilter::Gaussian];
+    println!("| noise | auto | coherence | none | highpass | gaussian |\n|---|---|---|---|---|---|");
+    for (noise, red) in [(0.1, 0.0), (0.3, 0.0), (0.6, 0.0), (0.3, 1.1), (0.6, 1.1), (0.5, 1.6)] {
+        let rmse = |prefilter| run(Case { noise, red, prefilter, ..PLAIN }).rmse;
+        let auto = rmse(Prefilter::Auto);
+        let all = fixed.map(rmse);
+        let cells: Vec<String> = all.iter().map(|v| format!("{v:.4}")).collect();
+        println!("| 1/f^{red} {noise} | {auto:.4} | {} |", cells.join(" | "));
+        let best = all.iter().cloned().fold(f64::INFINITY, f64::min);
+        assert!(auto <= 1.1 * best, "1/f^{red} {noise}: {auto} against {best}");
     }
 }

@@ -95,7 +95,7 @@ fn the_field_on_the_grid_is_the_direct_sum() {
     let right_lateral = [-75.0, 0.0, 0.0];
     let (through, trace) = fault(-9e3, 18e3, 0.0, 0.05, right_lateral, 1);
     assert!(through.len() > 2500, "{}", through.len());
-    let (near, far) = errors(&through, &[trace.clone()], &grid(1024, 1024));
+    let (near, far) = errors(&through, std::slice::from_ref(&trace), &grid(1024, 1024));
     println!("through the image: {near:.1e} px near the trace, {far:.1e} beyond");
     assert!(near < 1e-4 && far < 1e-4);
 

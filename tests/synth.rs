@@ -206,7 +206,7 @@ fn the_same_seed_gives_the_same_pixels_for_any_number_of_threads() {
         assert_eq!(bits(&a.post), bits(&b.post));
         assert_eq!(bits(&a.truth_dx), bits(&b.truth_dx));
         assert_ne!(bits(&a.pre), bits(&other.pre));
-        assert_ne!(a.trace, other.trace);
+        assert_ne!(a.traces, other.traces);
     }
 }
 

@@ -5,7 +5,7 @@ use super::ui::Ui;
 use crate::field::Status;
 use crate::grid::Window;
 use crate::job::{Job, Search, Stable, Summary};
-use crate::pipeline::{MethodName, Params, Prefilter};
+use crate::pipeline::{MethodName, Params, Prefilter, Shape, Taper};
 use crate::raster::{NoData, OpenOptions, Units};
 use crate::{Error, Result};
 use clap::ValueEnum;
@@ -61,9 +61,21 @@ pub struct Args {
     #[arg(long, value_name = "PX", default_value = "4", help_heading = "Matching")]
     search: SearchArg,
 
-    /// Filter both images first: by the coherence between them, which keeps the frequencies that did not change
-    #[arg(long, value_enum, default_value = "coherence", help_heading = "Matching")]
+    /// Filter both images first
+    #[arg(long, value_enum, default_value = "auto", help_heading = "Matching")]
     prefilter: PrefilterArg,
+
+    /// Weights of a window's pixels (method lsm)
+    #[arg(long, value_enum, default_value = "box", help_heading = "Matching")]
+    taper: TaperArg,
+
+    /// What is estimated in a window; the displacement is that of its centre (method lsm)
+    #[arg(long, value_enum, default_value = "translation", help_heading = "Matching")]
+    shape: ShapeArg,
+
+    /// Match again where motion changes within the window, with the pixels that moved like its centre (method lsm)
+    #[arg(long, help_heading = "Matching")]
+    bilateral: bool,
 
     /// Displacement raster around which is searched, e.g. an earlier result or a coarse one; any grid and coordinate
     /// system, east and north in bands 1 and 2; zero where it has no value
@@ -126,6 +138,10 @@ pub struct Args {
     #[command(flatten)]
     threads: ThreadArgs,
 
+    /// Print what was decided on the pair, and why
+    #[arg(long, help_heading = "Common options")]
+    verbose: bool,
+
     #[command(flatten)]
     pub common: Common,
 }
@@ -146,8 +162,33 @@ enum OutlierArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum PrefilterArg {
+    /// Whichever of the others scatters least on sample windows of the pair
+    Auto,
+    /// By the coherence between the images, which keeps the frequencies that did not change
     Coherence,
     None,
+    /// Minus the mean of 5 x 5 pixels
+    Highpass,
+    /// Gaussian low-pass of 0.5 pixels
+    Gaussian,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TaperArg {
+    /// All pixels count the same: the most precise
+    Box,
+    /// Standard deviation of a quarter of the window
+    Gaussian,
+    /// Raised cosine
+    Hann,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ShapeArg {
+    /// One displacement a window
+    Translation,
+    /// Also its rotation, shear and scale, for glaciers and rotating blocks; sees 3 degrees where a translation fails
+    Affine,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -223,7 +264,16 @@ impl std::str::FromStr for NoDataArg {
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let start = std::time::Instant::now();
     let summary = job(args)?.run(&mut |text| ui.note(text), &mut ui.progress())?;
+    if args.verbose {
+        summary.report.facts.iter().for_each(|(key, value)| ui.note(&decision(key, value)));
+    }
     ui.print_json(&json(&summary, start.elapsed().as_secs_f64()))
+}
+
+/// A finding for people.
+fn decision(key: &str, value: &str) -> String {
+    let words = key.replace("_PX", " (px)").replace("_PIXELS", " (px)").replace('_', " ").to_lowercase();
+    format!("{words}: {value}")
 }
 
 /// The summary for programs.
@@ -267,9 +317,22 @@ pub(super) fn job(args: &Args) -> Result<Job> {
             reject_outliers: args.outliers == OutlierArg::Reject,
             step: (args.step.0, args.step.1),
             prefilter: match args.prefilter {
+                PrefilterArg::Auto => Prefilter::Auto,
                 PrefilterArg::Coherence => Prefilter::Coherence,
                 PrefilterArg::None => Prefilter::None,
+                PrefilterArg::Highpass => Prefilter::Highpass,
+                PrefilterArg::Gaussian => Prefilter::Gaussian,
             },
+            taper: match args.taper {
+                TaperArg::Box => Taper::Box,
+                TaperArg::Gaussian => Taper::Gaussian,
+                TaperArg::Hann => Taper::Hann,
+            },
+            shape: match args.shape {
+                ShapeArg::Translation => Shape::Translation,
+                ShapeArg::Affine => Shape::Affine,
+            },
+            bilateral: args.bilateral,
             min_valid: args.min_valid,
             ..Params::default()
         },

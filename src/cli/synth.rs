@@ -1,13 +1,18 @@
 //! `shiftmap synth`
 
+mod dataset;
+mod field;
+
 use super::common::{Common, ThreadArgs, Two};
 use super::ui::Ui;
 use crate::grid::{Image, ImageFile, Window};
 use crate::raster::{GeoReference, NoData, OpenOptions, OutputFolder, RasterBand, Units};
+use crate::synth::event::View;
 use crate::synth::fault::FaultSpec;
-use crate::synth::field::FieldSpec;
+use crate::synth::field::{EarthquakeSpec, FieldSpec};
 use crate::synth::files;
 use crate::synth::pair::{PairSpec, Preset, SynthPair, make_pair_from, make_pair_with};
+use crate::synth::rupture::Wishes;
 use crate::synth::sar::SarSpec;
 use crate::{Error, Result};
 use clap::{Subcommand, ValueEnum};
@@ -23,12 +28,16 @@ pub struct Args {
 #[derive(Subcommand, Debug)]
 enum What {
     Pair(Box<PairArgs>),
+    Field(Box<field::FieldArgs>),
+    Dataset(Box<dataset::DatasetArgs>),
 }
 
 impl Args {
     pub fn common(&self) -> &Common {
         match &self.what {
             What::Pair(a) => &a.common,
+            What::Field(a) => &a.common,
+            What::Dataset(a) => &a.common,
         }
     }
 }
@@ -46,6 +55,8 @@ impl Args {
     shiftmap evaluate quake/map.tif quake/truth.tif --trace quake/trace.gpkg
   The same earthquake on your own image, no noise, largest jump 3 pixels:
     shiftmap synth pair mine --image scene.tif --band 4 --slip 3
+  An earthquake of magnitude 7 on a rough fault, 15 m pixels, scaled to 2 pixels at most:
+    shiftmap synth pair big --field earthquake --magnitude 7 --pixel 15 --largest 2
   A uniform shift of 0.3 pixels right and 0.2 up, 1 % noise:
     shiftmap synth pair shift --field uniform --dx 0.3 --dy -0.2 --snr 40
   Your two images of different dates, without motion between them, the second one displaced:
@@ -126,6 +137,26 @@ pub struct PairArgs {
     #[arg(long, help_heading = "Displacement, pixels")]
     left_lateral: bool,
 
+    /// Magnitude of the earthquake [default: drawn, 6 to 7.8]
+    #[arg(long, value_name = "MW", help_heading = "Earthquake")]
+    magnitude: Option<f64>,
+
+    /// Direction of its slip on the fault, degrees: 0 left lateral, 90 reverse, 180 right lateral [default: drawn]
+    #[arg(long, value_name = "DEG", allow_hyphen_values = true, help_heading = "Earthquake")]
+    rake: Option<f64>,
+
+    /// Dip of its fault, degrees [default: drawn, steep]
+    #[arg(long, value_name = "DEG", help_heading = "Earthquake")]
+    dip: Option<f64>,
+
+    /// Part of it that the image shows [default: drawn]
+    #[arg(long, value_enum, help_heading = "Earthquake")]
+    view: Option<ViewArg>,
+
+    /// Scale the displacement to this largest length in pixels [default: as the magnitude gives it]
+    #[arg(long, value_name = "PX", help_heading = "Earthquake")]
+    largest: Option<f64>,
+
     /// White noise on both images: signal to noise ratio in decibels (20: 10 %, 40: 1 %)
     #[arg(long, value_name = "DB", help_heading = "Differences between the dates")]
     snr: Option<f64>,
@@ -197,8 +228,20 @@ enum FieldArg {
     Uniform,
     /// Linear growth from the middle of the image (--ramp)
     Ramp,
-    /// A strike-slip earthquake with a rough trace
+    /// A strike-slip fault with a rough trace: simple and exactly known everywhere
     Fault,
+    /// An earthquake of a given magnitude: rough fault surfaces, fractal slip, elastic half-space
+    Earthquake,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ViewArg {
+    /// The fault crosses the image
+    Trace,
+    /// An end of the rupture
+    Tip,
+    /// Ground beside the fault
+    Far,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -212,6 +255,8 @@ enum UnitsArg {
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     match &args.what {
         What::Pair(a) => run_pair(a, ui),
+        What::Field(a) => field::run(a, ui),
+        What::Dataset(a) => dataset::run(a, ui),
     }
 }
 
@@ -220,7 +265,8 @@ fn run_pair(args: &PairArgs, ui: &Ui) -> Result<()> {
     let folder = OutputFolder::new(&args.outdir, &files::FILES, args.overwrite)?;
     let base = args.image.as_ref().map(|path| Base::read(path, args)).transpose()?;
     let size = base.as_ref().map_or((args.size.0, args.size.1), |b| (b.pre.width(), b.pre.height()));
-    let spec = args.spec(size)?;
+    let pixel = base.as_ref().and_then(|b| b.georef.pixel_metres()).map_or(args.pixel, |p| p.0);
+    let spec = args.spec(size, pixel)?;
     let georef = match &base {
         Some(base) => base.georef.clone(),
         None if args.pixel > 0.0 && args.pixel.is_finite() => files::procedural_georef(args.pixel)?,
@@ -264,7 +310,7 @@ fn largest(pair: &SynthPair) -> f64 {
 
 impl PairArgs {
     /// Preset, then what the single options say.
-    fn spec(&self, (width, height): (usize, usize)) -> Result<PairSpec> {
+    fn spec(&self, (width, height): (usize, usize), pixel: f64) -> Result<PairSpec> {
         let standard = FaultSpec::for_size(width, height);
         let mut spec = match self.preset {
             Some(preset) => {
@@ -283,9 +329,14 @@ impl PairArgs {
         match self.field {
             Some(FieldArg::Fault) => spec.field = FieldSpec::fault(standard),
             Some(FieldArg::Uniform | FieldArg::Ramp) => spec.field = FieldSpec::default(),
+            Some(FieldArg::Earthquake) => {
+                spec.field.fault = None;
+                spec.field.earthquake = Some(self.earthquake(pixel));
+            }
             None => {}
         }
         self.apply_field(&mut spec.field)?;
+        self.check_earthquake(&spec.field)?;
         let set = |target: &mut f64, value: Option<f64>| value.into_iter().for_each(|v| *target = v);
         let noise = &mut spec.noise;
         noise.snr_db = self.snr.or(noise.snr_db);
@@ -305,6 +356,37 @@ impl PairArgs {
         }
         spec.check()?;
         Ok(spec)
+    }
+
+    fn earthquake(&self, pixel: f64) -> EarthquakeSpec {
+        let wishes = Wishes {
+            magnitude: self.magnitude,
+            law: None,
+            strike_deg: self.strike,
+            rake_deg: self.rake,
+            dip_deg: self.dip,
+        };
+        let view = self.view.map(|v| match v {
+            ViewArg::Trace => View::Trace,
+            ViewArg::Tip => View::Tip,
+            ViewArg::Far => View::Far,
+        });
+        EarthquakeSpec { wishes, pixel, view, largest: self.largest }
+    }
+
+    /// Options of an earthquake without one.
+    fn check_earthquake(&self, field: &FieldSpec) -> Result<()> {
+        let given =
+            [("--magnitude", self.magnitude), ("--rake", self.rake), ("--dip", self.dip), ("--largest", self.largest)];
+        match given.into_iter().find_map(|(name, v)| Some((name, v?))) {
+            Some((name, v)) if field.earthquake.is_none() => {
+                Err(Error::option(name, v, "belongs to an earthquake: add --field earthquake"))
+            }
+            None if self.view.is_some() && field.earthquake.is_none() => {
+                Err(Error::option("--view", "", "belongs to an earthquake: add --field earthquake"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn apply_field(&self, field: &mut FieldSpec) -> Result<()> {
@@ -327,8 +409,9 @@ impl PairArgs {
             ("--locking-depth", self.locking_depth),
             ("--roughness", self.roughness),
         ];
+        let of_earthquake = |name: &str| name == "--strike" && field.earthquake.is_some();
         let Some(fault) = &mut field.fault else {
-            return match single.into_iter().find_map(|(name, v)| v.map(|v| (name, v))) {
+            return match single.into_iter().filter(|s| !of_earthquake(s.0)).find_map(|(name, v)| v.map(|v| (name, v))) {
                 Some((name, v)) => Err(Error::option(name, v, "belongs to a fault: add --field fault")),
                 None if self.left_lateral => {
                     Err(Error::option("--left-lateral", "", "belongs to a fault: add --field fault"))

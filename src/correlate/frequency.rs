@@ -235,13 +235,15 @@ fn correlated_samples(t: &[f32]) -> f64 {
 
 impl<'a> Frequency<'a> {
     pub fn new(params: &'a Params, scene: &'a Scene) -> Self {
-        let centred = scene.coherence.is_some() && params.prefilter == Prefilter::Coherence;
+        let centred = scene.coherence.is_some() && scene.chosen == Prefilter::Coherence;
+        let filtered = super::prefilter_choice::amplitude(&scene.prefilter, &mut FftCache::default());
         // After the coherence prefilter the amplitude of the cross-spectrum is its Fisher information already.
-        let gain = |w: f64| match (&scene.coherence, params.prefilter) {
+        let gain = |w: f64| match (&scene.coherence, scene.chosen) {
             (Some(_), Prefilter::Coherence) => 1.0,
-            (Some(c), Prefilter::None) => {
+            (Some(c), other) => {
                 let m = c.magnitude.at(w);
-                information(m) / (m * (c.power[0].at(w) * c.power[1].at(w)).sqrt()).max(f32::MIN_POSITIVE)
+                let passed = if other == Prefilter::None { 1.0 } else { filtered.at(w).powi(2).max(1e-4) };
+                information(m) / (m * passed * (c.power[0].at(w) * c.power[1].at(w)).sqrt()).max(f32::MIN_POSITIVE)
             }
             (None, _) => coarse(w),
         };

@@ -7,7 +7,9 @@
 //! is made once a window; every iteration interpolates the post window with separable quintic-spline taps.
 
 use super::interp::Coefficients;
-use super::prepare::{PreparedPost, PreparedPre};
+use super::lanes::{self, LANES};
+pub use super::lsm_window::{Limits, LsmWindow};
+use super::prepare::PreparedPost;
 use super::uncertainty::{self, Moments};
 use crate::field::{Measurement, PixelShift, Status};
 
@@ -16,34 +18,6 @@ const ITERATIONS: usize = 25;
 const TOLERANCE: f64 = 2e-4;
 /// Farthest the solution may lie from its start on each axis, pixels.
 pub const CAPTURE: f64 = 1.25;
-const LANES: usize = 16;
-
-/// Limits for a window to count.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// Least share of valid pixels.
-    pub min_valid: f64,
-    /// Variance of the prefiltered image below which a window has no texture.
-    pub min_variance: f64,
-}
-
-/// Buffers for windows of one size, one per thread.
-pub struct LsmWindow {
-    window: (usize, usize),
-    /// Window width rounded up to whole vectors.
-    padded: usize,
-    mask: Vec<f32>,
-    /// Mask times (f, f_x, f_y), their means over the valid pixels removed.
-    basis: [Vec<f32>; 3],
-    rows: Vec<f32>,
-    rows_slope: Vec<f32>,
-    line: [Vec<f32>; 3],
-    normal: nalgebra::Matrix3<f64>,
-    inverse: nalgebra::Matrix3<f64>,
-    /// Σ mask, Σ J·(ρ∗J)ᵀ (xx, xy, yy).
-    count: f64,
-    spread: [f64; 3],
-}
 
 /// A solution with what the callers need besides the measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,114 +29,12 @@ pub struct Solution {
 }
 
 impl Solution {
-    fn failed(status: Status, iterations: usize) -> Self {
+    pub fn failed(status: Status, iterations: usize) -> Self {
         Solution { measurement: Measurement::failed(status), correlation: -1.0, iterations }
     }
 }
 
 impl LsmWindow {
-    pub fn new(window: (usize, usize)) -> Self {
-        let padded = window.0.div_ceil(LANES) * LANES;
-        let plane = || vec![0.0; padded * window.1];
-        LsmWindow {
-            window,
-            padded,
-            mask: plane(),
-            basis: [plane(), plane(), plane()],
-            rows: Vec::new(),
-            rows_slope: Vec::new(),
-            line: [vec![0.0; padded], vec![0.0; padded], vec![0.0; padded]],
-            normal: nalgebra::Matrix3::zeros(),
-            inverse: nalgebra::Matrix3::zeros(),
-            count: 0.0,
-            spread: [0.0; 3],
-        }
-    }
-
-    /// Loads the window at tile pixel `corner`, with the mask that applies at whole-pixel shift `shift`, and makes the
-    /// normal matrix.
-    #[inline(always)]
-    pub fn load(
-        &mut self,
-        pre: &PreparedPre,
-        post: &PreparedPost,
-        corner: (usize, usize),
-        shift: (i32, i32),
-        limits: &Limits,
-    ) -> Result<(), Status> {
-        let (w, h) = self.window;
-        let total = (w * h) as f64;
-        let at = |c: usize, s: i32| c as i64 + post.search as i64 + s as i64;
-        let masked = pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) < w * h
-            || post.counts.count(at(corner.0, shift.0), at(corner.1, shift.1), (w, h)) < w * h;
-        for y in 0..h {
-            let out = &mut self.mask[y * self.padded..y * self.padded + w];
-            if masked {
-                let a = &pre.valid.row(corner.1 + y)[corner.0..corner.0 + w];
-                let py = (corner.1 + y + post.search).wrapping_add_signed(shift.1 as isize);
-                let px = (corner.0 + post.search).wrapping_add_signed(shift.0 as isize);
-                let b = &post.valid.row(py)[px..px + w];
-                for i in 0..w {
-                    out[i] = if a[i] & b[i] { 1.0 } else { 0.0 };
-                }
-            } else {
-                out.fill(1.0);
-            }
-        }
-        self.count = if masked { self.mask.iter().map(|&m| m as f64).sum() } else { total };
-        if self.count < limits.min_valid * total || self.count < 8.0 {
-            return Err(Status::NoData);
-        }
-        let sources = [&pre.values, &pre.gradient[0], &pre.gradient[1]];
-        for (basis, source) in self.basis.iter_mut().zip(sources) {
-            let mut sum = [0.0f32; LANES];
-            for y in 0..h {
-                let row = y * self.padded..(y + 1) * self.padded;
-                let (mask, out) = (&self.mask[row.clone()], &mut basis[row]);
-                let from = &source.row(corner.1 + y)[corner.0..corner.0 + w];
-                for i in 0..w {
-                    out[i] = from[i] * mask[i];
-                }
-                add_lanes(&mut sum, out);
-            }
-            let mean = (lanes_total(&sum) / self.count) as f32;
-            for (v, m) in basis.iter_mut().zip(&self.mask) {
-                *v -= mean * m;
-            }
-        }
-        let mut products = [[0.0f32; LANES]; 6];
-        let mut spread = [[0.0f32; LANES]; 3];
-        let [f, gx, gy] = &self.basis;
-        for y in 0..h {
-            let row = y * self.padded..(y + 1) * self.padded;
-            let (f, gx, gy) = (&f[row.clone()], &gx[row.clone()], &gy[row]);
-            add_products(&mut products[0], f, f);
-            add_products(&mut products[1], f, gx);
-            add_products(&mut products[2], f, gy);
-            add_products(&mut products[3], gx, gx);
-            add_products(&mut products[4], gx, gy);
-            add_products(&mut products[5], gy, gy);
-            let sx = &pre.spread[0].row(corner.1 + y)[corner.0..corner.0 + w];
-            let sy = &pre.spread[1].row(corner.1 + y)[corner.0..corner.0 + w];
-            add_products(&mut spread[0], &gx[..w], sx);
-            add_products(&mut spread[1], &gx[..w], sy);
-            add_products(&mut spread[2], &gy[..w], sy);
-        }
-        let [ff, fx, fy, xx, xy, yy] = products.map(|l| lanes_total(&l));
-        self.spread = spread.map(|l| lanes_total(&l));
-        self.normal = nalgebra::Matrix3::new(ff, fx, fy, fx, xx, xy, fy, xy, yy);
-        if ff <= limits.min_variance * self.count {
-            return Err(Status::LowTexture);
-        }
-        // Texture along one direction only leaves the other component free.
-        let (trace, det) = (xx + yy, xx * yy - xy * xy);
-        if det <= 1e-6 * trace * trace {
-            return Err(Status::LowTexture);
-        }
-        self.inverse = self.normal.try_inverse().ok_or(Status::LowTexture)?;
-        Ok(())
-    }
-
     /// Matches the loaded window from `start` (pixels, relative to the tile's base shift).
     #[inline(always)]
     pub fn solve(&mut self, post: &PreparedPost, corner: (usize, usize), start: PixelShift) -> Solution {
@@ -214,7 +86,7 @@ impl LsmWindow {
 
     /// Σ basis · g(x + d) for the three basis images.
     #[inline(always)]
-    fn project(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift) -> [f64; 3] {
+    pub(super) fn project(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift) -> [f64; 3] {
         let (h, wp) = (self.window.1, self.padded);
         let (tx, ty) = (c.taps(corner.0 as i64, d.dx), c.taps(corner.1 as i64, d.dy));
         let rows = c.rows(h);
@@ -227,16 +99,37 @@ impl LsmWindow {
             c.along_y(&ty.weights, &self.rows, y, wp, line);
             let row = y * wp..(y + 1) * wp;
             let (f, gx, gy) = (&f[row.clone()], &gx[row.clone()], &gy[row]);
-            add_products(&mut sums[0], f, line);
-            add_products(&mut sums[1], gx, line);
-            add_products(&mut sums[2], gy, line);
+            lanes::add_products(&mut sums[0], f, line);
+            lanes::add_products(&mut sums[1], gx, line);
+            lanes::add_products(&mut sums[2], gy, line);
         }
-        sums.map(|l| lanes_total(&l))
+        sums.map(|l| lanes::total(&l))
     }
 
     /// Correlation, quality and covariance at the solution.
     #[inline(always)]
     fn finish(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift, iterations: usize) -> Solution {
+        let moments = match self.moments(c, corner, d) {
+            Ok(moments) => moments,
+            Err(status) => return Solution::failed(status, iterations),
+        };
+        let Some(covariance) = uncertainty::sandwich(&moments) else {
+            return Solution::failed(Status::NoConvergence, iterations);
+        };
+        let correlation = moments.correlation;
+        let quality = correlation.clamp(0.0, 1.0) as f32;
+        let measurement = Measurement { shift: d, covariance, quality, status: Status::Valid };
+        Solution { measurement, correlation, iterations }
+    }
+
+    /// What the uncertainty needs, at displacement `d`; an error where the two windows have nothing in common.
+    #[inline(always)]
+    pub(super) fn moments(
+        &mut self,
+        c: &Coefficients,
+        corner: (usize, usize),
+        d: PixelShift,
+    ) -> Result<Moments, Status> {
         let (h, wp) = (self.window.1, self.padded);
         let (tx, ty) = (c.taps(corner.0 as i64, d.dx), c.taps(corner.1 as i64, d.dy));
         let (sx, sy) = (c.slope_taps(corner.0 as i64, d.dx), c.slope_taps(corner.1 as i64, d.dy));
@@ -255,44 +148,39 @@ impl LsmWindow {
             let row = y * wp..(y + 1) * wp;
             let (f, gx, gy) = (&f[row.clone()], &gx[row.clone()], &gy[row.clone()]);
             let mask = &self.mask[row];
-            add_products(&mut sums[0], mask, value);
-            add_products3(&mut sums[1], mask, value, value);
-            add_products(&mut sums[2], f, value);
-            add_products(&mut sums[3], gx, slope_x);
-            add_products(&mut sums[4], gx, slope_y);
-            add_products(&mut sums[5], gy, slope_x);
-            add_products(&mut sums[6], gy, slope_y);
+            lanes::add_products(&mut sums[0], mask, value);
+            lanes::add_products3(&mut sums[1], mask, value, value);
+            lanes::add_products(&mut sums[2], f, value);
+            lanes::add_products(&mut sums[3], gx, slope_x);
+            lanes::add_products(&mut sums[4], gx, slope_y);
+            lanes::add_products(&mut sums[5], gy, slope_x);
+            lanes::add_products(&mut sums[6], gy, slope_y);
         }
-        let [g, gg, fg, xx, xy, yx, yy] = sums.map(|l| lanes_total(&l));
+        let [g, gg, fg, xx, xy, yx, yy] = sums.map(|l| lanes::total(&l));
         let var_f = self.normal[(0, 0)] / self.count;
         let var_g = (gg - g * g / self.count) / self.count;
         if var_g.is_nan() || var_g <= 0.0 {
-            return Solution::failed(Status::LowTexture, iterations);
+            return Err(Status::LowTexture);
         }
         let correlation = fg / self.count / (var_f * var_g).sqrt();
         // Fewer than three standard deviations of chance correlation is no match.
-        if correlation < 3.0 / self.count.sqrt() {
-            return Solution::failed(Status::NoConvergence, iterations);
+        if correlation < 3.0 / self.effective().sqrt() {
+            return Err(Status::NoConvergence);
         }
         let gain = (var_g / var_f).sqrt();
-        let moments = Moments {
-            count: self.count,
+        Ok(Moments {
+            count: self.effective(),
+            weight: self.squares / self.count,
             variance: var_f,
             correlation,
             hessian: [self.normal[(1, 1)], self.normal[(1, 2)], self.normal[(2, 2)]],
             cross: [xx / gain, 0.5 * (xy + yx) / gain, yy / gain],
             spread: self.spread,
-        };
-        let Some(covariance) = uncertainty::sandwich(&moments) else {
-            return Solution::failed(Status::NoConvergence, iterations);
-        };
-        let quality = correlation.clamp(0.0, 1.0) as f32;
-        let measurement = Measurement { shift: d, covariance, quality, status: Status::Valid };
-        Solution { measurement, correlation, iterations }
+        })
     }
 
     /// The residual g/γ - f of the loaded window at displacement `d` (γ matches the contrasts), rows of the window's
-    /// width, zero where invalid; and its variance.
+    /// width, times the weights; and its variance (for weights 0 and 1).
     pub fn residual(&mut self, post: &PreparedPost, corner: (usize, usize), d: PixelShift) -> (Vec<f32>, f64) {
         let c = &post.coefficients;
         let ((w, h), wp) = (self.window, self.padded);
@@ -319,50 +207,19 @@ impl LsmWindow {
         (out, variance)
     }
 
-    /// Variance of the loaded pre window.
-    pub fn variance(&self) -> f64 {
-        self.normal[(0, 0)] / self.count
+    /// (a, p, q) of the regression on the basis from its products with the post window.
+    #[inline(always)]
+    pub(super) fn regress(&self, sums: [f64; 3]) -> [f64; 3] {
+        mul(&self.inverse, sums)
+    }
+
+    /// Σ w J Jᵀ of the loaded window (xx, xy, yy).
+    pub(super) fn hessian(&self) -> [f64; 3] {
+        [self.normal[(1, 1)], self.normal[(1, 2)], self.normal[(2, 2)]]
     }
 }
 
 fn mul(m: &nalgebra::Matrix3<f64>, v: [f64; 3]) -> [f64; 3] {
     let r = m * nalgebra::Vector3::new(v[0], v[1], v[2]);
     [r[0], r[1], r[2]]
-}
-
-#[inline(always)]
-fn lanes_total(lanes: &[f32; LANES]) -> f64 {
-    lanes.iter().map(|&v| v as f64).sum()
-}
-
-#[inline(always)]
-fn add_lanes(acc: &mut [f32; LANES], a: &[f32]) {
-    for a in a.chunks_exact(LANES) {
-        for l in 0..LANES {
-            acc[l] += a[l];
-        }
-    }
-}
-
-#[inline(always)]
-fn add_products(acc: &mut [f32; LANES], a: &[f32], b: &[f32]) {
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let (ra, rb) = (a.remainder(), b.remainder());
-    for (a, b) in a.zip(b) {
-        for l in 0..LANES {
-            acc[l] += a[l] * b[l];
-        }
-    }
-    for (l, (a, b)) in ra.iter().zip(rb).enumerate() {
-        acc[l] += a * b;
-    }
-}
-
-#[inline(always)]
-fn add_products3(acc: &mut [f32; LANES], a: &[f32], b: &[f32], c: &[f32]) {
-    for ((a, b), c) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)).zip(c.chunks_exact(LANES)) {
-        for l in 0..LANES {
-            acc[l] += a[l] * b[l] * c[l];
-        }
-    }
 }

@@ -4,38 +4,123 @@
 //! neighbours, restarts them from the neighbours' median, and keeps whichever solution correlates better: the criterion
 //! is the same, only the search for its maximum is wider.
 
+use super::bilateral::Motion;
 use super::lsm::{Limits, LsmWindow, Solution};
+use super::lsm_affine::LsmAffine;
+use super::lsm_joint;
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
 use super::{Method, Tile};
 use crate::field::{Measurement, PixelShift, Status};
-use crate::pipeline::Params;
+use crate::pipeline::{Params, Shape};
 
 /// A window farther than this from its neighbours' median is tried again from there, pixels.
 const SUSPICIOUS: f64 = 0.75;
 
 pub struct LsmTile {
-    limits: Limits,
-    work: LsmWindow,
+    limits: Vec<Limits>,
+    /// One a band.
+    works: Vec<LsmWindow>,
+    affine: Option<LsmAffine>,
+    bilateral: bool,
 }
 
 impl LsmTile {
     pub fn new(params: &Params, scenes: &[Scene]) -> Self {
-        let limits = Limits { min_valid: params.min_valid, min_variance: scenes[0].min_variance };
-        LsmTile { limits, work: LsmWindow::new(params.window) }
+        let limits = |s: &Scene| Limits { min_valid: params.min_valid, min_variance: s.min_variance };
+        LsmTile {
+            limits: scenes.iter().map(limits).collect(),
+            works: scenes.iter().map(|_| LsmWindow::tapered(params.window, params.taper)).collect(),
+            affine: (params.shape == Shape::Affine).then(|| LsmAffine::new(params.window)),
+            bilateral: params.bilateral,
+        }
     }
 
+    /// Matches a window from `start`; `weights` multiply its taper.
     #[inline(always)]
-    fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift) -> Solution {
+    fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift, weights: Option<&[f32]>) -> Solution {
         if tile.stopped() {
             return failed(Status::NoData);
         }
         let corner = tile.windows.corner(cell);
         let shift = tile.area.nearest(cell, start);
-        match self.work.load(tile.pre(), tile.post(), corner, shift, &self.limits) {
-            Ok(()) => self.work.solve(tile.post(), corner, start),
-            Err(status) => Solution { measurement: Measurement::failed(status), correlation: -1.0, iterations: 0 },
+        if tile.bands.len() > 1 {
+            return self.attempt_bands(tile, corner, shift, start, weights);
         }
+        match self.works[0].load(tile.pre(), tile.post(), corner, shift, weights, &self.limits[0]) {
+            Ok(()) => self.works[0].solve(tile.post(), corner, start),
+            Err(status) => failed(status),
+        }
+    }
+
+    /// The same with all bands; those without data or texture in the window are left out.
+    #[inline(always)]
+    fn attempt_bands(
+        &mut self,
+        tile: &Tile,
+        corner: (usize, usize),
+        shift: (i32, i32),
+        start: PixelShift,
+        weights: Option<&[f32]>,
+    ) -> Solution {
+        let mut usable = vec![false; tile.bands.len()];
+        let mut status = Status::NoData;
+        for (b, band) in tile.bands.iter().enumerate() {
+            match self.works[b].load(&band.pre, &band.post, corner, shift, weights, &self.limits[b]) {
+                Ok(()) => usable[b] = true,
+                Err(Status::LowTexture) => status = Status::LowTexture,
+                Err(_) => {}
+            }
+        }
+        if usable.contains(&true) {
+            lsm_joint::solve(&mut self.works, tile.bands, &usable, corner, start)
+        } else {
+            failed(status)
+        }
+    }
+
+    /// Windows whose pixels did not move alike, with those that moved like the centre.
+    #[inline(always)]
+    fn sharpen(&mut self, tile: &Tile, found: Vec<Solution>) -> Vec<Solution> {
+        let motion = Motion::new(&tile.windows, &found);
+        let mut out = found.clone();
+        for cell in 0..found.len() {
+            let Some(weights) = motion.weights(cell) else { continue };
+            let mut again = self.attempt(tile, cell, motion.at(cell), Some(&weights));
+            tile.check_search(cell, &mut again.measurement);
+            // Where too few pixels are alike the whole window's value stays.
+            if again.measurement.status == Status::Valid {
+                out[cell] = again;
+            }
+        }
+        out
+    }
+
+    /// The affine solution of every window that the translation found or has a peak for.
+    #[inline(always)]
+    fn reshape(&mut self, tile: &Tile, peaks: &[Peak], found: Vec<Solution>) -> Vec<Solution> {
+        let Some(mut affine) = self.affine.take() else { return found };
+        let mut out = found;
+        let motion = self.bilateral.then(|| Motion::new(&tile.windows, &out));
+        for cell in 0..out.len() {
+            if tile.stopped() {
+                break;
+            }
+            let m = &out[cell].measurement;
+            if matches!(m.status, Status::NoData | Status::LowTexture | Status::SearchEdge) {
+                continue;
+            }
+            let start = if m.status == Status::Valid { m.shift } else { peaks[cell].start() };
+            let weights = motion.as_ref().and_then(|m| m.weights(cell));
+            let corner = tile.windows.corner(cell);
+            let (pre, post) = (tile.pre(), tile.post());
+            let work = &self.works[0];
+            let mut again = affine.solve(work, (pre, post), corner, start, weights.as_deref(), &self.limits[0]);
+            tile.check_search(cell, &mut again.measurement);
+            out[cell] = again;
+        }
+        self.affine = Some(affine);
+        out
     }
 
     /// First pass: from the window's own peak.
@@ -45,13 +130,13 @@ impl LsmTile {
         for (cell, peak) in peaks.iter().enumerate() {
             let mut solution = if peak.edge && peak.correlation > -2.0 {
                 // The window may still be nodata or without texture, which says more than "edge".
-                let at_edge = self.attempt(tile, cell, PixelShift::new(peak.shift.0 as f64, peak.shift.1 as f64));
+                let at_edge = self.attempt(tile, cell, PixelShift::new(peak.shift.0 as f64, peak.shift.1 as f64), None);
                 match at_edge.measurement.status {
                     Status::NoData | Status::LowTexture => at_edge,
                     _ => failed(Status::SearchEdge),
                 }
             } else {
-                self.attempt(tile, cell, peak.start())
+                self.attempt(tile, cell, peak.start(), None)
             };
             tile.check_search(cell, &mut solution.measurement);
             solutions.push(solution);
@@ -73,7 +158,7 @@ impl LsmTile {
             if m.status == Status::Valid && !far {
                 continue;
             }
-            let mut again = self.attempt(tile, cell, median);
+            let mut again = self.attempt(tile, cell, median, None);
             tile.check_search(cell, &mut again.measurement);
             if again.measurement.status == Status::Valid && again.correlation > first[cell].correlation {
                 out[cell] = again;
@@ -129,7 +214,15 @@ impl pulp::WithSimd for BothPasses<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
-        let first = self.method.first(self.tile, &self.peaks);
-        self.method.second(self.tile, &first).into_iter().map(|s| s.measurement).collect()
+        let (method, tile) = (self.method, self.tile);
+        let first = method.first(tile, &self.peaks);
+        let mut found = method.second(tile, &first);
+        if method.bilateral && method.affine.is_none() {
+            found = method.sharpen(tile, found);
+        }
+        if method.affine.is_some() {
+            found = method.reshape(tile, &self.peaks, found);
+        }
+        found.into_iter().map(|s| s.measurement).collect()
     }
 }

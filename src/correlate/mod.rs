@@ -2,17 +2,23 @@
 //!
 //! A method sees one tile at a time: the prepared pre and post images and the windows in it. Every tile is computed as
 //! a whole from the same scene model, so results do not depend on threads, regions or the order of tiles.
+pub mod bilateral;
 pub mod coherence;
 pub mod cut;
 pub mod fft2;
 pub mod fill;
 pub mod frequency;
 pub mod interp;
+pub mod lanes;
 pub mod lsm;
+pub mod lsm_affine;
+pub mod lsm_joint;
 pub mod lsm_tile;
+pub mod lsm_window;
 pub mod phase;
 pub mod precision;
 pub mod prefilter;
+pub mod prefilter_choice;
 pub mod prepare;
 pub mod pyramid;
 pub mod radial;
@@ -21,6 +27,7 @@ pub mod scene;
 pub mod search;
 pub mod sums;
 pub mod surface;
+pub mod taper;
 pub mod uncertainty;
 
 use crate::field::{Measurement, PixelShift, Status};

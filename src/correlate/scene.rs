@@ -5,7 +5,8 @@
 use super::coherence::{Accumulator, Coherence, Estimator, whitening_kernel};
 use super::interp::Spline;
 use super::lsm::{Limits, LsmWindow};
-use super::prefilter::{Kernel, response};
+use super::prefilter::Kernel;
+use super::prefilter_choice::{self, Sample};
 use super::prepare::{PAD, PreparedPost, PreparedPre, Preparer};
 use super::pyramid::{self, Wanted};
 use super::radial::Radial;
@@ -13,7 +14,7 @@ use super::residual::ResidualCorrelation;
 use super::search::{Peak, SearchArea, TileWindows, integer_peaks};
 use super::{Alignment, fill};
 use crate::grid::{Grid, Image, ImageFile, Window};
-use crate::pipeline::{Pair, Params, Prefilter};
+use crate::pipeline::{MethodName, Pair, Params, Prefilter};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +33,8 @@ const BELIEVED: f32 = 0.08;
 #[derive(Debug, Clone)]
 pub struct Scene {
     pub prefilter: Kernel,
+    /// Which one it is; never `Auto`.
+    pub chosen: Prefilter,
     pub residual: Kernel,
     /// The interpolator whose phase suits the texture.
     pub spline: Spline,
@@ -82,13 +85,6 @@ pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment,
     let mut facts = Vec::new();
     let coherence = if welch >= 8 { measure_coherence(&patches, welch, alignment, stop) } else { None };
     let mut ffts = super::fft2::FftCache::default();
-    let prefilter = match (&coherence, params.prefilter) {
-        (Some(c), Prefilter::Coherence) => {
-            let shape = response(&c.magnitude, &c.power[0], &c.power[1]);
-            Kernel::from_radial(&shape, &mut ffts).reaching(&c.power[0], &mut ffts)
-        }
-        _ => Kernel::from_radial(&flat(), &mut ffts),
-    };
     match &coherence {
         Some(c) => {
             let mid = |w: f64| format!("{:.3}", c.magnitude.at(w * std::f64::consts::PI));
@@ -97,20 +93,42 @@ pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment,
         }
         None => facts.push(("COHERENCE_WINDOWS".into(), "0 (no matching windows: images left unfiltered)".into())),
     }
-    facts.push(("PREFILTER_REACH_PIXELS".into(), prefilter.reach.to_string()));
     let spline = coherence.as_ref().map_or(Spline::QuinticX2, |c| c.spline());
     facts.push(("INTERPOLATION".into(), spline.describe().into()));
     if let Some(c) = &coherence {
         let scores: Vec<String> = c.agreement.iter().map(|v| format!("{v:.4}")).collect();
         facts.push(("INTERPOLATION_SCORES".into(), scores.join(" ")));
     }
-    let trial = match_patches(&patches, params, alignment, &prefilter, spline, stop);
+    let candidates: &[Prefilter] = match params.prefilter {
+        // The phase plane weighs every frequency by its information, whatever the filter.
+        Prefilter::Auto if params.method == MethodName::Frequency || coherence.is_none() => &[Prefilter::Coherence],
+        Prefilter::Auto => &prefilter_choice::CANDIDATES,
+        ref fixed => std::slice::from_ref(fixed),
+    };
+    let mut tries: Vec<(Prefilter, Kernel, Trial)> = Vec::new();
+    for &candidate in candidates {
+        let kernel = prefilter_choice::kernel(candidate, coherence.as_ref(), &mut ffts);
+        let trial = match_patches(&patches, params, alignment, &kernel, spline, stop);
+        tries.push((candidate, kernel, trial));
+    }
+    let mut chosen = candidates[0];
+    if candidates.len() > 1 {
+        let scatters: Vec<_> = tries.iter().map(|(p, _, t)| (*p, prefilter_choice::scatter(&t.samples))).collect();
+        chosen = prefilter_choice::decide(&scatters);
+        let value = |s: &Option<f64>| s.map_or("-".into(), |v| format!("{v:.4}"));
+        let table: Vec<String> = scatters.iter().map(|(p, s)| format!("{} {}", p.name(), value(s))).collect();
+        facts.push(("PREFILTER_SCATTER_PX".into(), table.join(", ")));
+    }
+    facts.push(("PREFILTER_CHOSEN".into(), chosen.name().into()));
+    let (_, prefilter, trial) = tries.swap_remove(tries.iter().position(|t| t.0 == chosen).unwrap_or(0));
+    facts.push(("PREFILTER_REACH_PIXELS".into(), prefilter.reach.to_string()));
     Ok(Scene {
         residual: trial.residual.kernel(),
         spline,
         min_variance: 1e-6 * trial.variance,
         noise: trial.noise,
         prefilter,
+        chosen,
         coherence,
         facts,
     })
@@ -328,6 +346,7 @@ struct Trial {
     residual: ResidualCorrelation,
     variance: f64,
     noise: f64,
+    samples: Vec<Sample>,
 }
 
 /// Matches sample windows of every patch: the correlation of what is left, and the usual variance of a window.
@@ -349,14 +368,16 @@ fn match_patches(
         .collect();
     let mut residual = ResidualCorrelation::new(lags);
     let (mut variances, mut noise) = (Vec::new(), Vec::new());
-    for part in &parts {
+    let mut samples = Vec::new();
+    for part in parts {
+        samples.push(part.sample);
         residual.merge(&part.residual);
         variances.extend_from_slice(&part.variances);
         noise.extend_from_slice(&part.noise);
     }
     let variance = variances.iter().sum::<f64>() / variances.len().max(1) as f64;
     noise.sort_by(f64::total_cmp);
-    Trial { residual, variance, noise: noise.get(noise.len() / 2).copied().unwrap_or(2.0 * variance) }
+    Trial { residual, variance, noise: noise.get(noise.len() / 2).copied().unwrap_or(2.0 * variance), samples }
 }
 
 /// What matching sample windows of one patch found.
@@ -365,6 +386,7 @@ struct Tried {
     /// Variance of each window, and of each matched window's residual.
     variances: Vec<f64>,
     noise: Vec<f64>,
+    sample: Sample,
 }
 
 fn match_patch(
@@ -376,7 +398,9 @@ fn match_patch(
     (prefilter, spline): (&Kernel, Spline),
     stop: &AtomicBool,
 ) -> Tried {
-    let mut tried = Tried { residual: ResidualCorrelation::new(lags), variances: Vec::new(), noise: Vec::new() };
+    let sample = Sample { columns: patch.size.0 / window.0, shifts: Vec::new() };
+    let mut tried =
+        Tried { residual: ResidualCorrelation::new(lags), variances: Vec::new(), noise: Vec::new(), sample };
     let mut preparer = Preparer::default();
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
     let pre = preparer.pre(&patch.pre, prefilter, &delta, spline);
@@ -388,11 +412,14 @@ fn match_patch(
     let peaks = peaks_of(patch, (&pre, &post), &windows, alignment, (&mut preparer, prefilter), stop);
     for (c, peak) in peaks.iter().enumerate() {
         let corner = windows.corner(c);
-        if work.load(&pre, &post, corner, peak.shift, &limits).is_err() {
+        if work.load(&pre, &post, corner, peak.shift, None, &limits).is_err() {
+            tried.sample.shifts.push(None);
             continue;
         }
         tried.variances.push(work.variance());
+        let failed = Some((f64::INFINITY, f64::INFINITY));
         if peak.edge || peak.correlation < BELIEVED {
+            tried.sample.shifts.push(failed);
             continue;
         }
         let solution = work.solve(&post, corner, peak.start());
@@ -400,6 +427,10 @@ fn match_patch(
             let (r, variance) = work.residual(&post, corner, solution.measurement.shift);
             tried.residual.add(&r, window.0, variance);
             tried.noise.push(variance);
+            let d = solution.measurement.shift;
+            tried.sample.shifts.push(Some((d.dx, d.dy)));
+        } else {
+            tried.sample.shifts.push(failed);
         }
     }
     tried

@@ -13,30 +13,49 @@ pub const RESAMPLING_FLOOR: f64 = 5e-4;
 /// What the sandwich needs from a window.
 #[derive(Debug, Clone, Copy)]
 pub struct Moments {
-    /// Valid pixels.
+    /// Valid pixels; (Σw)²/Σw² where pixels have weights w.
     pub count: f64,
+    /// Σw²/Σw, 1 for weights 0 and 1.
+    pub weight: f64,
     /// Variance of the pre window.
     pub variance: f64,
     /// Zero-normalised correlation at the solution.
     pub correlation: f64,
-    /// Σ J_f J_fᵀ (xx, xy, yy), means removed.
+    /// Σ w J_f J_fᵀ (xx, xy, yy), means removed.
     pub hessian: [f64; 3],
-    /// sym Σ J_f J_gᵀ, the post gradient scaled to the pre contrast.
+    /// sym Σ w J_f J_gᵀ, the post gradient scaled to the pre contrast.
     pub cross: [f64; 3],
-    /// Σ J_f (ρ∗J_f)ᵀ.
+    /// Σ w² J_f (ρ∗J_f)ᵀ.
     pub spread: [f64; 3],
 }
 
-/// Covariance in squared pixels; `None` when the window does not fix a displacement.
-pub fn sandwich(m: &Moments) -> Option<Covariance> {
+/// The factors of the sandwich.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Parts {
+    /// H⁻¹ (xx, xy, yy).
+    pub inverse: [f64; 3],
+    /// Residual variance s².
+    pub residual: f64,
+    /// M / s².
+    pub meat: [f64; 3],
+}
+
+/// Bread and meat; `None` when the window does not fix a displacement.
+pub fn parts(m: &Moments) -> Option<Parts> {
     let dof = (m.count - 4.0).max(1.0);
     let residual = 2.0 * (1.0 - m.correlation).max(0.0) * m.variance * m.count / dof;
     let h = usable_hessian(m)?;
     let det = h[0] * h[2] - h[1] * h[1];
     let inverse = [h[2] / det, -h[1] / det, h[0] / det];
     // A residual correlation with strong negative lobes must not make M vanish.
-    let floor = |spread: f64, plain: f64| spread.max(0.05 * plain);
+    let floor = |spread: f64, plain: f64| spread.max(0.05 * m.weight * plain);
     let meat = [floor(m.spread[0], m.hessian[0]), m.spread[1], floor(m.spread[2], m.hessian[2])];
+    Some(Parts { inverse, residual, meat })
+}
+
+/// Covariance in squared pixels; `None` when the window does not fix a displacement.
+pub fn sandwich(m: &Moments) -> Option<Covariance> {
+    let Parts { inverse, residual, meat } = parts(m)?;
     let [xx, xy, yy] = congruence(&inverse, &meat);
     let extra = RESAMPLING_FLOOR * RESAMPLING_FLOOR;
     let c = Covariance { xx: residual * xx + extra, xy: residual * xy, yy: residual * yy + extra };
@@ -74,6 +93,7 @@ mod tests {
         // Cov = (s1² + s2²) G⁻¹ with G the gradient matrix; correlation 1 - s²/variance for equal noise in both.
         let m = Moments {
             count: 1024.0,
+            weight: 1.0,
             variance: 1.0,
             correlation: 0.99,
             hessian: [400.0, 100.0, 300.0],

@@ -163,18 +163,14 @@ impl Handle {
         }
         let next = AtomicUsize::new(0);
         let failure = Mutex::new(None);
-        threads::pool(workers)?.in_place_scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|_| {
-                    while let Some(&tile) = tiles.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if let Err(e) = self.tile(layout, tile) {
-                            next.store(tiles.len(), Ordering::Relaxed);
-                            failure.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(e);
-                        }
-                    }
-                });
+        threads::apart(workers, || {
+            while let Some(&tile) = tiles.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(e) = self.tile(layout, tile) {
+                    next.store(tiles.len(), Ordering::Relaxed);
+                    failure.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(e);
+                }
             }
-        });
+        })?;
         failure.into_inner().unwrap_or_else(|e| e.into_inner()).map_or(Ok(()), Err)
     }
 

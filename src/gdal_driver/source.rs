@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::grid::Window;
 use crate::job::Prepared;
 use crate::layout::Layout;
-use crate::{Result, raster, threads};
+use crate::{Error, Result, raster, threads};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -110,7 +110,14 @@ impl Source {
                 let never = AtomicBool::new(false);
                 let pool = threads::pool(self.threads)?;
                 let pair = self.images.pair();
-                let engine = pool.install(|| Engine::new(&pair, &whole, &self.images.params, &never))?;
+                let found = Mutex::new(None);
+                // Apart: a worker of another pool that waited here would take work that needs the lock it holds.
+                threads::apart(1, || {
+                    let engine = pool.install(|| Engine::new(&pair, &whole, &self.images.params, &never));
+                    *found.lock().unwrap_or_else(|e| e.into_inner()) = Some(engine);
+                })?;
+                let found = found.into_inner().unwrap_or_else(|e| e.into_inner());
+                let engine = found.unwrap_or_else(|| Err(Error::Internal("nobody looked at the pair".into())))?;
                 // Only one thread comes here.
                 let _ = self.facts.set(engine.facts());
                 engine

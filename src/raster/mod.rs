@@ -10,6 +10,7 @@
 mod check;
 mod compare;
 mod copy;
+mod features;
 mod folder;
 mod georef;
 mod kernel;
@@ -29,6 +30,7 @@ mod writer;
 pub(crate) mod xml;
 
 pub use compare::compare;
+pub use features::{Table, read_line_features, read_table};
 pub use folder::OutputFolder;
 pub use georef::{Crs, CrsKind, GeoReference, Ground, Units};
 pub use memory::MemoryProduct;
@@ -37,6 +39,7 @@ pub use output::remove_unfinished;
 pub use png::write_png;
 pub use points::PointRaster;
 pub use product::{BANDS, DOMAIN, ProductWriter, band_specs, band_values, status_metadata};
+pub use read::read_complex;
 pub use resample::Resampled;
 pub use shared::SharedImage;
 pub use simple::{Band, RasterFile, read_all_bands, read_metadata, write_bands, write_image};

@@ -229,6 +229,11 @@ impl RasterBand {
         self.undeclared_zero
     }
 
+    /// Whether the band stores complex numbers (and is read as their amplitude).
+    pub fn is_complex(&self) -> bool {
+        self.storage == Storage::Complex
+    }
+
     /// Whether the band stores whole numbers.
     pub fn is_integer(&self) -> bool {
         self.integer

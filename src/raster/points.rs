@@ -184,18 +184,20 @@ impl Reader<'_> {
         scale: f64,
         pre: &GeoTransform,
     ) -> Vec<Option<(f64, f64)>> {
-        let end = |(v, p): (&Option<(f64, f64)>, &(f64, f64))| {
-            v.map_or((f64::NAN, f64::NAN), |(e, n)| (p.0 + scale * e, p.1 + scale * n))
-        };
-        let ends: Vec<(f64, f64)> = found.iter().zip(places).map(end).collect();
+        let ends: Vec<(f64, f64)> = (0..found.len())
+            .map(|i| {
+                let (x, y) = places[i];
+                found[i].map_or((f64::NAN, f64::NAN), |(e, n)| (x + scale * e, y + scale * n))
+            })
+            .collect();
         let ends = transformed(self.transforms.as_ref().map(|t| &t.1), &ends);
-        let shift = |((v, from), to): ((&Option<(f64, f64)>, &(f64, f64)), &(f64, f64))| {
-            v.as_ref()?;
-            let ground = GroundShift { east: to.0 - from.0, north: to.1 - from.1 };
+        let shift = |i: usize| {
+            found[i]?;
+            let ground = GroundShift { east: ends[i].0 - maps[i].0, north: ends[i].1 - maps[i].1 };
             let d = pre.pixel_shift(ground)?;
             (d.dx.is_finite() && d.dy.is_finite()).then_some((d.dx, d.dy))
         };
-        found.iter().zip(maps).zip(&ends).map(shift).collect()
+        (0..found.len()).map(shift).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::open::{RasterBand, Storage, ValueRule, open_dataset};
 use super::reason;
-use crate::grid::{Image, ImageReader, Window};
+use crate::grid::{Grid, Image, ImageReader, Window};
 use crate::{Error, Result};
 use gdal::Dataset;
 use gdal::errors::GdalError;
@@ -24,7 +24,7 @@ impl<'a> BandReader<'a> {
         if raster.storage != Storage::Complex {
             return Ok(BandReader { raster, values: file, values_band: band, masks: None });
         }
-        let values = open_dataset(&amplitude_vrt(raster), &[])?;
+        let values = open_dataset(&complex_vrt(raster, "mod"), &[])?;
         Ok(BandReader { raster, values, values_band: 1, masks: Some(file) })
     }
 
@@ -114,8 +114,28 @@ pub(super) fn zero_corner(raster: &RasterBand) -> Result<bool> {
     Ok(false)
 }
 
-/// A virtual dataset whose only band is the amplitude of a complex band: the gdal crate cannot read complex numbers.
-fn amplitude_vrt(raster: &RasterBand) -> String {
+/// Real and imaginary part of a window that lies inside a complex band.
+///
+/// # Errors
+/// [`Error::Read`]; [`Error::Data`] when the band is not complex.
+pub fn read_complex(raster: &RasterBand, window: Window) -> Result<[Grid<f32>; 2]> {
+    if raster.storage != Storage::Complex {
+        let why = "is not complex: give a single-look complex image, e.g. of Sentinel-1 IW SLC";
+        return Err(Error::Data(format!("{} {why}", raster.label())));
+    }
+    let part = |function: &str| {
+        let dataset = open_dataset(&complex_vrt(raster, function), &[])?;
+        let (at, size) = ((window.x as isize, window.y as isize), (window.width, window.height));
+        let read = dataset.rasterband(1).and_then(|b| b.read_as::<f32>(at, size, size, None));
+        let values = read.map_err(|e| Error::Read { path: raster.label(), why: reason(e) })?;
+        Ok(Grid::from_vec(window.width, window.height, values.into_shape_and_vec().1))
+    };
+    Ok([part("real")?, part("imag")?])
+}
+
+/// A virtual dataset whose only band is the amplitude (`mod`), the real or the imaginary part of a complex band: the gdal
+/// crate cannot read complex numbers.
+fn complex_vrt(raster: &RasterBand, function: &str) -> String {
     let xml = |s: &str| s.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     let mut open = String::new();
     for option in &raster.options().open_options {
@@ -125,7 +145,7 @@ fn amplitude_vrt(raster: &RasterBand) -> String {
     }
     format!(
         "<VRTDataset rasterXSize=\"{}\" rasterYSize=\"{}\"><VRTRasterBand dataType=\"Float32\" band=\"1\" \
-         subClass=\"VRTDerivedRasterBand\"><PixelFunctionType>mod</PixelFunctionType>\
+         subClass=\"VRTDerivedRasterBand\"><PixelFunctionType>{function}</PixelFunctionType>\
          <SourceTransferType>CFloat32</SourceTransferType><SimpleSource>\
          <SourceFilename relativeToVRT=\"0\">{}</SourceFilename><OpenOptions>{open}</OpenOptions>\
          <SourceBand>{}</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>",

@@ -4,8 +4,13 @@ use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::event::{EventRecord, Scene, View, make_event};
 use super::fault::{Fault, FaultSpec};
+use super::faulted::{FaultedField, PixelLine};
+use super::inverse::Displacement;
 use super::random::{Purpose, stream};
+use super::rupture::Wishes;
+use crate::Result;
 use crate::field::PixelShift;
 use crate::grid::Grid;
 
@@ -20,6 +25,22 @@ pub struct FieldSpec {
     pub smooth: f64,
     /// A strike-slip fault.
     pub fault: Option<FaultSpec>,
+    /// An earthquake on a rough fault in an elastic half-space; not together with `fault`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earthquake: Option<EarthquakeSpec>,
+}
+
+/// What is asked of an earthquake; the rest is drawn from the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EarthquakeSpec {
+    #[serde(flatten)]
+    pub wishes: Wishes,
+    /// Side of a pixel in metres.
+    pub pixel: f64,
+    /// Part of the earthquake that the image shows; `None`: drawn.
+    pub view: Option<View>,
+    /// Largest displacement in pixels to which the field is scaled; `None`: as the magnitude gives it.
+    pub largest: Option<f64>,
 }
 
 impl FieldSpec {
@@ -31,6 +52,11 @@ impl FieldSpec {
     /// A displacement that grows linearly from the middle of the image.
     pub fn ramp(gradient: [f64; 4]) -> FieldSpec {
         FieldSpec { ramp: gradient, ..FieldSpec::default() }
+    }
+
+    /// An earthquake.
+    pub fn earthquake(earthquake: EarthquakeSpec) -> FieldSpec {
+        FieldSpec { earthquake: Some(earthquake), ..FieldSpec::default() }
     }
 
     /// One strike-slip fault.
@@ -57,10 +83,39 @@ pub struct Field {
     middle: (f64, f64),
     waves: Vec<Wave>,
     fault: Option<Fault>,
+    event: Option<Event>,
 }
 
+/// A computed earthquake.
+#[derive(Debug, Clone)]
+struct Event {
+    field: FaultedField,
+    record: EventRecord,
+}
+
+/// Pixels around the image in which an earthquake's field is known.
+const MARGIN: usize = 32;
+
 impl Field {
-    /// The field on an image of the given size.
+    /// The field on an image of the given size, its earthquake included.
+    ///
+    /// # Errors
+    /// [`crate::Error::Option`] for an earthquake that cannot be.
+    pub fn complete(spec: &FieldSpec, width: usize, height: usize, seed: u64) -> Result<Field> {
+        let mut field = Field::new(spec, width, height, seed);
+        if let Some(quake) = &spec.earthquake {
+            let scene = Scene { width, height, margin: MARGIN, pixel: quake.pixel, radar: None, view: quake.view };
+            let (mut event, record) = make_event(&scene, quake.wishes, seed)?;
+            if let Some(largest) = quake.largest {
+                event.scale(largest / event.largest().max(f64::MIN_POSITIVE));
+            }
+            field.event = Some(Event { field: event.faulted(), record });
+        }
+        Ok(field)
+    }
+
+    /// The field on an image of the given size without its earthquake, which takes a computation that can fail
+    /// ([`Field::complete`]).
     pub fn new(spec: &FieldSpec, width: usize, height: usize, seed: u64) -> Field {
         Field {
             uniform: spec.uniform,
@@ -68,6 +123,7 @@ impl Field {
             middle: ((width as f64 - 1.0) / 2.0, (height as f64 - 1.0) / 2.0),
             waves: waves(spec.smooth, width.max(height) as f64, seed),
             fault: spec.fault.as_ref().map(|f| Fault::new(f, seed)),
+            event: None,
         }
     }
 
@@ -76,14 +132,50 @@ impl Field {
         self.fault.as_ref()
     }
 
+    /// How the earthquake came about, when there is one.
+    pub fn event(&self) -> Option<&EventRecord> {
+        self.event.as_ref().map(|e| &e.record)
+    }
+
+    /// Traces of all faults, (column, row).
+    pub fn traces(&self) -> Vec<Vec<(f64, f64)>> {
+        let m = MARGIN as f64;
+        let moved = |l: &PixelLine| l.points.iter().map(|p| (p.0 - m, p.1 - m)).collect();
+        let of_event = self.event.iter().flat_map(|e| e.field.lines().iter().map(moved));
+        self.fault.iter().map(Fault::trace).chain(of_event).collect()
+    }
+
     /// Displacement at (x, y).
     pub fn at(&self, x: f64, y: f64) -> PixelShift {
-        self.add(self.fault.as_ref().map(|f| f.at(x, y)), x, y)
+        let m = MARGIN as f64;
+        match &self.event {
+            Some(event) => self.add(Some(event.field.at(x + m, y + m)), x, y),
+            None => self.add(self.fault.as_ref().map(|f| f.at(x, y)), x, y),
+        }
     }
 
     /// Displacement of the block on the right (or left) of the fault, continued smoothly beyond it.
     pub fn on_side(&self, x: f64, y: f64, right: bool) -> PixelShift {
-        self.add(self.fault.as_ref().map(|f| f.on_side(x, y, right)), x, y)
+        let m = MARGIN as f64;
+        match &self.event {
+            Some(event) => self.add(Some(event.field.on_side(x + m, y + m, right)), x, y),
+            None => self.add(self.fault.as_ref().map(|f| f.on_side(x, y, right)), x, y),
+        }
+    }
+
+    /// Distance to the fault near (x, y), positive on its right; `None` where none is near.
+    pub fn across(&self, x: f64, y: f64) -> Option<f64> {
+        let m = MARGIN as f64;
+        match &self.event {
+            Some(event) => event.field.across(x + m, y + m),
+            None => self.fault.as_ref().map(|f| f.across(x, y)),
+        }
+    }
+
+    /// Largest jump across a fault.
+    pub fn largest_jump(&self) -> f64 {
+        let event = self.event.as_ref().map_or(0.0, |e| e.field.largest_jump());
+        self.fault.as_ref().map_or(0.0, Fault::largest_slip).max(event)
     }
 
     /// Displacement at every pixel centre of an image.

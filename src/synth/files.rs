@@ -44,6 +44,7 @@ pub fn write(
         "shiftmap": crate::VERSION,
         "pair": spec,
         "origin": origin,
+        "event": pair.event,
         "stored_number": { "scale": scale, "offset": offset },
         "truth_unit": ground.unit,
     });
@@ -51,7 +52,7 @@ pub fn write(
     let path = folder.file("spec.json");
     std::fs::write(&path, text + "\n").map_err(|e| Error::Write { path, why: e.to_string() })?;
     write_truth(&folder.file("truth.tif"), pair, spec, georef, ground)?;
-    if pair.trace.is_empty() {
+    if pair.traces.is_empty() {
         return Ok(());
     }
     write_trace(&folder.file("trace.gpkg"), pair, spec, georef)
@@ -79,14 +80,20 @@ fn write_truth(path: &str, pair: &SynthPair, spec: &PairSpec, georef: &GeoRefere
 
 fn write_trace(path: &str, pair: &SynthPair, spec: &PairSpec, georef: &GeoReference) -> Result<()> {
     // Layers without a georeference keep the picture's sense: x to the right, y upwards.
-    let points = pair.trace.iter().map(|&(x, y)| georef.transform.map(x + 0.5, y + 0.5)).collect();
     let mut attributes = vec![("name".to_string(), Value::Text("fault trace".into()))];
     if let Some(fault) = &spec.field.fault {
         attributes.push(("strike_deg".into(), Value::Real(fault.strike_deg)));
         attributes.push(("largest_slip_px".into(), Value::Real(fault.slip)));
     }
-    let line = Line { points, attributes };
-    write_lines(path, "trace", &[line], georef.crs.as_ref(), false)
+    if let Some(event) = &pair.event {
+        attributes.push(("magnitude".into(), Value::Real(event.rupture.magnitude)));
+    }
+    let line = |trace: &Vec<(f64, f64)>| Line {
+        points: trace.iter().map(|&(x, y)| georef.transform.map(x + 0.5, y + 0.5)).collect(),
+        attributes: attributes.clone(),
+    };
+    let lines: Vec<Line> = pair.traces.iter().map(line).collect();
+    write_lines(path, "trace", &lines, georef.crs.as_ref(), false)
 }
 
 /// Scale and offset of the stored numbers, value = number / scale + offset. Images that use the 16 bits well are kept

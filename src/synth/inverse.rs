@@ -8,6 +8,7 @@
 use rayon::prelude::*;
 
 use super::field::Field;
+use crate::field::PixelShift;
 use crate::grid::Grid;
 
 /// Where a pixel of the post image comes from, in pre coordinates.
@@ -23,23 +24,54 @@ pub struct Source {
 const TOLERANCE: f64 = 1e-11;
 const MAX_ITERATIONS: usize = 100;
 
+/// A displacement field that may jump across faults.
+pub trait Displacement: Sync {
+    /// Displacement at (x, y) of the pre image.
+    fn at(&self, x: f64, y: f64) -> PixelShift;
+    /// Distance to the fault near (x, y), positive on its right; `None` where none is near.
+    fn across(&self, x: f64, y: f64) -> Option<f64>;
+    /// Displacement of the block on the right (or left) of the fault near (x, y), continued smoothly beyond it.
+    fn on_side(&self, x: f64, y: f64, right: bool) -> PixelShift;
+    /// Largest jump across a fault.
+    fn largest_jump(&self) -> f64;
+}
+
+impl Displacement for Field {
+    fn at(&self, x: f64, y: f64) -> PixelShift {
+        Field::at(self, x, y)
+    }
+
+    fn across(&self, x: f64, y: f64) -> Option<f64> {
+        Field::across(self, x, y)
+    }
+
+    fn on_side(&self, x: f64, y: f64, right: bool) -> PixelShift {
+        Field::on_side(self, x, y, right)
+    }
+
+    fn largest_jump(&self) -> f64 {
+        Field::largest_jump(self)
+    }
+}
+
 /// The source of post position (x, y).
-pub fn source(field: &Field, x: f64, y: f64) -> Source {
-    let Some(fault) = field.fault() else {
+pub fn source(field: &impl Displacement, x: f64, y: f64) -> Source {
+    let Some(own) = field.across(x, y) else {
         return match solve(x, y, |u, v| field.at(u, v)) {
             Some((x, y)) => Source { x, y, covered: true },
             None => Source { x, y, covered: false },
         };
     };
-    let own = fault.across(x, y) >= 0.0;
+    let own = own >= 0.0;
     let side = |right: bool| {
         let (u, v) = solve(x, y, |u, v| field.on_side(u, v, right))?;
-        let n = fault.across(u, v);
+        // Moved away from every fault: whichever side it was made with, that is where it is.
+        let Some(n) = field.across(u, v) else { return Some((u, v, f64::INFINITY, right == own)) };
         Some((u, v, n, (n >= 0.0) == right))
     };
     let first = side(own);
     if let Some((u, v, n, true)) = first
-        && n.abs() > 2.0 * fault.largest_slip() + 1.0
+        && n.abs() > 2.0 * field.largest_jump() + 1.0
     {
         // Too far from the fault for the other side to reach.
         return Source { x: u, y: v, covered: true };
@@ -58,7 +90,7 @@ pub fn source(field: &Field, x: f64, y: f64) -> Source {
 }
 
 /// The sources of all pixels of a post image.
-pub fn sources(field: &Field, width: usize, height: usize) -> Grid<Source> {
+pub fn sources(field: &impl Displacement, width: usize, height: usize) -> Grid<Source> {
     let mut data = vec![Source { x: 0.0, y: 0.0, covered: false }; width * height];
     data.par_chunks_mut(width.max(1)).enumerate().for_each(|(y, row)| {
         for (x, s) in row.iter_mut().enumerate() {
@@ -68,7 +100,7 @@ pub fn sources(field: &Field, width: usize, height: usize) -> Grid<Source> {
     Grid::from_vec(width, height, data)
 }
 
-fn solve(x: f64, y: f64, d: impl Fn(f64, f64) -> crate::field::PixelShift) -> Option<(f64, f64)> {
+fn solve(x: f64, y: f64, d: impl Fn(f64, f64) -> PixelShift) -> Option<(f64, f64)> {
     let (mut u, mut v) = (x, y);
     for _ in 0..MAX_ITERATIONS {
         let shift = d(u, v);

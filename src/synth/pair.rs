@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::event::EventRecord;
 use super::fault::FaultSpec;
 use super::fft2::good_length;
 use super::field::{Field, FieldSpec};
@@ -72,6 +73,17 @@ impl PairSpec {
         if let Some(fault) = &self.field.fault {
             fault.check()?;
         }
+        if self.field.fault.is_some() && self.field.earthquake.is_some() {
+            return Err(Error::option("--field", "fault", "a pair has a fault or an earthquake, not both"));
+        }
+        if let Some(quake) = &self.field.earthquake {
+            if !(quake.pixel > 0.0 && quake.pixel.is_finite()) {
+                return Err(Error::option("--pixel", quake.pixel, "a pixel size is above 0"));
+            }
+            if quake.largest.is_some_and(|v| !(0.0..=20.0).contains(&v)) {
+                return Err(Error::option("--largest", format!("{:?}", quake.largest), "give 0 to 20 pixels"));
+            }
+        }
         if let Some(sar) = &self.sar {
             if !(0.0..=1.0).contains(&sar.coherence) {
                 return Err(Error::option("--coherence", sar.coherence, "give a number from 0 to 1"));
@@ -99,8 +111,10 @@ pub struct SynthPair {
     /// Displacement in pixels on the pre grid, dx right and dy down; NaN where undefined.
     pub truth_dx: Grid<f32>,
     pub truth_dy: Grid<f32>,
-    /// Fault trace, (column, row) of the pre image; empty without a fault.
-    pub trace: Vec<(f64, f64)>,
+    /// Fault traces, (column, row) of the pre image; empty without a fault.
+    pub traces: Vec<Vec<(f64, f64)>>,
+    /// How the earthquake came about, when there is one.
+    pub event: Option<EventRecord>,
     /// Distance of each pixel to the trace in pixels; infinite without a fault.
     pub distance: Grid<f32>,
 }
@@ -163,7 +177,7 @@ pub fn make_pair_with(spec: &PairSpec, progress: &mut dyn Progress) -> Result<Sy
     ground.data.iter_mut().for_each(|v| *v = (*v - mean) / std);
 
     done(0.4, "inverse field")?;
-    let field = Field::new(&spec.field, width, height, spec.seed);
+    let field = Field::complete(&spec.field, width, height, spec.seed)?;
     let sources = sources(&field, width, height);
     done(0.6, "images")?;
     // The scene goes on beyond the frame, so only opened ground (and motion beyond the margin) is undefined.
@@ -220,7 +234,7 @@ pub fn make_pair_from(spec: &PairSpec, pre: &Image, base: &Image, progress: &mut
     }
     let (mean, std) = valid_moments(base)?;
     valid_moments(pre)?;
-    let field = Field::new(&spec.field, width, height, spec.seed);
+    let field = Field::complete(&spec.field, width, height, spec.seed)?;
     let sources = sources(&field, width, height);
     done(0.4, "images")?;
     let filled = |image: &Image, mean: f64| Grid {
@@ -236,7 +250,7 @@ pub fn make_pair_from(spec: &PairSpec, pre: &Image, base: &Image, progress: &mut
     };
     let displaced = Warper::mirrored(&filled(base, mean)).warp(&sources).map(|v| (v - mean) / std);
     let post = finish(displaced, spec, SceneSpectrum::default(), mean, std);
-    let clear = clear_of_gaps(&base.valid);
+    let clear = clear_of_gaps(&base.valid, SPLINE_REACH);
     let post_valid = sources.map(|s| {
         let inside = s.x >= 0.0 && s.y >= 0.0 && s.x <= (width - 1) as f64 && s.y <= (height - 1) as f64;
         s.covered && inside && clear.get(s.x.round() as usize, s.y.round() as usize)
@@ -266,10 +280,10 @@ fn assemble(
     let (_, std) = moments(&pre.data);
     add_white(&mut pre, std * spec.noise.white_sigma(), Purpose::NoisePre, spec.seed);
     let truth = field.image(width, height);
-    let trace = field.fault().map(|f| f.trace()).unwrap_or_default();
-    let distance = match trace.is_empty() {
+    let traces = field.traces();
+    let distance = match traces.is_empty() {
         true => Grid::filled(width, height, f32::INFINITY),
-        false => Distance::new(std::slice::from_ref(&trace)).image(width, height),
+        false => Distance::new(&traces).image(width, height),
     };
     SynthPair {
         pre: pre.map(|v| v as f32),
@@ -278,7 +292,8 @@ fn assemble(
         post_valid,
         truth_dx: truth.map(|d| d.dx as f32),
         truth_dy: truth.map(|d| d.dy as f32),
-        trace,
+        traces,
+        event: field.event().cloned(),
         distance,
     }
 }
@@ -295,12 +310,14 @@ fn valid_moments(image: &Image) -> Result<(f64, f64)> {
     }
 }
 
-/// Pixels with no invalid pixel within the reach of the interpolation.
-fn clear_of_gaps(valid: &Grid<bool>) -> Grid<bool> {
-    const REACH: i64 = 4;
+/// Pixels around a position that its interpolated value depends on.
+const SPLINE_REACH: i64 = 4;
+
+/// Pixels with no invalid pixel within `reach` of them along columns and rows.
+pub(super) fn clear_of_gaps(valid: &Grid<bool>, reach: i64) -> Grid<bool> {
     let dilate = |input: &Grid<bool>, dx: i64, dy: i64| {
         Grid::from_fn(input.width, input.height, |x, y| {
-            (-REACH..=REACH).all(|k| {
+            (-reach..=reach).all(|k| {
                 let (u, v) = (x as i64 + k * dx, y as i64 + k * dy);
                 let inside = u >= 0 && v >= 0 && (u as usize) < input.width && (v as usize) < input.height;
                 !inside || input.get(u as usize, v as usize)

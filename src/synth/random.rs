@@ -25,6 +25,15 @@ pub enum Purpose {
     Shading,
     Speckle,
     SpeckleChange,
+    Magnitude,
+    FaultShape,
+    Roughness,
+    Rake,
+    Secondary,
+    OffFault,
+    Patch,
+    Sample,
+    Window,
 }
 
 /// The generator for one purpose of the run with the given seed.

@@ -103,6 +103,30 @@ impl Distance {
         best.sqrt()
     }
 
+    /// Number of the nearest segment, counted over all lines, and the distance to it, when that is at most `bound`.
+    pub fn nearest(&self, x: f64, y: f64, bound: f64) -> Option<(usize, f64)> {
+        let (mut best, mut found) = (bound * bound, None);
+        for (g, group) in self.groups.iter().enumerate() {
+            if squared_distance_to_box(group, x, y) > best {
+                continue;
+            }
+            let first = g * RUN;
+            for (r, run) in self.runs[first..].iter().take(RUN).enumerate() {
+                if squared_distance_to_box(run, x, y) > best {
+                    continue;
+                }
+                let start = (first + r) * RUN;
+                for (k, s) in self.segments[start..].iter().take(RUN).enumerate() {
+                    let squared = squared_distance(s, x, y);
+                    if squared < best || (found.is_none() && squared <= best) {
+                        (best, found) = (squared, Some(start + k));
+                    }
+                }
+            }
+        }
+        found.map(|k| (k, best.sqrt()))
+    }
+
     /// Distances of all pixel centres of an image, row by row.
     pub fn image(&self, width: usize, height: usize) -> crate::grid::Grid<f32> {
         let mut data = vec![0.0; width * height];

@@ -4,8 +4,8 @@
 //! The pixels are therefore divided into square tiles ([`tree`]), and the edge of an element is evaluated at the 8 × 8
 //! Chebyshev nodes of the largest tile that it is far enough from; only in the smallest tiles, those at a trace, the near
 //! elements are evaluated at the pixels themselves. No interpolation ever crosses a trace, each pixel lies on its side of
-//! it by the exact solution, and the field equals the direct sum to about 1e-6 of the slip everywhere (tested), far below
-//! what an unstructured mesh of observation points with interpolation between them reaches.
+//! it by the exact solution, and the field equals the direct sum to a few millionths of the slip everywhere (tested):
+//! far better than interpolation between the points of an unstructured mesh.
 mod chebyshev;
 mod tree;
 
@@ -58,7 +58,7 @@ impl PixelGrid {
 /// Displacement (east, north, up; unit of the slip) at every pixel centre.
 ///
 /// Parallel within the calling rayon pool, with the same result for any number of threads. Error against
-/// [`Loops::surface`] at each pixel: 1e-6 of the largest slip.
+/// [`Loops::surface`] at each pixel: a few millionths of the largest slip.
 ///
 /// # Errors
 /// A grid that cannot be used.

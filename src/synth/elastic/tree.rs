@@ -16,7 +16,7 @@ const SMALLEST: usize = 16;
 /// Side of the largest tiles that are kept whole, for the sake of the threads.
 const LARGEST: usize = 128;
 /// An edge is far from a tile when its distance from the centre is this many times that of the tile's corners: the
-/// interpolation error is then below 1e-6 of what the edge contributes at that distance.
+/// interpolation error is then a millionth of what the edge contributes at that distance.
 const FAR: f64 = 2.0;
 
 /// Pixels (x..x + side) × (y..y + side), as far as they belong to the image.

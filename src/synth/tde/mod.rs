@@ -16,6 +16,8 @@
 //! extension of an edge or where an edge is nearly vertical: against the quadrature of point sources the error is below
 //! 1e-15 per unit slip even at a millionth of the element's size from a surface trace.
 //!
+//! `docs/dislocations.md` has all formulas.
+//!
 //! Everything is linear in b, so an edge shared by two triangles is computed once, with the difference of their slip.
 //!
 //! # Parts
@@ -74,6 +76,8 @@ pub fn surface(triangles: &[Triangle], poisson: f64, obs: &[[f64; 2]], out: &mut
 #[derive(Debug, Clone)]
 pub struct Loops {
     edges: Vec<Edge>,
+    /// Places in `edges`, while loops are added.
+    known: HashMap<[u64; 6], usize>,
     /// 1 - 2ν.
     compressible: f64,
 }
@@ -89,31 +93,46 @@ impl Loops {
     /// # Errors
     /// Those of [`surface`].
     pub fn new(triangles: &[Triangle], poisson: f64) -> Result<Loops> {
-        check_poisson(poisson)?;
-        let mut edges: Vec<Edge> = Vec::with_capacity(2 * triangles.len());
-        let mut known: HashMap<[u64; 6], usize> = HashMap::with_capacity(2 * triangles.len());
+        let mut loops = Loops::empty(poisson)?;
         for (i, triangle) in triangles.iter().enumerate() {
-            let burgers = burgers(triangle, i)?;
-            let p = &triangle.vertices;
-            if p.iter().all(|v| v[2] == 0.0) {
-                continue;
-            }
-            for (a, b) in [(0, 1), (1, 2), (2, 0)] {
-                // The deeper end last; level edges in the order of their coordinates, so that neighbours agree.
-                let (x, y) = (p[a], p[b]);
-                let swap = (-x[2], x[0], x[1]) > (-y[2], y[0], y[1]);
-                let (x, y) = if swap { (y, x) } else { (x, y) };
-                let sign = if swap { -1.0 } else { 1.0 };
-                let index = *known.entry(key(x, y)).or_insert_with(|| {
-                    edges.push(Edge::new(x, y));
-                    edges.len() - 1
-                });
-                edges[index].add(burgers.map(|v| sign * v));
-            }
+            loops.add(&triangle.vertices, burgers(triangle, i)?);
         }
-        // Between two elements of equal slip nothing ends.
-        edges.retain(|e| !e.is_silent());
-        Ok(Loops { edges, compressible: 1.0 - 2.0 * poisson })
+        loops.finish();
+        Ok(loops)
+    }
+
+    /// No loop yet.
+    pub(super) fn empty(poisson: f64) -> Result<Loops> {
+        match poisson > -1.0 && poisson <= 0.5 {
+            true => Ok(Loops { edges: Vec::new(), known: HashMap::new(), compressible: 1.0 - 2.0 * poisson }),
+            false => Err(Error::Data(format!("Poisson's ratio {poisson}: give a number above -1 and at most 0.5"))),
+        }
+    }
+
+    /// Adds a closed loop of checked corners: `burgers` is the jump from the side from which it turns clockwise to the
+    /// other.
+    pub(super) fn add(&mut self, corners: &[[f64; 3]], burgers: [f64; 3]) {
+        if corners.iter().all(|p| p[2] == 0.0) {
+            return;
+        }
+        for (k, &a) in corners.iter().enumerate() {
+            let b = corners[(k + 1) % corners.len()];
+            // The deeper end last; level edges in the order of their coordinates, so that neighbours agree.
+            let swap = (-a[2], a[0], a[1]) > (-b[2], b[0], b[1]);
+            let (a, b) = if swap { (b, a) } else { (a, b) };
+            let sign = if swap { -1.0 } else { 1.0 };
+            let index = *self.known.entry(key(a, b)).or_insert_with(|| {
+                self.edges.push(Edge::new(a, b));
+                self.edges.len() - 1
+            });
+            self.edges[index].add(burgers.map(|v| sign * v));
+        }
+    }
+
+    /// Drops the edges between elements of equal slip, where nothing ends, and what only [`Loops::add`] needs.
+    pub(super) fn finish(&mut self) {
+        self.edges.retain(|e| !e.is_silent());
+        self.known = HashMap::new();
     }
 
     /// [`surface`] of these triangles.
@@ -240,14 +259,7 @@ fn burgers(triangle: &Triangle, index: usize) -> Result<[f64; 3]> {
     Ok([0, 1, 2].map(|i| s * strike[i] + d * dip[i] + t * n[i]))
 }
 
-pub(super) fn check_poisson(poisson: f64) -> Result<()> {
-    match poisson > -1.0 && poisson <= 0.5 {
-        true => Ok(()),
-        false => Err(Error::Data(format!("Poisson's ratio {poisson}: give a number above -1 and at most 0.5"))),
-    }
-}
-
-pub(super) fn check_points(obs: &[[f64; 2]], out: usize) -> Result<()> {
+fn check_points(obs: &[[f64; 2]], out: usize) -> Result<()> {
     if obs.len() != out {
         return Err(Error::Data(format!("{} observation points, but room for {out} displacements", obs.len())));
     }

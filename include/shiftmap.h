@@ -369,6 +369,18 @@ int shiftmap_synth(struct shiftmap_context *ctx,
                    void *userdata);
 
 /**
+ * What precision a pair can give, before any matching: writes the raster dst with the bands East sigma, North sigma
+ * and Status, shiftmap precision --help. Options and callbacks as for shiftmap_displacement. Since 0.1.0.
+ */
+int shiftmap_precision(struct shiftmap_context *ctx,
+                       const char *pre,
+                       const char *post,
+                       const char *dst,
+                       const char *const *options,
+                       shiftmap_progress_fn progress,
+                       void *userdata);
+
+/**
  * Errors of a displacement map against a known truth, shiftmap evaluate --help. *json receives the result as JSON,
  * to be released with shiftmap_free; it is set only on SHIFTMAP_OK. Since 0.1.0.
  */

@@ -93,7 +93,10 @@ impl RasterBand {
     /// [`Error::Open`] with GDAL's reason, [`Error::Option`] for a band that is not there.
     pub fn open(path: &str, options: OpenOptions) -> Result<RasterBand> {
         if let Some(image) = SharedImage::find(path) {
-            return Ok(RasterBand::of_image(image, options));
+            return match options.band {
+                1 => Ok(RasterBand::of_image(image, options)),
+                band => Err(Error::option("--band", band, "an array has one band")),
+            };
         }
         let dataset = open_dataset(path, &options.open_options)?;
         let bands = dataset.raster_count();

@@ -18,6 +18,7 @@ use crate::{Error, Result};
 pub enum MethodName {
     Lsm,
     Frequency,
+    Spatial,
     /// No matching: the precision that least squares could reach (`shiftmap precision`).
     Precision,
 }
@@ -54,6 +55,30 @@ pub struct Params {
     pub reject_outliers: bool,
     /// Whether the standard deviations are compared with the scatter of ground that has not moved.
     pub sigma_scale: SigmaScale,
+    /// What `spatial` gives as quality.
+    pub peak_quality: PeakQuality,
+    /// Where `spatial` takes its standard deviations from.
+    pub peak_sigma: PeakSigma,
+}
+
+/// The quality of a correlation peak (`--quality`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeakQuality {
+    /// The correlation, 0 to 1.
+    Correlation,
+    /// Ampcor's signal-to-noise ratio, not limited to 1.
+    Snr,
+}
+
+/// The standard deviation of a correlation peak (`--peak-sigma`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeakSigma {
+    /// From the residual and the curvature of the peak, calibrated.
+    Calibrated,
+    /// Ampcor's formula, which is not.
+    Ampcor,
 }
 
 /// How the standard deviations are calibrated (`--stable`).
@@ -82,6 +107,8 @@ impl Default for Params {
             backward: None,
             reject_outliers: true,
             sigma_scale: SigmaScale::One,
+            peak_quality: PeakQuality::Correlation,
+            peak_sigma: PeakSigma::Calibrated,
         }
     }
 }

@@ -170,6 +170,7 @@ fn report(name: &str, s: &Score) {
 
 const LSM: MethodName = MethodName::Lsm;
 const FREQUENCY: MethodName = MethodName::Frequency;
+const SPATIAL: MethodName = MethodName::Spatial;
 
 #[test]
 fn lsm_comes_near_the_cramer_rao_bound_in_white_noise() {
@@ -209,5 +210,31 @@ fn frequency_stays_within_its_bound_and_calibration() {
         let s = run(Case { method: FREQUENCY, window, noise, red });
         report(&format!("frequency {window} noise {noise} red {red}"), &s);
         assert!(s.rmse <= ratio * s.bound && (0.9..=limit).contains(&s.z_std));
+    }
+}
+
+#[test]
+fn spatial_does_not_lock_to_pixels() {
+    for window in [32, 64] {
+        let s = run(Case { method: SPATIAL, window, noise: 0.02, red: 0.0 });
+        report(&format!("spatial {window} white 0.02"), &s);
+        assert!(s.rmse <= 0.005 && s.locking.abs() < 0.005 && s.failed == 0);
+    }
+}
+
+#[test]
+fn spatial_stays_near_its_bound_and_calibrated() {
+    for (window, noise, red, ratio) in [
+        (32, 0.1, 0.0, 1.25),
+        (64, 0.1, 0.0, 1.25),
+        (64, 0.3, 0.0, 1.4),
+        (32, 0.3, 0.0, 1.4),
+        (32, 0.3, 1.1, f64::INFINITY),
+        (64, 0.3, 1.1, f64::INFINITY),
+    ] {
+        let s = run(Case { method: SPATIAL, window, noise, red });
+        report(&format!("spatial {window} noise {noise} red {red}"), &s);
+        assert!(s.rmse <= ratio * s.bound && s.failed == 0);
+        assert!((0.9..=1.2).contains(&s.z_std));
     }
 }

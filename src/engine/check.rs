@@ -1,6 +1,6 @@
 //! Parameters that no single module can judge alone.
 
-use crate::pipeline::{Pair, Params};
+use crate::pipeline::{MethodName, Pair, Params, PeakQuality, PeakSigma};
 use crate::{Error, Result};
 
 pub fn params(pair: &Pair, params: &Params) -> Result<()> {
@@ -21,6 +21,14 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
         && !(tolerance > 0.0 && tolerance.is_finite())
     {
         return Err(Error::option("--backward", tolerance, "the tolerance is a positive number of pixels"));
+    }
+    if params.method != MethodName::Spatial {
+        if params.peak_quality != PeakQuality::Correlation {
+            return Err(Error::option("--quality", "snr", "only --method spatial has a correlation peak to compare"));
+        }
+        if params.peak_sigma != PeakSigma::Calibrated {
+            return Err(Error::option("--peak-sigma", "ampcor", "only --method spatial has a correlation peak"));
+        }
     }
     let mut before = params.window;
     for &window in &params.larger_windows {

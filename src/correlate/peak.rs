@@ -138,11 +138,7 @@ impl WindowCorrelation {
             let mut sum = 0.0f64;
             for y in 0..h {
                 let line = &g.data[rows(g, y)];
-                sum += if self.weighted {
-                    dot(line, &self.weights[y * wp..y * wp + w])
-                } else {
-                    total(line)
-                };
+                sum += if self.weighted { dot(line, &self.weights[y * wp..y * wp + w]) } else { total(line) };
             }
             sum / self.count
         };
@@ -184,7 +180,13 @@ impl WindowCorrelation {
 
     /// The normalised correlation around displacement `d`; `None` where the post window has no energy.
     #[inline(always)]
-    pub fn at(&mut self, post: &PreparedPost, halves: &HalfPixels, corner: (usize, usize), d: PixelShift) -> Option<Jet> {
+    pub fn at(
+        &mut self,
+        post: &PreparedPost,
+        halves: &HalfPixels,
+        corner: (usize, usize),
+        d: PixelShift,
+    ) -> Option<Jet> {
         let c = &post.coefficients;
         let factor = c.factor as f64;
         let (px, py) = (d.dx * factor, d.dy * factor);
@@ -193,11 +195,13 @@ impl WindowCorrelation {
             self.knot = knot;
             self.correlate(c, corner);
         }
-        let half = ((2.0 * d.dx).round() as i64, (2.0 * d.dy).round() as i64);
-        if half != self.half {
-            self.half = half;
+        // The samples stay while they surround the place: others would make a small jump, and the climb a circle.
+        let away = |d: f64, half: i64| half == i64::MAX || (2.0 * d - half as f64).abs() > 0.9;
+        if away(d.dx, self.half.0) || away(d.dy, self.half.1) {
+            self.half = ((2.0 * d.dx).round() as i64, (2.0 * d.dy).round() as i64);
             self.norm(halves, corner);
         }
+        let half = self.half;
         let product = spline(c.spline, &self.lags, (px - knot.0 as f64, py - knot.1 as f64), factor);
         let norm = quadratic(&self.norms, (2.0 * d.dx - half.0 as f64, 2.0 * d.dy - half.1 as f64));
         (norm.value > 0.0 && self.energy > 0.0).then(|| quotient(&product, &norm, self.energy))
@@ -395,14 +399,8 @@ fn quadratic(v: &[f64; 9], t: (f64, f64)) -> Jet {
         ]
     };
     let (x, y) = (weights(t.0), weights(t.1));
-    let value = |kx: usize, ky: usize| -> f64 {
-        (0..9).map(|k| v[k] * x[kx][k % 3] * y[ky][k / 3]).sum()
-    };
-    Jet {
-        value: value(0, 0),
-        gradient: [value(1, 0), value(0, 1)],
-        second: [value(2, 0), value(1, 1), value(0, 2)],
-    }
+    let value = |kx: usize, ky: usize| -> f64 { (0..9).map(|k| v[k] * x[kx][k % 3] * y[ky][k / 3]).sum() };
+    Jet { value: value(0, 0), gradient: [value(1, 0), value(0, 1)], second: [value(2, 0), value(1, 1), value(0, 2)] }
 }
 
 /// product / sqrt(energy · norm).

@@ -125,11 +125,7 @@ impl Spatial {
 /// K⁻¹ M K⁻¹ with K the curvature of the peak and M the variance of its gradient, both summed over the bands: the
 /// covariance of [`super::uncertainty`] for the maximum of the correlation. The curvature of the measured peak holds
 /// the product of both images' gradients, in which independent noise cancels.
-fn sandwich<'w>(
-    maximum: &Maximum,
-    rho: f64,
-    bands: impl Iterator<Item = &'w WindowCorrelation>,
-) -> Option<Covariance> {
+fn sandwich<'w>(maximum: &Maximum, rho: f64, bands: impl Iterator<Item = &'w WindowCorrelation>) -> Option<Covariance> {
     let (mut meat, mut plain) = ([0.0; 3], [0.0; 3]);
     for band in bands {
         let (m, p) = (band.meat(rho), band.plain_curvature());

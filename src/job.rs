@@ -2,7 +2,7 @@
 
 use crate::grid::{ImageFile, PointFile, Window};
 use crate::layout::Layout;
-use crate::pipeline::{self, MethodName, Pair, Params, Report, SigmaScale};
+use crate::pipeline::{self, MethodName, Pair, Params, PeakQuality, PeakSigma, Report, SigmaScale};
 use crate::progress::Progress;
 use crate::raster::{
     GeoReference, Ground, NoData, OpenOptions, PointRaster, ProductWriter, RasterBand, Resampled, Units, WriteOptions,
@@ -381,6 +381,12 @@ impl Job {
             add("SHAPE", params.shape.name().into());
             add("BILATERAL", if params.bilateral { "YES" } else { "NO" }.into());
         }
+        if params.peak_quality == PeakQuality::Snr {
+            add("QUALITY", "snr".into());
+        }
+        if params.peak_sigma == PeakSigma::Ampcor {
+            add("PEAK_SIGMA", "ampcor".into());
+        }
         add("MIN_VALID", params.min_valid.to_string());
         add("UNITS", ground.unit.into());
         add("RESAMPLED", if self.resample { "YES" } else { "NO" }.into());
@@ -447,8 +453,16 @@ impl Job {
             Units::Pixels => text += " --units px",
         }
         self.pre_options.open_options.iter().for_each(|o| text += &format!(" --oo {o}"));
+        text += &peak_options(p);
         text + &format!(" --seed {}", self.seed)
     }
+}
+
+/// What only `spatial` knows, where it is not the default.
+fn peak_options(p: &Params) -> String {
+    let quality = if p.peak_quality == PeakQuality::Snr { " --quality snr" } else { "" };
+    let sigma = if p.peak_sigma == PeakSigma::Ampcor { " --peak-sigma ampcor" } else { "" };
+    format!("{quality}{sigma}")
 }
 
 /// Window sizes as the option takes them.
@@ -466,5 +480,6 @@ fn method(m: MethodName) -> &'static str {
         MethodName::Lsm => "lsm",
         MethodName::Frequency => "frequency",
         MethodName::Precision => "precision",
+        MethodName::Spatial => "spatial",
     }
 }

@@ -19,6 +19,7 @@ use crate::{Error, Result};
 pub enum MethodName {
     Lsm,
     Frequency,
+    Spatial,
     /// No matching: the precision that least squares could reach (`shiftmap precision`).
     Precision,
 }
@@ -101,6 +102,30 @@ pub struct Params {
     pub shape: Shape,
     /// A second pass in which a window keeps to the pixels that moved like its centre, `lsm` only.
     pub bilateral: bool,
+    /// What `spatial` gives as quality.
+    pub peak_quality: PeakQuality,
+    /// Where `spatial` takes its standard deviations from.
+    pub peak_sigma: PeakSigma,
+}
+
+/// The quality of a correlation peak (`--quality`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeakQuality {
+    /// The correlation, 0 to 1.
+    Correlation,
+    /// Ampcor's signal-to-noise ratio, not limited to 1.
+    Snr,
+}
+
+/// The standard deviation of a correlation peak (`--peak-sigma`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeakSigma {
+    /// From the residual and the curvature of the peak, calibrated.
+    Calibrated,
+    /// Ampcor's formula, which is not.
+    Ampcor,
 }
 
 /// How the standard deviations are calibrated (`--stable`).
@@ -132,6 +157,8 @@ impl Default for Params {
             taper: Taper::Box,
             shape: Shape::Translation,
             bilateral: false,
+            peak_quality: PeakQuality::Correlation,
+            peak_sigma: PeakSigma::Calibrated,
         }
     }
 }

@@ -183,6 +183,7 @@ fn report(name: &str, s: &Score) {
 
 const LSM: MethodName = MethodName::Lsm;
 const FREQUENCY: MethodName = MethodName::Frequency;
+const SPATIAL: MethodName = MethodName::Spatial;
 
 #[test]
 fn lsm_comes_near_the_cramer_rao_bound_in_white_noise() {
@@ -238,6 +239,15 @@ fn tapered_windows_are_less_precise_and_know_it() {
 }
 
 #[test]
+fn spatial_does_not_lock_to_pixels() {
+    for window in [32, 64] {
+        let s = run(Case { method: SPATIAL, window, noise: 0.02, ..PLAIN });
+        report(&format!("spatial {window} white 0.02"), &s);
+        assert!(s.rmse <= 0.005 && s.locking.abs() < 0.005 && s.failed == 0);
+    }
+}
+
+#[test]
 fn the_automatic_prefilter_is_as_good_as_the_best_fixed_one_in_every_noise() {
     let fixed = [Prefilter::Coherence, Prefilter::None, Prefilter::Highpass, Prefilter::Gaussian];
     println!("| noise | auto | coherence | none | highpass | gaussian |\n|---|---|---|---|---|---|");
@@ -249,5 +259,22 @@ fn the_automatic_prefilter_is_as_good_as_the_best_fixed_one_in_every_noise() {
         println!("| 1/f^{red} {noise} | {auto:.4} | {} |", cells.join(" | "));
         let best = all.iter().cloned().fold(f64::INFINITY, f64::min);
         assert!(auto <= 1.1 * best, "1/f^{red} {noise}: {auto} against {best}");
+    }
+}
+
+#[test]
+fn spatial_stays_near_its_bound_and_calibrated() {
+    for (window, noise, red, ratio) in [
+        (32, 0.1, 0.0, 1.25),
+        (64, 0.1, 0.0, 1.25),
+        (64, 0.3, 0.0, 1.4),
+        (32, 0.3, 0.0, 1.4),
+        (32, 0.3, 1.1, f64::INFINITY),
+        (64, 0.3, 1.1, f64::INFINITY),
+    ] {
+        let s = run(Case { method: SPATIAL, window, noise, red, ..PLAIN });
+        report(&format!("spatial {window} noise {noise} red {red}"), &s);
+        assert!(s.rmse <= ratio * s.bound && s.failed == 0);
+        assert!((0.9..=1.2).contains(&s.z_std));
     }
 }

@@ -126,3 +126,13 @@ fn frequency_real_64() {
 fn frequency_sar_64() {
     assert!(far(Preset::Sar, MethodName::Frequency, 64) <= 0.062);
 }
+
+#[test]
+fn spatial_real_65() {
+    assert!(far(Preset::Real, MethodName::Spatial, 65) <= 0.011);
+}
+
+#[test]
+fn spatial_sar_65() {
+    assert!(far(Preset::Sar, MethodName::Spatial, 65) <= 0.060);
+}

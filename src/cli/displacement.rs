@@ -5,7 +5,7 @@ use super::ui::Ui;
 use crate::field::Status;
 use crate::grid::Window;
 use crate::job::{Job, Search, Stable, Summary};
-use crate::pipeline::{MethodName, Params, Prefilter, Shape, Taper};
+use crate::pipeline::{MethodName, Params, PeakQuality, PeakSigma, Prefilter, Shape, Taper};
 use crate::raster::{NoData, OpenOptions, Units};
 use crate::{Error, Result};
 use clap::ValueEnum;
@@ -100,6 +100,14 @@ pub struct Args {
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, help_heading = "Matching")]
     min_valid: f64,
 
+    /// What the quality band holds
+    #[arg(long, value_enum, default_value = "correlation", help_heading = "Matching")]
+    quality: QualityArg,
+
+    /// Where the standard deviations of spatial come from
+    #[arg(long, value_enum, default_value = "calibrated", help_heading = "Matching")]
+    peak_sigma: PeakSigmaArg,
+
     /// Band number in both images, or several as in 2,3,4: one displacement from all of them (method lsm)
     #[arg(
         short = 'b',
@@ -159,6 +167,24 @@ enum MethodArg {
     Lsm,
     /// Phase of the cross spectrum: fast, for large windows
     Frequency,
+    /// Maximum of the normalised cross-correlation: the classical matching, without its bias to whole pixels
+    Spatial,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum QualityArg {
+    /// Correlation of the windows, 0 to 1
+    Correlation,
+    /// Signal-to-noise ratio of Ampcor: squared peak over the mean square around it (only spatial)
+    Snr,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PeakSigmaArg {
+    /// From the residual and the curvature of the peak
+    Calibrated,
+    /// Ampcor's formula, known not to be calibrated (only spatial)
+    Ampcor,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -325,6 +351,7 @@ pub(super) fn job(args: &Args) -> Result<Job> {
             method: match args.method {
                 MethodArg::Lsm => MethodName::Lsm,
                 MethodArg::Frequency => MethodName::Frequency,
+                MethodArg::Spatial => MethodName::Spatial,
             },
             window: (args.window[0].0, args.window[0].1),
             larger_windows: args.window[1..].iter().map(|w| (w.0, w.1)).collect(),
@@ -349,6 +376,14 @@ pub(super) fn job(args: &Args) -> Result<Job> {
             },
             bilateral: args.bilateral,
             min_valid: args.min_valid,
+            peak_quality: match args.quality {
+                QualityArg::Correlation => PeakQuality::Correlation,
+                QualityArg::Snr => PeakQuality::Snr,
+            },
+            peak_sigma: match args.peak_sigma {
+                PeakSigmaArg::Calibrated => PeakSigma::Calibrated,
+                PeakSigmaArg::Ampcor => PeakSigma::Ampcor,
+            },
             ..Params::default()
         },
         search: args.search.0,

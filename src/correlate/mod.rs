@@ -2,12 +2,14 @@
 //!
 //! A method sees one tile at a time: the prepared pre and post images and the windows in it. Every tile is computed as
 //! a whole from the same scene model, so results do not depend on threads, regions or the order of tiles.
+pub mod ampcor;
 pub mod bilateral;
 pub mod coherence;
 pub mod cut;
 pub mod fft2;
 pub mod fill;
 pub mod frequency;
+pub mod half_pixel;
 pub mod interp;
 pub mod lanes;
 pub mod lsm;
@@ -15,6 +17,7 @@ pub mod lsm_affine;
 pub mod lsm_joint;
 pub mod lsm_tile;
 pub mod lsm_window;
+pub mod peak;
 pub mod phase;
 pub mod precision;
 pub mod prefilter;
@@ -25,6 +28,7 @@ pub mod radial;
 pub mod residual;
 pub mod scene;
 pub mod search;
+pub mod spatial;
 pub mod sums;
 pub mod surface;
 pub mod taper;
@@ -160,5 +164,6 @@ pub fn plan<'a>(params: &'a Params, scenes: &'a [Scene]) -> Box<dyn Method + 'a>
         MethodName::Lsm => Box::new(lsm_tile::LsmTile::new(params, scenes)),
         MethodName::Precision => Box::new(precision::Precision::new(params, &scenes[0])),
         MethodName::Frequency => Box::new(frequency::Frequency::new(params, &scenes[0])),
+        MethodName::Spatial => Box::new(spatial::Spatial::new(params, scenes)),
     }
 }

@@ -1,6 +1,6 @@
 //! Parameters that no single module can judge alone.
 
-use crate::pipeline::{MethodName, Pair, Params, Shape};
+use crate::pipeline::{MethodName, Pair, Params, PeakQuality, PeakSigma, Shape};
 use crate::{Error, Result};
 
 pub fn params(pair: &Pair, params: &Params) -> Result<()> {
@@ -30,6 +30,14 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
     if bands > 1 && params.shape == Shape::Affine {
         let why = "--shape affine matches one band; use --shape translation for several";
         return Err(Error::option("--band", format!("{bands} bands"), why));
+    }
+    if params.method != MethodName::Spatial {
+        if params.peak_quality != PeakQuality::Correlation {
+            return Err(Error::option("--quality", "snr", "only --method spatial has a correlation peak to compare"));
+        }
+        if params.peak_sigma != PeakSigma::Calibrated {
+            return Err(Error::option("--peak-sigma", "ampcor", "only --method spatial has a correlation peak"));
+        }
     }
     let mut before = params.window;
     for &window in &params.larger_windows {

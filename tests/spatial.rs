@@ -1,0 +1,147 @@
+//! The `spatial` method: masks, textureless ground, the rim of the search, threads and regions, its own options.
+
+mod common;
+
+use common::{Collect, rough_at};
+use shiftmap::field::{Measurement, Status};
+use shiftmap::grid::{Grid, Image, MemoryImage, Window};
+use shiftmap::layout::Layout;
+use shiftmap::pipeline::{self, MethodName, Pair, Params, PeakQuality, PeakSigma};
+use shiftmap::progress::Silent;
+
+const SIZE: (usize, usize) = (640, 200);
+
+fn params() -> Params {
+    Params { method: MethodName::Spatial, reject_outliers: false, ..Params::default() }
+}
+
+fn image(d: (f64, f64)) -> Image {
+    Image::from_values(Grid::from_fn(SIZE.0, SIZE.1, |x, y| rough_at(x as f64 - d.0, y as f64 - d.1) as f32))
+}
+
+fn measure(pre: Image, post: Image, params: &Params, threads: usize, region: Option<Window>) -> Vec<Measurement> {
+    let (pre, post) = (MemoryImage(pre), MemoryImage(post));
+    let layout = Layout::new(SIZE, params.window, params.step, region).unwrap();
+    let mut found = Collect(Vec::new());
+    pipeline::run(&Pair::new(&pre, &post, (0.0, 0.0)), &layout, params, threads, &mut found, &mut Silent).unwrap();
+    let mut all = Grid::filled(layout.region.width, layout.region.height, Measurement::failed(Status::NoData));
+    for (cells, part) in found.0 {
+        for (k, m) in part.data.iter().enumerate() {
+            let x = (cells.x - layout.region.x) as usize + k % part.width;
+            let y = (cells.y - layout.region.y) as usize + k / part.width;
+            all.data[y * layout.region.width + x] = *m;
+        }
+    }
+    all.data
+}
+
+/// Mean error along x and y, largest error, valid cells.
+fn errors(found: &[Measurement], d: (f64, f64)) -> (f64, f64, f64, usize) {
+    let (mut x, mut y, mut worst, mut n) = (0.0, 0.0, 0.0f64, 0);
+    for m in found.iter().filter(|m| m.status == Status::Valid) {
+        let e = (m.shift.dx - d.0, m.shift.dy - d.1);
+        x += e.0;
+        y += e.1;
+        worst = worst.max(e.0.abs()).max(e.1.abs());
+        n += 1;
+    }
+    (x / n as f64, y / n as f64, worst, n)
+}
+
+#[test]
+fn masks_do_not_bias() {
+    let d = (0.3, -1.6);
+    let (mut pre, mut post) = (image((0.0, 0.0)), image(d));
+    // Clouds over two fifths of both images, in different places, with values that would mislead.
+    let cloud = |x: usize, y: usize, at: usize| (x + at) % 80 < 24 || (y + 2 * at) % 90 < 13;
+    for y in 0..SIZE.1 {
+        for x in 0..SIZE.0 {
+            if cloud(x, y, 0) {
+                pre.values.set(x, y, 30_000.0);
+                pre.valid.set(x, y, false);
+            }
+            if cloud(x, y, 11) {
+                post.values.set(x, y, 0.0);
+                post.valid.set(x, y, false);
+            }
+        }
+    }
+    let found = measure(pre, post, &Params { min_valid: 0.2, ..params() }, 2, None);
+    let (x, y, worst, n) = errors(&found, d);
+    println!("masked: mean {x:+.4} {y:+.4} worst {worst:.3} of {n} valid");
+    assert!(n * 3 > found.len() && x.abs() < 0.01 && y.abs() < 0.01);
+}
+
+#[test]
+fn flat_ground_and_the_rim_of_the_search_have_no_value() {
+    let (mut pre, mut post) = (image((0.0, 0.0)), image((5.0, 0.0)));
+    for image in [&mut pre, &mut post] {
+        for y in 0..SIZE.1 {
+            for x in 0..200 {
+                image.values.set(x, y, 777.0);
+            }
+        }
+    }
+    let found = measure(pre, post, &params(), 1, None);
+    let columns = SIZE.0 / 8;
+    for (cell, m) in found.iter().enumerate() {
+        let x = cell % columns * 8;
+        if x + 60 < 200 {
+            assert!(m.status != Status::Valid, "flat at {x}: {m:?}");
+        }
+        // Displaced by more than the search of 4 pixels.
+        if x > 240 {
+            assert!(m.status != Status::Valid, "rim at {x}: {m:?}");
+        }
+    }
+}
+
+#[test]
+fn threads_and_regions_give_the_same_bytes() {
+    let d = (1.3, 0.4);
+    let whole = measure(image((0.0, 0.0)), image(d), &params(), 1, None);
+    assert_eq!(measure(image((0.0, 0.0)), image(d), &params(), 3, None), whole);
+    let region = Window::new(160, 40, 400, 120);
+    let part = measure(image((0.0, 0.0)), image(d), &params(), 2, Some(region));
+    let layout = Layout::new(SIZE, (32, 32), (8, 8), Some(region)).unwrap();
+    for (k, m) in part.iter().enumerate() {
+        let (x, y) = (k % layout.region.width, k / layout.region.width);
+        let cell = (layout.region.y as usize + y) * layout.cells.0 + layout.region.x as usize + x;
+        assert_eq!(*m, whole[cell]);
+    }
+}
+
+#[test]
+fn windows_of_any_shape_and_step() {
+    let d = (-0.7, 1.2);
+    for (window, step) in [((5, 7), (40, 41)), ((48, 20), (3, 50)), ((33, 64), (31, 1)), ((128, 128), (64, 64))] {
+        let p = Params { window, step, ..params() };
+        let found = measure(image((0.0, 0.0)), image(d), &p, 2, None);
+        let mut e: Vec<f64> = found
+            .iter()
+            .filter(|m| m.status == Status::Valid)
+            .map(|m| (m.shift.dx - d.0).abs().max((m.shift.dy - d.1).abs()))
+            .collect();
+        e.sort_by(f64::total_cmp);
+        println!("{window:?} {step:?}: median {:.4} of {} of {}", e[e.len() / 2], e.len(), found.len());
+        assert!(e.len() * 2 > found.len() && e[e.len() / 2] < 0.02);
+    }
+}
+
+#[test]
+fn ampcor_measures_are_there_when_asked_for() {
+    let d = (0.25, 0.75);
+    let plain = measure(image((0.0, 0.0)), image(d), &params(), 1, None);
+    let p = Params { peak_quality: PeakQuality::Snr, peak_sigma: PeakSigma::Ampcor, ..params() };
+    let ampcor = measure(image((0.0, 0.0)), image(d), &p, 1, None);
+    for (a, b) in plain.iter().zip(&ampcor).filter(|p| p.1.status == Status::Valid) {
+        assert_eq!(a.shift, b.shift);
+        assert!(b.quality > 1.0 && b.covariance.xx > 0.0 && b.covariance != a.covariance);
+    }
+    let wrong = Params { method: MethodName::Lsm, ..p };
+    let (pre, post) = (MemoryImage(image((0.0, 0.0))), MemoryImage(image(d)));
+    let layout = Layout::new(SIZE, wrong.window, wrong.step, None).unwrap();
+    let pair = Pair::new(&pre, &post, (0.0, 0.0));
+    let e = pipeline::run(&pair, &layout, &wrong, 1, &mut Collect(Vec::new()), &mut Silent).unwrap_err();
+    assert!(e.to_string().contains("spatial"));
+}

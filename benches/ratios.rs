@@ -127,7 +127,7 @@ fn mean_iterations(ready: &Ready) -> f64 {
     let (mut sum, mut count) = (0, 0usize);
     for (cell, peak) in peaks.iter().enumerate() {
         let corner = tile.windows.corner(cell);
-        if work.load(tile.pre(), tile.post(), corner, peak.shift, &limits).is_ok() {
+        if work.load(tile.pre(), tile.post(), corner, peak.shift, &limits, None).is_ok() {
             sum += work.solve(tile.post(), corner, peak.start()).iterations;
             count += 1;
         }

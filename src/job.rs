@@ -112,6 +112,8 @@ pub struct Prepared {
     images: Vec<(Box<dyn ImageFile + Send>, Box<dyn ImageFile + Send>)>,
     prior: Option<PointRaster>,
     stable: Option<PointRaster>,
+    /// Lines that no window may reach across, pre pixels.
+    cuts: Vec<Vec<(f64, f64)>>,
 }
 
 impl Prepared {
@@ -123,6 +125,7 @@ impl Prepared {
             origin: self.origin,
             prior: self.prior.as_ref().map(|p| p as &dyn PointFile),
             stable: self.stable.as_ref().map(|s| s as &dyn PointFile),
+            cuts: &self.cuts,
         }
     }
 }
@@ -167,6 +170,7 @@ impl Job {
             images: vec![(Box::new(pre), post)],
             prior,
             stable,
+            cuts: Vec::new(),
         })
     }
 

@@ -96,12 +96,14 @@ pub struct Pair<'a> {
     pub prior: Option<&'a dyn PointFile>,
     /// Ground that has not moved: where the first number is not zero.
     pub stable: Option<&'a dyn PointFile>,
+    /// Lines that no window may reach across, in pixel-centre coordinates of the pre image; none by default.
+    pub cuts: &'a [Vec<(f64, f64)>],
 }
 
 impl<'a> Pair<'a> {
     /// One band of two images.
     pub fn new(pre: &'a dyn ImageFile, post: &'a dyn ImageFile, origin: (f64, f64)) -> Self {
-        Pair { bands: vec![(pre, post)], origin, prior: None, stable: None }
+        Pair { bands: vec![(pre, post)], origin, prior: None, stable: None, cuts: &[] }
     }
 
     /// The first band's pre image.

@@ -16,7 +16,7 @@ const ITERATIONS: usize = 25;
 const TOLERANCE: f64 = 2e-4;
 /// Farthest the solution may lie from its start on each axis, pixels.
 pub const CAPTURE: f64 = 1.25;
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// Limits for a window to count.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,7 +80,7 @@ impl LsmWindow {
     }
 
     /// Loads the window at tile pixel `corner`, with the mask that applies at whole-pixel shift `shift`, and makes the
-    /// normal matrix.
+    /// normal matrix. `weights`, 0 to 1 row by row, give pixels less say; those of weight 0 do not count as missing.
     #[inline(always)]
     pub fn load(
         &mut self,
@@ -89,9 +89,10 @@ impl LsmWindow {
         corner: (usize, usize),
         shift: (i32, i32),
         limits: &Limits,
+        weights: Option<&[f32]>,
     ) -> Result<(), Status> {
         let (w, h) = self.window;
-        let total = (w * h) as f64;
+        let total = weights.map_or((w * h) as f64, |all| all.iter().map(|&v| v as f64).sum());
         let at = |c: usize, s: i32| c as i64 + post.search as i64 + s as i64;
         let masked = pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) < w * h
             || post.counts.count(at(corner.0, shift.0), at(corner.1, shift.1), (w, h)) < w * h;
@@ -108,8 +109,11 @@ impl LsmWindow {
             } else {
                 out.fill(1.0);
             }
+            if let Some(weights) = weights {
+                out.iter_mut().zip(&weights[y * w..(y + 1) * w]).for_each(|(m, v)| *m *= v);
+            }
         }
-        self.count = if masked { self.mask.iter().map(|&m| m as f64).sum() } else { total };
+        self.count = if masked || weights.is_some() { self.mask.iter().map(|&m| m as f64).sum() } else { total };
         if self.count < limits.min_valid * total || self.count < 8.0 {
             return Err(Status::NoData);
         }
@@ -136,14 +140,30 @@ impl LsmWindow {
         for y in 0..h {
             let row = y * self.padded..(y + 1) * self.padded;
             let (f, gx, gy) = (&f[row.clone()], &gx[row.clone()], &gy[row]);
-            add_products(&mut products[0], f, f);
-            add_products(&mut products[1], f, gx);
-            add_products(&mut products[2], f, gy);
-            add_products(&mut products[3], gx, gx);
-            add_products(&mut products[4], gx, gy);
-            add_products(&mut products[5], gy, gy);
+            if weights.is_some() {
+                // The weighted means are removed from one factor, which removes them from the products.
+                let own = sources.map(|s| &s.row(corner.1 + y)[corner.0..corner.0 + w]);
+                let (f, gx, gy) = (&f[..w], &gx[..w], &gy[..w]);
+                let pairs = [(f, own[0]), (f, own[1]), (f, own[2]), (gx, own[1]), (gx, own[2]), (gy, own[2])];
+                products.iter_mut().zip(pairs).for_each(|(sum, (a, b))| add_products(sum, a, b));
+            } else {
+                add_products(&mut products[0], f, f);
+                add_products(&mut products[1], f, gx);
+                add_products(&mut products[2], f, gy);
+                add_products(&mut products[3], gx, gx);
+                add_products(&mut products[4], gx, gy);
+                add_products(&mut products[5], gy, gy);
+            }
             let sx = &pre.spread[0].row(corner.1 + y)[corner.0..corner.0 + w];
             let sy = &pre.spread[1].row(corner.1 + y)[corner.0..corner.0 + w];
+            if weights.is_some() {
+                // One factor of the products carries the weights already; noise passes both.
+                let mask = &self.mask[y * self.padded..y * self.padded + w];
+                add_products3(&mut spread[0], &gx[..w], sx, mask);
+                add_products3(&mut spread[1], &gx[..w], sy, mask);
+                add_products3(&mut spread[2], &gy[..w], sy, mask);
+                continue;
+            }
             add_products(&mut spread[0], &gx[..w], sx);
             add_products(&mut spread[1], &gx[..w], sy);
             add_products(&mut spread[2], &gy[..w], sy);
@@ -331,7 +351,7 @@ fn mul(m: &nalgebra::Matrix3<f64>, v: [f64; 3]) -> [f64; 3] {
 }
 
 #[inline(always)]
-fn lanes_total(lanes: &[f32; LANES]) -> f64 {
+pub(super) fn lanes_total(lanes: &[f32; LANES]) -> f64 {
     lanes.iter().map(|&v| v as f64).sum()
 }
 
@@ -345,7 +365,7 @@ fn add_lanes(acc: &mut [f32; LANES], a: &[f32]) {
 }
 
 #[inline(always)]
-fn add_products(acc: &mut [f32; LANES], a: &[f32], b: &[f32]) {
+pub(super) fn add_products(acc: &mut [f32; LANES], a: &[f32], b: &[f32]) {
     let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let (ra, rb) = (a.remainder(), b.remainder());
     for (a, b) in a.zip(b) {
@@ -359,10 +379,14 @@ fn add_products(acc: &mut [f32; LANES], a: &[f32], b: &[f32]) {
 }
 
 #[inline(always)]
-fn add_products3(acc: &mut [f32; LANES], a: &[f32], b: &[f32], c: &[f32]) {
+pub(super) fn add_products3(acc: &mut [f32; LANES], a: &[f32], b: &[f32], c: &[f32]) {
     for ((a, b), c) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)).zip(c.chunks_exact(LANES)) {
         for l in 0..LANES {
             acc[l] += a[l] * b[l] * c[l];
         }
+    }
+    let whole = a.len() / LANES * LANES;
+    for (l, ((a, b), c)) in a[whole..].iter().zip(&b[whole..]).zip(&c[whole..]).enumerate() {
+        acc[l] += a * b * c;
     }
 }

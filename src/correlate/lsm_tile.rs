@@ -4,7 +4,9 @@
 //! neighbours, restarts them from the neighbours' median, and keeps whichever solution correlates better: the criterion
 //! is the same, only the search for its maximum is wider.
 
+use super::cut::{Support, centre};
 use super::lsm::{Limits, LsmWindow, Solution};
+use super::lsm_cut::{self, Lean};
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
 use super::{Method, Tile};
@@ -17,22 +19,25 @@ const SUSPICIOUS: f64 = 0.75;
 pub struct LsmTile {
     limits: Limits,
     work: LsmWindow,
+    /// Of the tile's windows that a line cuts.
+    leans: Vec<Lean>,
 }
 
 impl LsmTile {
     pub fn new(params: &Params, scenes: &[Scene]) -> Self {
         let limits = Limits { min_valid: params.min_valid, min_variance: scenes[0].min_variance };
-        LsmTile { limits, work: LsmWindow::new(params.window) }
+        LsmTile { limits, work: LsmWindow::new(params.window), leans: Vec::new() }
     }
 
     #[inline(always)]
-    fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift) -> Solution {
+    fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift, support: Option<&Support>) -> Solution {
         if tile.stopped() {
             return failed(Status::NoData);
         }
-        let corner = tile.windows.corner(cell);
+        let corner = support.map_or_else(|| tile.windows.corner(cell), |s| s.corner);
+        let weights = support.map(|s| s.weights.as_slice());
         let shift = tile.area.nearest(cell, start);
-        match self.work.load(tile.pre(), tile.post(), corner, shift, &self.limits) {
+        match self.work.load(tile.pre(), tile.post(), corner, shift, &self.limits, weights) {
             Ok(()) => self.work.solve(tile.post(), corner, start),
             Err(status) => Solution { measurement: Measurement::failed(status), correlation: -1.0, iterations: 0 },
         }
@@ -42,16 +47,23 @@ impl LsmTile {
     #[inline(always)]
     fn first(&mut self, tile: &Tile, peaks: &[Peak]) -> Vec<Solution> {
         let mut solutions = Vec::with_capacity(peaks.len());
+        self.leans.clear();
         for (cell, peak) in peaks.iter().enumerate() {
+            let support = support(tile, cell);
+            let own = support.as_ref().map(|s| {
+                self.leans.extend(lsm_cut::lean(tile, cell, s));
+                lsm_cut::own_peak(tile, cell, s)
+            });
+            let (peak, support) = (own.as_ref().unwrap_or(peak), support.as_ref());
             let mut solution = if peak.edge && peak.correlation > -2.0 {
                 // The window may still be nodata or without texture, which says more than "edge".
-                let at_edge = self.attempt(tile, cell, PixelShift::new(peak.shift.0 as f64, peak.shift.1 as f64));
+                let at_edge = self.attempt(tile, cell, PixelShift::new(peak.shift.0 as f64, peak.shift.1 as f64), support);
                 match at_edge.measurement.status {
                     Status::NoData | Status::LowTexture => at_edge,
                     _ => failed(Status::SearchEdge),
                 }
             } else {
-                self.attempt(tile, cell, peak.start())
+                self.attempt(tile, cell, peak.start(), support)
             };
             tile.check_search(cell, &mut solution.measurement);
             solutions.push(solution);
@@ -68,12 +80,12 @@ impl LsmTile {
             if matches!(m.status, Status::NoData | Status::LowTexture) {
                 continue;
             }
-            let Some(median) = neighbours_median(first, tile.windows.cells, cell) else { continue };
+            let Some(median) = neighbours_median(tile, first, cell) else { continue };
             let far = (m.shift.dx - median.dx).abs().max((m.shift.dy - median.dy).abs()) > SUSPICIOUS;
             if m.status == Status::Valid && !far {
                 continue;
             }
-            let mut again = self.attempt(tile, cell, median);
+            let mut again = self.attempt(tile, cell, median, support(tile, cell).as_ref());
             tile.check_search(cell, &mut again.measurement);
             if again.measurement.status == Status::Valid && again.correlation > first[cell].correlation {
                 out[cell] = again;
@@ -87,20 +99,32 @@ fn failed(status: Status) -> Solution {
     Solution { measurement: Measurement::failed(status), correlation: -1.0, iterations: 0 }
 }
 
-/// Component-wise median of the valid ones among the eight neighbours; `None` with fewer than four.
-fn neighbours_median(solutions: &[Solution], (nx, ny): (usize, usize), cell: usize) -> Option<PixelShift> {
+/// The pixels of a window that a line cuts.
+fn support(tile: &Tile, cell: usize) -> Option<Support> {
+    let size = (tile.pre().values.width, tile.pre().values.height);
+    tile.cuts?.support(tile.windows.corner(cell), tile.windows.window, size)
+}
+
+/// Component-wise median of the valid ones among the eight neighbours, as far as no line lies between; `None` with
+/// fewer than four, or three beside a line.
+fn neighbours_median(tile: &Tile, solutions: &[Solution], cell: usize) -> Option<PixelShift> {
+    let (nx, ny) = tile.windows.cells;
+    let middle = |c: usize| centre(tile.windows.corner(c), tile.windows.window);
+    let mut fewest = 4;
     let (x, y) = (cell % nx, cell / nx);
     let (mut dx, mut dy) = (Vec::with_capacity(8), Vec::with_capacity(8));
     for j in y.saturating_sub(1)..(y + 2).min(ny) {
         for i in x.saturating_sub(1)..(x + 2).min(nx) {
             let m = &solutions[j * nx + i].measurement;
-            if (i, j) != (x, y) && m.status == Status::Valid {
+            if tile.cuts.is_some_and(|c| !c.visible(middle(cell), middle(j * nx + i))) {
+                fewest = 3;
+            } else if (i, j) != (x, y) && m.status == Status::Valid {
                 dx.push(m.shift.dx);
                 dy.push(m.shift.dy);
             }
         }
     }
-    if dx.len() < 4 {
+    if dx.len() < fewest {
         return None;
     }
     let middle = |v: &mut Vec<f64>| {
@@ -130,6 +154,8 @@ impl pulp::WithSimd for BothPasses<'_, '_> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
         let first = self.method.first(self.tile, &self.peaks);
-        self.method.second(self.tile, &first).into_iter().map(|s| s.measurement).collect()
+        let mut found = self.method.second(self.tile, &first);
+        lsm_cut::level(self.tile, &mut found, &self.method.leans);
+        found.into_iter().map(|s| s.measurement).collect()
     }
 }

@@ -9,6 +9,7 @@ pub mod fill;
 pub mod frequency;
 pub mod interp;
 pub mod lsm;
+pub mod lsm_cut;
 pub mod lsm_tile;
 pub mod phase;
 pub mod prefilter;

@@ -354,7 +354,7 @@ fn match_patch(
     let peaks = peaks_of(patch, (&pre, &post), &windows, alignment, (&mut preparer, prefilter), stop);
     for (c, peak) in peaks.iter().enumerate() {
         let corner = windows.corner(c);
-        if work.load(&pre, &post, corner, peak.shift, &limits).is_err() {
+        if work.load(&pre, &post, corner, peak.shift, &limits, None).is_err() {
             continue;
         }
         variances.push(work.variance());

@@ -109,7 +109,7 @@ pub fn peaks(mut surfaces: Surfaces, windows: &TileWindows, search: &SearchArea,
 }
 
 /// The maximum of a cell's surface.
-fn peak(s: &[f32], search: &SearchArea, cell: usize) -> Peak {
+pub(super) fn peak(s: &[f32], search: &SearchArea, cell: usize) -> Peak {
     let (nx, ny) = (2 * search.range.0 + 1, 2 * search.range.1 + 1);
     let (mut best, mut correlation) = (0, NOTHING);
     for (k, &v) in s.iter().enumerate() {

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use super::Engine;
 use super::starts::Starts;
 use crate::Result;
+use crate::correlate::cut::Cuts;
 use crate::correlate::prepare::Preparer;
 use crate::correlate::search::{SearchArea, TileWindows};
 use crate::correlate::{Band, Method, Tile};
@@ -23,6 +24,7 @@ pub struct Worker<'a> {
     pub(super) readers: Vec<Readers<'a>>,
     pub(super) prior: Option<Box<dyn PointReader + 'a>>,
     pub(super) preparer: Preparer,
+    cuts: &'a [Vec<(f64, f64)>],
     /// One for each stage.
     methods: Vec<Box<dyn Method + 'a>>,
 }
@@ -42,14 +44,19 @@ impl<'a> Worker<'a> {
         }
         let prior = pair.prior.map(|p| p.open()).transpose()?;
         let methods = engine.stages.iter().map(|s| s.method(&engine.scenes)).collect();
-        Ok(Worker { engine, readers, prior, preparer: Preparer::default(), methods })
+        Ok(Worker { engine, readers, prior, preparer: Preparer::default(), cuts: pair.cuts, methods })
     }
 
     /// Measures the cells `tile` of the whole grid, one of [`Layout::tiles`].
     pub fn tile(&mut self, tile: Window, stop: &AtomicBool) -> Result<Grid<Measurement>> {
         let engine = self.engine;
         // The outlier filter looks at cells around the tile.
-        let reach = if engine.params.reject_outliers { outlier::REACH } else { 0 };
+        let mut reach = if engine.params.reject_outliers { outlier::REACH } else { 0 };
+        if !Cuts::new(self.cuts, engine.layout.pixels(tile)).is_empty() {
+            // Cut windows ask those around them how the displacement changes.
+            let (window, step) = (engine.layout.window, engine.layout.step);
+            reach = reach.max(window.0.div_ceil(step.0)).max(window.1.div_ceil(step.1));
+        }
         let all = Window::new(0, 0, engine.layout.cells.0, engine.layout.cells.1);
         let cells = tile.grown(reach).intersect(&all).unwrap_or(tile);
         let mut field = self.stage(0, cells, stop)?;
@@ -123,7 +130,8 @@ impl<'a> Worker<'a> {
             Direction::Forward => engine.params.search,
             Direction::Backward => (f64::INFINITY, f64::INFINITY),
         };
-        let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: None, stop };
+        let cuts = Some(Cuts::new(self.cuts, pixels)).filter(|c| !c.is_empty());
+        let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: cuts.as_ref(), stop };
         Ok(Grid::from_vec(cells.width, cells.height, self.methods[stage].match_tile(&tile)))
     }
 

@@ -1,0 +1,123 @@
+//! Windows at a fault: errors within half a window of it, scored at the cell centres of a step-1 map.
+//!
+//! `cargo nextest run --release -E 'binary(faults)' --no-capture` prints the table.
+
+use shiftmap::field::{Measurement, Status};
+use shiftmap::grid::{Grid, MemoryImage, Window};
+use shiftmap::layout::Layout;
+use shiftmap::pipeline::{self, FieldSink, MethodName, Pair, Params};
+use shiftmap::progress::Silent;
+use shiftmap::synth::fault::FaultSpec;
+use shiftmap::synth::field::FieldSpec;
+use shiftmap::synth::pair::{PairSpec, SynthPair, make_pair};
+
+/// Side of the images: the middle part of what the demo simulates at full size.
+const SIDE: usize = 224;
+const WINDOW: usize = 32;
+
+/// The demo's fault with the given slip, white noise of 5 % of the image's standard deviation in both images.
+fn fault(slip: f64) -> SynthPair {
+    let middle = (SIDE as f64 - 1.0) / 2.0;
+    let fault = FaultSpec { centre: (middle, middle), slip, ..FaultSpec::for_size(1024, 1024) };
+    let mut spec = PairSpec::plain(SIDE, SIDE, 11, FieldSpec::fault(fault));
+    spec.noise.snr_db = Some(-20.0 * 0.05f64.log10());
+    make_pair(&spec).unwrap()
+}
+
+struct Collect(Grid<Measurement>);
+
+impl FieldSink for Collect {
+    fn write(&mut self, cells: Window, m: &Grid<Measurement>) -> shiftmap::Result<()> {
+        for y in 0..m.height {
+            let to = (cells.y as usize + y) * self.0.width + cells.x as usize;
+            self.0.data[to..to + m.width].copy_from_slice(m.row(y));
+        }
+        Ok(())
+    }
+}
+
+fn measure(pair: &SynthPair, params: &Params, cut: bool) -> (Layout, Grid<Measurement>) {
+    let image = |values: &Grid<f32>, valid: &Grid<bool>| {
+        MemoryImage(shiftmap::grid::Image { values: values.clone(), valid: valid.clone() })
+    };
+    let (pre, post) = (image(&pair.pre, &pair.pre_valid), image(&pair.post, &pair.post_valid));
+    let layout = Layout::new((SIDE, SIDE), params.window, params.step, None).unwrap();
+    let mut found = Collect(Grid::filled(layout.cells.0, layout.cells.1, Measurement::failed(Status::NoData)));
+    let cuts = if cut { vec![pair.trace.clone()] } else { Vec::new() };
+    let pair = Pair { cuts: &cuts, ..Pair::new(&pre, &post, (0.0, 0.0)) };
+    pipeline::run(&pair, &layout, params, 2, &mut found, &mut Silent).unwrap();
+    (layout, found.0)
+}
+
+/// Mean absolute error of the two components, near the fault and away from it, and the share of cells with a value.
+#[derive(Debug, Clone, Copy)]
+struct Score {
+    near: f64,
+    far: f64,
+    valid: f64,
+    z: f64,
+}
+
+fn score(pair: &SynthPair, layout: &Layout, found: &Grid<Measurement>) -> Score {
+    let side = |p: (f64, f64), q: (f64, f64), x: f64, y: f64| (q.0 - p.0) * (y - p.1) - (q.1 - p.1) * (x - p.0);
+    let spec = {
+        let middle = (SIDE as f64 - 1.0) / 2.0;
+        (middle, side)
+    };
+    let _ = spec;
+    let (mut near, mut far, mut valid, mut cells, mut z) = ((0.0, 0.0), (0.0, 0.0), 0.0, 0.0, 0.0);
+    let half = WINDOW as f64 / 2.0;
+    for j in 0..found.height {
+        for i in 0..found.width {
+            let c = layout.centre(i, j);
+            let inside = |v: f64| v > half && v < SIDE as f64 - 1.0 - half;
+            if !(inside(c.dx) && inside(c.dy)) {
+                continue;
+            }
+            // Windows of odd side have their centres on pixels, where the truth is known exactly.
+            let (x, y) = (c.dx.round() as usize, c.dy.round() as usize);
+            cells += 1.0;
+            let m = found.get(i, j);
+            if m.status != Status::Valid {
+                continue;
+            }
+            valid += 1.0;
+            let (ex, ey) = (m.shift.dx - pair.truth_dx.get(x, y) as f64, m.shift.dy - pair.truth_dy.get(x, y) as f64);
+            let error = 0.5 * (ex.abs() + ey.abs());
+            if (pair.distance.get(x, y) as f64) < half {
+                near = (near.0 + error, near.1 + 1.0);
+                z += 0.5 * (ex * ex / m.covariance.xx + ey * ey / m.covariance.yy);
+            } else {
+                far = (far.0 + error, far.1 + 1.0);
+            }
+        }
+    }
+    Score { near: near.0 / near.1, far: far.0 / far.1, valid: valid / cells, z: (z / near.1).sqrt() }
+}
+
+#[test]
+fn windows_cut_at_the_fault_keep_their_accuracy() {
+    for slip in [0.5, 1.0, 2.0, 4.0] {
+        let pair = fault(slip);
+        let params = |method, step: usize| Params {
+            method,
+            window: (WINDOW + 1, WINDOW + 1),
+            step: (step, step),
+            search: (6.0, 6.0),
+            ..Params::default()
+        };
+        let mut line = format!("slip {slip}:");
+        for (name, method, cut) in [
+            ("lsm", MethodName::Lsm, false),
+            ("frequency", MethodName::Frequency, false),
+            ("lsm --cut", MethodName::Lsm, true),
+            ("frequency --cut", MethodName::Frequency, true),
+        ] {
+            let begin = std::time::Instant::now();
+            let (layout, found) = measure(&pair, &params(method, 1), cut);
+            let s = score(&pair, &layout, &found);
+            line += &format!("  {name} {:.4} (far {:.4}, valid {:.3}, z {:.2}, {:.1} s)", s.near, s.far, s.valid, s.z, begin.elapsed().as_secs_f64());
+        }
+        println!("{line}");
+    }
+}

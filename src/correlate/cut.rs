@@ -47,8 +47,7 @@ impl Cuts {
     /// Of `lines` in the coordinates of an image, for the tile that covers `pixels` of it.
     pub fn new(lines: &[Vec<(f64, f64)>], pixels: Window) -> Cuts {
         let (x0, y0) = (pixels.x as f64, pixels.y as f64);
-        // Half a pixel around, and room for the fading beside a line.
-        let bounds = [-2.0, -2.0, pixels.width as f64 + 1.0, pixels.height as f64 + 1.0];
+        let bounds = bounds(pixels);
         let mut segments = Vec::new();
         for (line, points) in lines.iter().enumerate() {
             for p in points.windows(2) {
@@ -64,9 +63,12 @@ impl Cuts {
         Cuts { segments, runs, edge }
     }
 
-    /// No line comes near the tile.
-    pub fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+    /// Whether a line comes near the tile that covers `pixels`.
+    pub fn meet(lines: &[Vec<(f64, f64)>], pixels: Window) -> bool {
+        let bounds = bounds(pixels);
+        let (x0, y0) = (pixels.x as f64, pixels.y as f64);
+        let near = |p: &[(f64, f64)]| meet(&around(&[(p[0].0 - x0, p[0].1 - y0), (p[1].0 - x0, p[1].1 - y0)]), &bounds);
+        lines.iter().any(|line| line.windows(2).any(near))
     }
 
     /// The segments that meet a rectangle (left, top, right, bottom).
@@ -140,6 +142,11 @@ impl Cuts {
         }
         Some(best)
     }
+}
+
+/// Where lines matter to a tile: half a pixel around, and room for the fading beside a line.
+fn bounds(pixels: Window) -> [f64; 4] {
+    [-2.0, -2.0, pixels.width as f64 + 1.0, pixels.height as f64 + 1.0]
 }
 
 /// (Σw)²/Σw²: how many full pixels carry the same information.

@@ -9,10 +9,10 @@
 
 use super::Tile;
 use super::cut::{Support, centre};
-use super::lsm::{LANES, Solution, add_products, add_products3, lanes_total};
+use super::lsm::{LANES, add_products, add_products3, lanes_total};
 use super::search::{Peak, SearchArea, peak};
 use super::surface::{NOTHING, ncc};
-use crate::field::{PixelShift, Status};
+use crate::field::{Measurement, PixelShift, Status};
 
 /// Windows around a cut one are taken this share of the window apart, up to one window away.
 const SPACING: usize = 4;
@@ -67,7 +67,7 @@ pub fn lean(tile: &Tile, cell: usize, support: &Support) -> Option<Lean> {
 pub fn own_peak(tile: &Tile, cell: usize, support: &Support) -> Peak {
     let mut starts = vec![tile.area.start(cell)];
     if !tile.area.starts.is_empty() {
-        for (other, _) in around(tile, cell, 2) {
+        for (other, _) in around(tile, cell, 2, &|a, b| visible(tile, a, b)) {
             let start = tile.area.start(other);
             if !starts.contains(&start) {
                 starts.push(start);
@@ -109,6 +109,8 @@ fn surface(tile: &Tile, support: &Support, area: &SearchArea) -> Vec<f32> {
                 (planes[0][k], planes[1][k], planes[2][k]) = (p, p * values[x], p * values[x] * values[x]);
             }
         }
+        let masked = !post.all_valid;
+        let whole = [0, 1, 2].map(|i| planes[i].iter().map(|&v| v as f64).sum::<f64>());
         for sy in -ry..=ry {
             for sx in -rx..=rx {
                 let at = |c: usize, s: i32, start: i32| (c + post.search).wrapping_add_signed((s + start) as isize);
@@ -121,13 +123,19 @@ fn surface(tile: &Tile, support: &Support, area: &SearchArea) -> Vec<f32> {
                     add_products(&mut sums[3], p, g);
                     add_products3(&mut sums[4], p, g, g);
                     add_products(&mut sums[5], f, g);
+                    if !masked {
+                        continue;
+                    }
                     let ok = &post.valid.row(py + y)[px..px + w];
                     valid.iter_mut().zip(ok).for_each(|(v, &ok)| *v = if ok { 1.0 } else { 0.0 });
                     add_products(&mut sums[0], p, &valid);
                     add_products(&mut sums[1], f, &valid);
                     add_products(&mut sums[2], ff, &valid);
                 }
-                let [n, f, ff, g, gg, fg] = sums.map(|s| lanes_total(&s));
+                let [mut n, mut f, mut ff, g, gg, fg] = sums.map(|s| lanes_total(&s));
+                if !masked {
+                    [n, f, ff] = whole;
+                }
                 if n < 8.0 {
                     continue;
                 }
@@ -143,8 +151,17 @@ fn surface(tile: &Tile, support: &Support, area: &SearchArea) -> Vec<f32> {
     total.iter().zip(&bands).map(|(t, &n)| if n > 0 { t / n as f32 } else { NOTHING }).collect()
 }
 
-/// Cells around `cell` on its side of every line, at most one window away and a part of it apart, with their distance.
-fn around(tile: &Tile, cell: usize, spacing: usize) -> Vec<(usize, (f64, f64))> {
+/// No line of the tile lies between the centres of two cells.
+pub fn visible(tile: &Tile, a: usize, b: usize) -> bool {
+    let middle = |c: usize| centre(tile.windows.corner(c), tile.windows.window);
+    tile.cuts.is_none_or(|c| c.visible(middle(a), middle(b)))
+}
+
+/// Says whether the second cell lies on the first one's side.
+type SameSide<'s> = &'s dyn Fn(usize, usize) -> bool;
+
+/// Cells around `cell` on its side, at most one window away and a part of it apart, with their distance.
+fn around(tile: &Tile, cell: usize, spacing: usize, same_side: SameSide) -> Vec<(usize, (f64, f64))> {
     let windows = &tile.windows;
     let apart = |w: usize, s: usize| (w / spacing / s).max(1) as i64;
     let apart = (apart(windows.window.0, windows.step.0), apart(windows.window.1, windows.step.1));
@@ -161,7 +178,7 @@ fn around(tile: &Tile, cell: usize, spacing: usize) -> Vec<(usize, (f64, f64))> 
             }
             let other = y as usize * windows.cells.0 + x as usize;
             let there = centre(windows.corner(other), windows.window);
-            if tile.cuts.is_none_or(|c| c.visible(here, there)) {
+            if same_side(cell, other) {
                 found.push((other, (there.0 - here.0, there.1 - here.1)));
             }
         }
@@ -170,14 +187,14 @@ fn around(tile: &Tile, cell: usize, spacing: usize) -> Vec<(usize, (f64, f64))> 
 }
 
 /// Carries the values of the windows in `leans` (in rising cell order) to their centres.
-pub fn level(tile: &Tile, solutions: &mut [Solution], leans: &[Lean]) {
+pub fn level(tile: &Tile, field: &mut [Measurement], leans: &[Lean], same_side: SameSide) {
     let mut levelled = Vec::with_capacity(leans.len());
     for lean in leans {
-        if solutions[lean.cell].measurement.status != Status::Valid {
+        if field[lean.cell].status != Status::Valid {
             continue;
         }
-        let Some(slope) = slope(tile, solutions, leans, lean.cell) else { continue };
-        let mut m = solutions[lean.cell].measurement;
+        let Some(slope) = slope(tile, field, leans, lean.cell, same_side) else { continue };
+        let mut m = field[lean.cell];
         let apply = |a: &[f64; 4], g: (f64, f64)| (a[0] * g.0 + a[1] * g.1, a[2] * g.0 + a[3] * g.1);
         let (x, y) = (apply(&lean.x, slope.along_x), apply(&lean.y, slope.along_y));
         m.shift = PixelShift::new(m.shift.dx - x.0 - y.0, m.shift.dy - x.1 - y.1);
@@ -189,8 +206,8 @@ pub fn level(tile: &Tile, solutions: &mut [Solution], leans: &[Lean]) {
         levelled.push((lean.cell, m));
     }
     for (cell, m) in levelled {
-        solutions[cell].measurement = m;
-        tile.check_search(cell, &mut solutions[cell].measurement);
+        field[cell] = m;
+        tile.check_search(cell, &mut field[cell]);
     }
 }
 
@@ -202,11 +219,17 @@ struct Slope {
 }
 
 /// The plane through the values around a cell, on its side; those that lie far off it are left out.
-fn slope(tile: &Tile, solutions: &[Solution], leans: &[Lean], cell: usize) -> Option<Slope> {
+fn slope(
+    tile: &Tile,
+    field: &[Measurement],
+    leans: &[Lean],
+    cell: usize,
+    same_side: SameSide,
+) -> Option<Slope> {
     let window = tile.windows.window;
     let mut points = Vec::new();
-    for (other, (u, v)) in around(tile, cell, SPACING) {
-        let m = &solutions[other].measurement;
+    for (other, (u, v)) in around(tile, cell, SPACING, same_side) {
+        let m = &field[other];
         if m.status != Status::Valid {
             continue;
         }

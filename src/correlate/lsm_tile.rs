@@ -4,11 +4,12 @@
 //! neighbours, restarts them from the neighbours' median, and keeps whichever solution correlates better: the criterion
 //! is the same, only the search for its maximum is wider.
 
-use super::cut::{Support, centre};
+use super::cut::Support;
 use super::lsm::{Limits, LsmWindow, Solution};
 use super::lsm_cut::{self, Lean};
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
+use super::split::{self, Split};
 use super::{Method, Tile};
 use crate::field::{Measurement, PixelShift, Status};
 use crate::pipeline::Params;
@@ -21,12 +22,15 @@ pub struct LsmTile {
     work: LsmWindow,
     /// Of the tile's windows that a line cuts.
     leans: Vec<Lean>,
+    /// Look for jumps inside windows, and those found in the last tile.
+    split: bool,
+    splits: Vec<Split>,
 }
 
 impl LsmTile {
     pub fn new(params: &Params, scenes: &[Scene]) -> Self {
         let limits = Limits { min_valid: params.min_valid, min_variance: scenes[0].min_variance };
-        LsmTile { limits, work: LsmWindow::new(params.window), leans: Vec::new() }
+        LsmTile { limits, work: LsmWindow::new(params.window), leans: Vec::new(), split: params.split, splits: Vec::new() }
     }
 
     #[inline(always)]
@@ -109,14 +113,13 @@ fn support(tile: &Tile, cell: usize) -> Option<Support> {
 /// fewer than four, or three beside a line.
 fn neighbours_median(tile: &Tile, solutions: &[Solution], cell: usize) -> Option<PixelShift> {
     let (nx, ny) = tile.windows.cells;
-    let middle = |c: usize| centre(tile.windows.corner(c), tile.windows.window);
     let mut fewest = 4;
     let (x, y) = (cell % nx, cell / nx);
     let (mut dx, mut dy) = (Vec::with_capacity(8), Vec::with_capacity(8));
     for j in y.saturating_sub(1)..(y + 2).min(ny) {
         for i in x.saturating_sub(1)..(x + 2).min(nx) {
             let m = &solutions[j * nx + i].measurement;
-            if tile.cuts.is_some_and(|c| !c.visible(middle(cell), middle(j * nx + i))) {
+            if !lsm_cut::visible(tile, cell, j * nx + i) {
                 fewest = 3;
             } else if (i, j) != (x, y) && m.status == Status::Valid {
                 dx.push(m.shift.dx);
@@ -139,6 +142,10 @@ impl Method for LsmTile {
         let peaks = integer_peaks(&tile.pairs(), &tile.windows, &tile.area, tile.stop);
         pulp::Arch::new().dispatch(BothPasses { method: self, tile, peaks })
     }
+
+    fn splits(&mut self) -> Vec<Split> {
+        std::mem::take(&mut self.splits)
+    }
 }
 
 /// The two passes, compiled for the widest vectors of the machine (same sums on every one).
@@ -154,8 +161,13 @@ impl pulp::WithSimd for BothPasses<'_, '_> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
         let first = self.method.first(self.tile, &self.peaks);
-        let mut found = self.method.second(self.tile, &first);
-        lsm_cut::level(self.tile, &mut found, &self.method.leans);
-        found.into_iter().map(|s| s.measurement).collect()
+        let second = self.method.second(self.tile, &first);
+        let mut found: Vec<Measurement> = second.into_iter().map(|s| s.measurement).collect();
+        let tile = self.tile;
+        lsm_cut::level(tile, &mut found, &self.method.leans, &|a, b| lsm_cut::visible(tile, a, b));
+        if self.method.split {
+            self.method.splits = split::split(tile, &mut self.method.work, &self.method.limits, &mut found);
+        }
+        found
     }
 }

@@ -19,6 +19,8 @@ pub mod radial;
 pub mod residual;
 pub mod scene;
 pub mod search;
+pub mod split;
+pub mod split_line;
 pub mod sums;
 pub mod surface;
 pub mod uncertainty;
@@ -145,6 +147,11 @@ impl<'a> Tile<'a> {
 pub trait Method {
     /// Measures every window of the tile, in cell order; displacements are relative to the tile's base.
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement>;
+
+    /// Takes the jumps found inside windows of the last tile (`--split`), in cell order.
+    fn splits(&mut self) -> Vec<split::Split> {
+        Vec::new()
+    }
 }
 
 /// The method that `params` asks for; `scenes` are the scene models of the bands.

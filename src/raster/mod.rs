@@ -10,8 +10,10 @@
 mod check;
 mod compare;
 mod copy;
+mod cut_layer;
 mod folder;
 mod georef;
+mod jumps;
 mod kernel;
 mod memory;
 mod open;
@@ -29,8 +31,10 @@ mod writer;
 pub(crate) mod xml;
 
 pub use compare::compare;
+pub use cut_layer::{CutLines, read_cuts};
 pub use folder::OutputFolder;
 pub use georef::{Crs, CrsKind, GeoReference, Ground, Units};
+pub use jumps::JumpWriter;
 pub use memory::MemoryProduct;
 pub use open::{NoData, OpenOptions, RasterBand};
 pub use output::remove_unfinished;

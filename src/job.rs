@@ -5,8 +5,8 @@ use crate::layout::Layout;
 use crate::pipeline::{self, MethodName, Pair, Params, Prefilter, Report, SigmaScale};
 use crate::progress::Progress;
 use crate::raster::{
-    GeoReference, Ground, JumpWriter, NoData, OpenOptions, PointRaster, ProductWriter, RasterBand, Resampled, Units, WriteOptions,
-    compare, read_cuts,
+    GeoReference, Ground, JumpWriter, NoData, OpenOptions, PointRaster, ProductWriter, RasterBand, Resampled, Units,
+    WriteOptions, compare, read_cuts,
 };
 use crate::{Error, Result};
 
@@ -279,7 +279,11 @@ impl Job {
     /// The parameters with everything that the options and the pre image's georeference decide.
     fn decided(&self, pre: &RasterBand) -> Result<Params> {
         if self.split.is_some() && self.params.method != MethodName::Lsm {
-            return Err(Error::option("--split", method(self.params.method), "windows are split by the method lsm only"));
+            return Err(Error::option(
+                "--split",
+                method(self.params.method),
+                "windows are split by the method lsm only",
+            ));
         }
         let auto_search = match self.search {
             Search::Auto(cap) => Some(cap),
@@ -290,7 +294,13 @@ impl Job {
             Stable::Auto => SigmaScale::Neighbours,
             Stable::Raster(_) => SigmaScale::Stable,
         };
-        Ok(Params { search: self.search_pixels(pre)?, auto_search, sigma_scale, split: self.split.is_some(), ..self.params.clone() })
+        Ok(Params {
+            search: self.search_pixels(pre)?,
+            auto_search,
+            sigma_scale,
+            split: self.split.is_some(),
+            ..self.params.clone()
+        })
     }
 
     fn search_pixels(&self, pre: &RasterBand) -> Result<(f64, f64)> {

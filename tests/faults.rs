@@ -2,6 +2,9 @@
 //!
 //! `cargo nextest run --release -E 'binary(faults)' --no-capture` prints the table.
 
+mod common;
+
+use common::{Folder, gdal, run, write_text};
 use shiftmap::field::{Measurement, Status};
 use shiftmap::grid::{Grid, MemoryImage, Window};
 use shiftmap::layout::Layout;
@@ -147,4 +150,92 @@ fn table_at_step_one() {
         let s = scores(slip, 1, &[0, 1, 2, 3, 4]);
         assert!(s[2].near <= 0.02);
     }
+}
+
+/// A simulated pair on disk with its trace: `pair/pre.tif`, `pair/post.tif`, `pair/trace.gpkg`.
+fn files() -> Folder {
+    let folder = Folder::new();
+    let arguments = ["synth", "pair", "pair", "--preset", "low", "--size", "256", "--seed", "5"];
+    assert_eq!(run(&folder, &arguments).0, 0);
+    folder
+}
+
+fn displacement(folder: &Folder, out: &str, more: &[&str]) -> (i32, String, String) {
+    let mut arguments = vec!["displacement", "pair/pre.tif", "pair/post.tif", out, "--step", "4", "-q"];
+    arguments.extend(more);
+    run(folder, &arguments)
+}
+
+fn bands(folder: &Folder, name: &str) -> Vec<Vec<f32>> {
+    let bands = shiftmap::raster::read_all_bands(&folder.file(name)).unwrap().bands;
+    bands.into_iter().map(|b| b.values.data).collect()
+}
+
+#[test]
+fn a_layer_cuts_in_any_coordinate_system_and_bad_layers_are_refused() {
+    let folder = files();
+    assert_eq!(displacement(&folder, "plain.tif", &[]).0, 0);
+    assert_eq!(displacement(&folder, "cut.tif", &["--cut", "pair/trace.gpkg"]).0, 0);
+    let (plain, cut) = (bands(&folder, "plain.tif"), bands(&folder, "cut.tif"));
+    let (same, other): (Vec<_>, Vec<_>) = plain[0].iter().zip(&cut[0]).partition(|(a, b)| a == b);
+    assert!(same.len() > 300 && other.len() > 50, "{} same, {} other", same.len(), other.len());
+
+    let (trace, degrees) = (folder.file("pair/trace.gpkg"), folder.file("degrees.gpkg"));
+    gdal("ogr2ogr", &["-t_srs", "EPSG:4326", &degrees, &trace]);
+    assert_eq!(displacement(&folder, "degrees.tif", &["--cut", "degrees.gpkg"]).0, 0);
+    for (a, b) in cut[0].iter().zip(&bands(&folder, "degrees.tif")[0]) {
+        assert!((a - b).abs() < 1e-2 || (a.is_nan() && b.is_nan()), "{a} {b}");
+    }
+
+    write_text(&folder.file("points.geojson"), r#"{"type":"Point","coordinates":[0,0]}"#);
+    write_text(&folder.file("empty.geojson"), r#"{"type":"FeatureCollection","features":[]}"#);
+    let line = r#"{"type":"LineString","coordinates":[[0,0],[1,1]]}"#;
+    write_text(&folder.file("away.geojson"), line);
+    for (layer, message) in [
+        ("none.gpkg", "none.gpkg"),
+        ("points.geojson", "none of its 1 features is a line"),
+        ("empty.geojson", "empty"),
+        ("pair/trace.gpkg:nothing", "no layer `nothing`"),
+    ] {
+        let (code, _, error) = displacement(&folder, "x.tif", &["--cut", layer]);
+        assert!(code == 1 && error.contains(message), "{layer}: {error}");
+    }
+    assert!(!folder.path().join("x.tif").exists());
+    let arguments =
+        ["displacement", "pair/pre.tif", "pair/post.tif", "away.tif", "--step", "4", "--cut", "away.geojson"];
+    let (code, _, error) = run(&folder, &arguments);
+    assert!(code == 0 && error.contains("nothing is cut"), "{error}");
+    assert_eq!(bands(&folder, "away.tif")[0].len(), plain[0].len());
+}
+
+#[test]
+fn split_windows_come_with_their_faults_whatever_the_threads() {
+    let folder = files();
+    for (out, threads) in [("one.tif", "1"), ("two.tif", "2")] {
+        let (code, _, error) = displacement(&folder, out, &["--split", "--threads", threads]);
+        assert_eq!(code, 0, "{error}");
+    }
+    let bytes = |name: &str| std::fs::read(folder.file(name)).unwrap();
+    assert!(bytes("one.tif") == bytes("two.tif") && bytes("one_faults.gpkg") == bytes("two_faults.gpkg"));
+    let lines = shiftmap::raster::read_lines(&folder.file("one_faults.gpkg")).unwrap();
+    let trace = shiftmap::raster::read_lines(&folder.file("pair/trace.gpkg")).unwrap();
+    let distance = shiftmap::synth::trace::Distance::new(&trace);
+    let mut off: Vec<f64> =
+        lines.iter().map(|l| distance.at(0.5 * (l[0].0 + l[1].0), 0.5 * (l[0].1 + l[1].1))).collect();
+    off.sort_by(f64::total_cmp);
+    println!("{} pieces, median {} m off the trace", off.len(), off[off.len() / 2]);
+    // Pixels of 10 m.
+    assert!(off.len() > 10 && off[off.len() / 2] < 10.0);
+    // Right-lateral: the right side comes towards who looks along the strike.
+    let text = gdal("ogrinfo", &["-al", "-q", &folder.file("one_faults.gpkg")]);
+    assert!(text.contains("slip_east (Real)") && text.contains("bic_gain (Real)"), "{text}");
+    // Away from the fault nothing changes.
+    assert_eq!(displacement(&folder, "plain.tif", &[]).0, 0);
+    let (plain, split) = (bands(&folder, "plain.tif"), bands(&folder, "one.tif"));
+    assert!(plain[0].iter().zip(&split[0]).filter(|(a, b)| a == b).count() > plain[0].len() / 2);
+
+    let (code, _, error) = displacement(&folder, "x.tif", &["--split", "--method", "frequency"]);
+    assert!(code == 1 && error.contains("lsm only"), "{error}");
+    assert_eq!(displacement(&folder, "one.tif", &["--split", "--overwrite"]).0, 0);
+    assert_eq!(displacement(&folder, "new.tif", &["--split", "--split-lines", "one_faults.gpkg"]).0, 1);
 }

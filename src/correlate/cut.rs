@@ -87,6 +87,11 @@ impl Cuts {
         same_side(a, b, &self.near(&around(&[a, b])))
     }
 
+    /// Whether a line meets the window at `corner`.
+    pub fn touches(&self, corner: (usize, usize), window: (usize, usize)) -> bool {
+        !self.near(&covered(corner, window)).is_empty()
+    }
+
     /// Weights 0 to 1 of the pixels of the window at `corner`, row by row; `None` where no line meets the window and
     /// all are 1.
     pub fn weights(&self, corner: (usize, usize), window: (usize, usize)) -> Option<Vec<f32>> {
@@ -126,10 +131,8 @@ impl Cuts {
         };
         for quarters in [1, 2] {
             for (dx, dy) in [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)] {
-                let corner = (
-                    moved(corner.0, dx, quarters, window.0, size.0),
-                    moved(corner.1, dy, quarters, window.1, size.1),
-                );
+                let corner =
+                    (moved(corner.0, dx, quarters, window.0, size.0), moved(corner.1, dy, quarters, window.1, size.1));
                 let weights = self.seen(eye, corner, window, &near);
                 if effective(&weights) > most {
                     most = effective(&weights);
@@ -239,7 +242,13 @@ mod tests {
         for (k, &v) in w.iter().enumerate() {
             let x = 20 + k % 16;
             // The window's centre is left of the line; half a pixel beside it the weight is a half.
-            let want = if x < 31 { 1.0 } else if x == 31 { 0.5 } else { 0.0 };
+            let want = if x < 31 {
+                1.0
+            } else if x == 31 {
+                0.5
+            } else {
+                0.0
+            };
             assert_eq!(v, want, "column {x}");
         }
         assert!(cuts.weights((0, 0), (16, 16)).is_none() && cuts.weights((24, 40), (16, 16)).is_none());
@@ -251,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_rough_trace_casts_no_shadow_and_two_lines_both_count() {
-        let zigzag: Vec<(f64, f64)> = (0..40).map(|i| (31.5 + if i % 2 == 0 { 1.0 } else { -1.0 }, i as f64 * 2.0 - 6.0)).collect();
+        let zigzag: Vec<(f64, f64)> =
+            (0..40).map(|i| (31.5 + if i % 2 == 0 { 1.0 } else { -1.0 }, i as f64 * 2.0 - 6.0)).collect();
         let cuts = Cuts::new(&[zigzag.clone()], TILE);
         // The centre lies within reach of the teeth.
         let w = cuts.weights((22, 20), (16, 16)).unwrap();
@@ -263,7 +273,9 @@ mod tests {
         // A second line behind the first: what lies behind both is not the own side again.
         let both = Cuts::new(&[zigzag, vec![(36.2, -9.0), (36.2, 90.0)]], TILE);
         let w = both.weights((22, 20), (24, 16)).unwrap();
-        assert!(w.iter().enumerate().all(|(k, &v)| v == 0.0 || 22 + k % 24 < 37 && 22 + k % 24 > 30 || 22 + k % 24 < 33));
+        assert!(
+            w.iter().enumerate().all(|(k, &v)| v == 0.0 || 22 + k % 24 < 37 && 22 + k % 24 > 30 || 22 + k % 24 < 33)
+        );
     }
 
     #[test]
@@ -284,7 +296,8 @@ mod tests {
 
     #[test]
     fn lines_are_found_whatever_their_number() {
-        let lines: Vec<Vec<(f64, f64)>> = (0..60).map(|i| vec![(i as f64 * 40.0, -1.0), (i as f64 * 40.0 + 3.0, 900.0)]).collect();
+        let lines: Vec<Vec<(f64, f64)>> =
+            (0..60).map(|i| vec![(i as f64 * 40.0, -1.0), (i as f64 * 40.0 + 3.0, 900.0)]).collect();
         let cuts = Cuts::new(&lines, Window::new(100, 50, 400, 300));
         let all: Vec<Segment> = cuts.near(&[-1e9, -1e9, 1e9, 1e9]);
         assert!(all.len() < 15 && all.len() > 9);

@@ -219,13 +219,7 @@ struct Slope {
 }
 
 /// The plane through the values around a cell, on its side; those that lie far off it are left out.
-fn slope(
-    tile: &Tile,
-    field: &[Measurement],
-    leans: &[Lean],
-    cell: usize,
-    same_side: SameSide,
-) -> Option<Slope> {
+fn slope(tile: &Tile, field: &[Measurement], leans: &[Lean], cell: usize, same_side: SameSide) -> Option<Slope> {
     let window = tile.windows.window;
     let mut points = Vec::new();
     for (other, (u, v)) in around(tile, cell, SPACING, same_side) {
@@ -290,8 +284,7 @@ impl Plane {
         }
         let n = normal[(0, 0)];
         let (mu, mv) = (normal[(0, 1)] / n, normal[(0, 2)] / n);
-        let (uu, uv, vv) =
-            (normal[(1, 1)] / n - mu * mu, normal[(1, 2)] / n - mu * mv, normal[(2, 2)] / n - mv * mv);
+        let (uu, uv, vv) = (normal[(1, 1)] / n - mu * mu, normal[(1, 2)] / n - mu * mv, normal[(2, 2)] / n - mv * mv);
         let smallest = 0.5 * (uu + vv) - (0.25 * (uu - vv).powi(2) + uv * uv).sqrt();
         let least = SPREAD * window.0.min(window.1) as f64;
         if smallest < least * least {

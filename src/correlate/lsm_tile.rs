@@ -30,7 +30,13 @@ pub struct LsmTile {
 impl LsmTile {
     pub fn new(params: &Params, scenes: &[Scene]) -> Self {
         let limits = Limits { min_valid: params.min_valid, min_variance: scenes[0].min_variance };
-        LsmTile { limits, work: LsmWindow::new(params.window), leans: Vec::new(), split: params.split, splits: Vec::new() }
+        LsmTile {
+            limits,
+            work: LsmWindow::new(params.window),
+            leans: Vec::new(),
+            split: params.split,
+            splits: Vec::new(),
+        }
     }
 
     #[inline(always)]
@@ -61,7 +67,8 @@ impl LsmTile {
             let (peak, support) = (own.as_ref().unwrap_or(peak), support.as_ref());
             let mut solution = if peak.edge && peak.correlation > -2.0 {
                 // The window may still be nodata or without texture, which says more than "edge".
-                let at_edge = self.attempt(tile, cell, PixelShift::new(peak.shift.0 as f64, peak.shift.1 as f64), support);
+                let at_edge =
+                    self.attempt(tile, cell, PixelShift::new(peak.shift.0 as f64, peak.shift.1 as f64), support);
                 match at_edge.measurement.status {
                     Status::NoData | Status::LowTexture => at_edge,
                     _ => failed(Status::SearchEdge),

@@ -55,6 +55,10 @@ pub fn split(tile: &Tile, work: &mut LsmWindow, limits: &Limits, solved: &mut [M
         if tile.stopped() {
             return Vec::new();
         }
+        // Windows that a known line cuts have their sides already.
+        if tile.cuts.is_some_and(|c| c.touches(tile.windows.corner(cell), tile.windows.window)) {
+            continue;
+        }
         if let Some((a, b)) = candidates(tile, solved, cell) {
             let plain = solved[cell];
             found.extend(window(tile, work, limits, &mut planes, cell, (a, b), &plain, independent));
@@ -160,7 +164,12 @@ struct Planes {
 impl Planes {
     fn new(window: (usize, usize)) -> Self {
         let plane = || vec![0.0; window.0 * window.1];
-        Planes { window, rows: Vec::new(), residual: [plane(), plane(), plane()], valid: vec![true; window.0 * window.1] }
+        Planes {
+            window,
+            rows: Vec::new(),
+            residual: [plane(), plane(), plane()],
+            valid: vec![true; window.0 * window.1],
+        }
     }
 
     /// Residual number `which`: f - γ·g(x + d), means removed, zero where invalid; its sum of squares.

@@ -27,8 +27,7 @@ pub struct Jump {
 /// The pieces of `splits`, found in the windows of `cells`, that belong to `tile`: of windows a part of a window apart,
 /// what lies nearer to their centre than to the next one's.
 pub fn pieces(layout: &Layout, cells: Window, tile: Window, splits: &[Split]) -> Vec<Jump> {
-    let windows =
-        TileWindows { cells: (cells.width, cells.height), window: layout.window, step: layout.step };
+    let windows = TileWindows { cells: (cells.width, cells.height), window: layout.window, step: layout.step };
     let origin = layout.pixels(cells);
     let every = |w: usize, s: usize| w.div_ceil(PIECES).div_ceil(s) as i64;
     let every = (every(layout.window.0, layout.step.0), every(layout.window.1, layout.step.1));

@@ -49,7 +49,16 @@ impl<'a> Worker<'a> {
         }
         let prior = pair.prior.map(|p| p.open()).transpose()?;
         let methods = engine.stages.iter().map(|s| s.method(&engine.scenes)).collect();
-        Ok(Worker { engine, readers, prior, preparer: Preparer::default(), cuts: pair.cuts, splits: Vec::new(), jumps: Vec::new(), methods })
+        Ok(Worker {
+            engine,
+            readers,
+            prior,
+            preparer: Preparer::default(),
+            cuts: pair.cuts,
+            splits: Vec::new(),
+            jumps: Vec::new(),
+            methods,
+        })
     }
 
     /// Measures the cells `tile` of the whole grid, one of [`Layout::tiles`].

@@ -31,9 +31,9 @@ pub fn read_cuts(source: &str, image: &GeoReference, size: (usize, usize)) -> Re
     let (dataset, chosen) = open(source)?;
     let names: Vec<String> = dataset.layers().map(|l| l.name()).collect();
     let mut layer = match (chosen, names.as_slice()) {
-        (Some(name), _) => dataset.layer_by_name(&name).map_err(|_| {
-            fail(format!("it has no layer `{name}`; its layers are: {}", names.join(", ")))
-        })?,
+        (Some(name), _) => dataset
+            .layer_by_name(&name)
+            .map_err(|_| fail(format!("it has no layer `{name}`; its layers are: {}", names.join(", "))))?,
         (None, [_]) => dataset.layer(0).map_err(|e| fail(reason(e)))?,
         (None, []) => return Err(fail("it has no layer; give a layer of lines or polygons".into())),
         (None, names) => {

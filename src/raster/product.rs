@@ -50,7 +50,12 @@ impl ProductWriter {
     ) -> Result<Self> {
         if let Some(memory) = &options.memory {
             memory.reserve(layout.region.width, layout.region.height);
-            return Ok(ProductWriter { target: Target::Memory(memory.clone()), ground, region: layout.region, jumps: None });
+            return Ok(ProductWriter {
+                target: Target::Memory(memory.clone()),
+                ground,
+                region: layout.region,
+                jumps: None,
+            });
         }
         let netcdf = options.format.as_deref().is_some_and(|f| f.eq_ignore_ascii_case("netCDF"))
             || options.format.is_none() && path.ends_with(".nc");

@@ -5,8 +5,8 @@ use crate::layout::Layout;
 use crate::pipeline::{self, MethodName, Pair, Params, PeakQuality, PeakSigma, Report, SigmaScale};
 use crate::progress::Progress;
 use crate::raster::{
-    GeoReference, Ground, NoData, OpenOptions, PointRaster, ProductWriter, RasterBand, Resampled, Units, WriteOptions,
-    compare,
+    GeoReference, Ground, JumpWriter, NoData, OpenOptions, PointRaster, ProductWriter, RasterBand, Resampled, Units,
+    WriteOptions, compare, read_cuts,
 };
 use crate::{Error, Result};
 
@@ -47,6 +47,10 @@ pub struct Job {
     /// Displacement raster around which is searched.
     pub prior: Option<String>,
     pub stable: Stable,
+    /// Layer of lines that no window may reach across.
+    pub cut: Option<String>,
+    /// File for the faults that are found; given, windows near a jump are split.
+    pub split: Option<String>,
     pub units: Units,
     /// Part of the pre image in pixels.
     pub region: Option<Window>,
@@ -71,6 +75,8 @@ impl Job {
             params,
             prior: None,
             stable: Stable::None,
+            cut: None,
+            split: None,
             units: Units::Auto,
             region: None,
             resample: false,
@@ -115,6 +121,8 @@ pub struct Prepared {
     images: Vec<(Box<dyn ImageFile + Send>, Box<dyn ImageFile + Send>)>,
     prior: Option<PointRaster>,
     stable: Option<PointRaster>,
+    /// Lines that no window may reach across, pre pixels.
+    cuts: Vec<Vec<(f64, f64)>>,
 }
 
 impl Prepared {
@@ -126,6 +134,7 @@ impl Prepared {
             origin: self.origin,
             prior: self.prior.as_ref().map(|p| p as &dyn PointFile),
             stable: self.stable.as_ref().map(|s| s as &dyn PointFile),
+            cuts: &self.cuts,
         }
     }
 }
@@ -163,6 +172,7 @@ impl Job {
         let resampled = if self.resample { Some(Resampled::new(&pre, &post)?) } else { None };
         let origin = if self.resample { (0.0, 0.0) } else { compare(&pre, &post)? };
         let layout = Layout::new(ImageFile::size(&pre), params.window, params.step, self.region)?;
+        let cuts = self.cuts(&pre, note)?;
         let metadata = self.metadata(&pre, &post, &params, ground, origin);
         let georef = pre.georef().clone();
         let more = self.open_more()?;
@@ -180,6 +190,7 @@ impl Job {
             images: std::iter::once((Box::new(pre) as Box<dyn ImageFile + Send>, post)).chain(more).collect(),
             prior,
             stable,
+            cuts,
         })
     }
 
@@ -211,7 +222,8 @@ impl Job {
             Stable::Raster(path) => Some(path),
             _ => None,
         };
-        [&self.pre, &self.post].into_iter().chain(&self.prior).chain(stable).map(String::as_str).collect()
+        let options = self.prior.iter().chain(stable).chain(&self.cut);
+        [&self.pre, &self.post].into_iter().chain(options).map(String::as_str).collect()
     }
 
     /// Measures and writes the product. `note` receives messages for the user.
@@ -239,6 +251,9 @@ impl Job {
         self.check_output()?;
 
         let mut product = ProductWriter::create(&self.out, layout, georef, *ground, metadata, &self.write)?;
+        if let Some(path) = &self.split {
+            product = product.with_jumps(JumpWriter::create(path, georef, *ground, self.write.overwrite)?);
+        }
         // The last hundredth is for writing: "done" must not be said of a file that is not there yet.
         let mut matching = |fraction: f64, message: &str| progress.report(0.99 * fraction, message);
         let report = pipeline::run(&prepared.pair(), layout, params, self.threads, &mut product, &mut matching)?;
@@ -293,6 +308,16 @@ impl Job {
         }
     }
 
+    /// The lines of `--cut` on the pre image.
+    fn cuts(&self, pre: &RasterBand, note: &mut dyn FnMut(&str)) -> Result<Vec<Vec<(f64, f64)>>> {
+        let Some(source) = &self.cut else { return Ok(Vec::new()) };
+        let found = read_cuts(source, pre.georef(), ImageFile::size(pre))?;
+        if found.lines.is_empty() {
+            note(&format!("{source}: none of its {} lines meets {}; nothing is cut", found.total, pre.label()));
+        }
+        Ok(found.lines)
+    }
+
     fn ground(&self, pre: &RasterBand, note: &mut dyn FnMut(&str)) -> Result<Ground> {
         let ground = pre.georef().ground(self.units, pre.path(), ImageFile::size(pre))?;
         if self.units == Units::Auto && ground.unit == "px" {
@@ -303,6 +328,13 @@ impl Job {
 
     /// The parameters with everything that the options and the pre image's georeference decide.
     fn decided(&self, pre: &RasterBand) -> Result<Params> {
+        if self.split.is_some() && self.params.method != MethodName::Lsm {
+            return Err(Error::option(
+                "--split",
+                method(self.params.method),
+                "windows are split by the method lsm only",
+            ));
+        }
         let auto_search = match self.search {
             Search::Auto(cap) => Some(cap),
             _ => None,
@@ -312,7 +344,13 @@ impl Job {
             Stable::Auto => SigmaScale::Neighbours,
             Stable::Raster(_) => SigmaScale::Stable,
         };
-        Ok(Params { search: self.search_pixels(pre)?, auto_search, sigma_scale, ..self.params.clone() })
+        Ok(Params {
+            search: self.search_pixels(pre)?,
+            auto_search,
+            sigma_scale,
+            split: self.split.is_some(),
+            ..self.params.clone()
+        })
     }
 
     fn search_pixels(&self, pre: &RasterBand) -> Result<(f64, f64)> {
@@ -375,6 +413,12 @@ impl Job {
             Stable::Auto => add("STABLE", "auto".into()),
             Stable::Raster(path) => add("STABLE", path.clone()),
         }
+        if let Some(cut) = &self.cut {
+            add("CUT", cut.clone());
+        }
+        if self.split.is_some() {
+            add("SPLIT", "YES".into());
+        }
         add("PREFILTER", params.prefilter.name().into());
         if params.method == MethodName::Lsm {
             add("TAPER", params.taper.name().into());
@@ -425,6 +469,12 @@ impl Job {
             Stable::None => {}
             Stable::Auto => text += " --stable auto",
             Stable::Raster(path) => text += &format!(" --stable {path}"),
+        }
+        if let Some(cut) = &self.cut {
+            text += &format!(" --cut {cut}");
+        }
+        if self.split.is_some() {
+            text += " --split LINES";
         }
         text += &format!(" --prefilter {} --min-valid {}", p.prefilter.name(), p.min_valid);
         if p.method == MethodName::Lsm {

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 pub use crate::correlate::taper::Taper;
-use crate::engine::{Engine, Worker};
+use crate::engine::{Engine, Jump, Worker};
 use crate::field::{Measurement, Status};
 use crate::grid::{Grid, ImageFile, PointFile, Window};
 use crate::layout::Layout;
@@ -102,6 +102,8 @@ pub struct Params {
     pub shape: Shape,
     /// A second pass in which a window keeps to the pixels that moved like its centre, `lsm` only.
     pub bilateral: bool,
+    /// Look for jumps inside windows (`lsm` only).
+    pub split: bool,
     /// What `spatial` gives as quality.
     pub peak_quality: PeakQuality,
     /// Where `spatial` takes its standard deviations from.
@@ -159,6 +161,7 @@ impl Default for Params {
             bilateral: false,
             peak_quality: PeakQuality::Correlation,
             peak_sigma: PeakSigma::Calibrated,
+            split: false,
         }
     }
 }
@@ -175,12 +178,14 @@ pub struct Pair<'a> {
     pub prior: Option<&'a dyn PointFile>,
     /// Ground that has not moved: where the first number is not zero.
     pub stable: Option<&'a dyn PointFile>,
+    /// Lines that no window may reach across, in pixel-centre coordinates of the pre image; none by default.
+    pub cuts: &'a [Vec<(f64, f64)>],
 }
 
 impl<'a> Pair<'a> {
     /// One band of two images.
     pub fn new(pre: &'a dyn ImageFile, post: &'a dyn ImageFile, origin: (f64, f64)) -> Self {
-        Pair { bands: vec![(pre, post)], origin, prior: None, stable: None }
+        Pair { bands: vec![(pre, post)], origin, prior: None, stable: None, cuts: &[] }
     }
 
     /// The first band's pre image.
@@ -198,6 +203,11 @@ impl<'a> Pair<'a> {
 pub trait FieldSink {
     /// `cells` are cells of the whole grid, cut to the region.
     fn write(&mut self, cells: Window, measurements: &Grid<Measurement>) -> Result<()>;
+
+    /// Takes the pieces of faults found in the tile written last (`--split`).
+    fn write_jumps(&mut self, _jumps: &[Jump]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What a run found out, for messages and metadata.
@@ -305,7 +315,7 @@ fn stream(
     let next = AtomicUsize::new(0);
     let written = (Mutex::new(0usize), Condvar::new());
     let ahead = 3 * threads + 1;
-    let (send, receive) = mpsc::channel::<(usize, Result<Grid<Measurement>>)>();
+    let (send, receive) = mpsc::channel::<(usize, Result<Measured>)>();
     let (next, written) = (&next, &written);
     pool.in_place_scope(|scope| {
         for _ in 0..threads.min(tiles.len()) {
@@ -334,13 +344,17 @@ fn stream(
 }
 
 /// Measures a tile, opening the thread's handles at the first one.
-fn measure<'a>(slot: &mut Option<Worker<'a>>, job: &'a Job<'a>, tile: Window) -> Result<Grid<Measurement>> {
+fn measure<'a>(slot: &mut Option<Worker<'a>>, job: &'a Job<'a>, tile: Window) -> Result<Measured> {
     let worker = match slot {
         Some(w) => w,
         None => slot.insert(job.engine.worker(job.pair)?),
     };
-    worker.tile(tile, &job.stop)
+    let field = worker.tile(tile, &job.stop)?;
+    Ok((field, worker.take_jumps()))
 }
+
+/// A tile's cells, and the faults found in it.
+type Measured = (Grid<Measurement>, Vec<Jump>);
 
 /// Blocks while `index` is too far ahead of what is written.
 fn wait_for_writer(written: &(Mutex<usize>, Condvar), index: usize, ahead: usize, stop: &AtomicBool) {
@@ -355,7 +369,7 @@ fn wait_for_writer(written: &(Mutex<usize>, Condvar), index: usize, ahead: usize
 fn collect(
     job: &Job,
     tiles: &[Window],
-    receive: &mpsc::Receiver<(usize, Result<Grid<Measurement>>)>,
+    receive: &mpsc::Receiver<(usize, Result<Measured>)>,
     written: &(Mutex<usize>, Condvar),
     sink: &mut dyn FieldSink,
     progress: &mut dyn Progress,
@@ -373,7 +387,7 @@ fn collect(
                 return Err(Error::Internal("a worker stopped without a result".into()));
             }
         }
-        while let Some(grid) = waiting.remove(&done) {
+        while let Some((grid, mut jumps)) = waiting.remove(&done) {
             let tile = tiles[done];
             // Tiles are whole; the region may want only a part.
             if let Some(part) = tile.intersect(&job.engine.layout.region) {
@@ -381,6 +395,10 @@ fn collect(
                 let grid = grid.crop(inside);
                 grid.data.iter().for_each(|m| report.status[m.status as usize] += 1);
                 sink.write(part, &grid)?;
+                jumps.retain(|j| {
+                    j.cell.0 >= part.x && j.cell.1 >= part.y && j.cell.0 < part.right() && j.cell.1 < part.bottom()
+                });
+                sink.write_jumps(&jumps)?;
             }
             done += 1;
             *written.0.lock().unwrap_or_else(|e| e.into_inner()) = done;

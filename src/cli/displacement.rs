@@ -82,6 +82,20 @@ pub struct Args {
     #[arg(long, value_name = "RASTER", help_heading = "Matching")]
     prior: Option<String>,
 
+    /// Lines that no window may reach across: a fault trace, the outline of a glacier; any vector layer of lines or
+    /// polygons, FILE:LAYER where the file has several
+    #[arg(long, value_name = "LAYER", help_heading = "Faults inside the window")]
+    cut: Option<String>,
+
+    /// Look for jumps inside windows: where two displacements and a line explain a window better than one, its cell gets
+    /// that of its side. The faults found are written as lines with their slip (method lsm)
+    #[arg(long, help_heading = "Faults inside the window")]
+    split: bool,
+
+    /// GeoPackage for the faults that --split finds [default: OUT with _faults.gpkg in place of its suffix]
+    #[arg(long, value_name = "FILE", requires = "split", help_heading = "Faults inside the window")]
+    split_lines: Option<String>,
+
     /// Values that their neighbours do not share: reject them (status 5) or keep them
     #[arg(long, value_enum, default_value = "reject", help_heading = "Trust")]
     outliers: OutlierArg,
@@ -330,6 +344,13 @@ fn json(s: &Summary, seconds: f64) -> serde_json::Value {
     })
 }
 
+/// The file of faults that belongs to a product.
+fn faults_beside(out: &str) -> String {
+    let name = out.rfind(['/', '\\']).map_or(0, |i| i + 1);
+    let stem = out[name..].rfind('.').filter(|i| *i > 0).map_or(out, |i| &out[..name + i]);
+    format!("{stem}_faults.gpkg")
+}
+
 pub(super) fn job(args: &Args) -> Result<Job> {
     let region = region(args.region.as_deref())?;
     let post_band = if args.post_band.is_empty() { &args.band } else { &args.post_band };
@@ -394,6 +415,8 @@ pub(super) fn job(args: &Args) -> Result<Job> {
             Some(path) => Stable::Raster(path.into()),
         },
         units: UnitsArg::units(args.units),
+        cut: args.cut.clone(),
+        split: args.split.then(|| args.split_lines.clone().unwrap_or_else(|| faults_beside(&args.out))),
         region,
         resample: args.resample,
         write: args.write.options(),

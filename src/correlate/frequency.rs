@@ -10,6 +10,7 @@
 use rustfft::num_complex::Complex32;
 
 use super::fft2::FftCache;
+use super::lsm_cut::{self, Lean};
 use super::phase::{LANES, PhaseFit, PhasePlane, PhaseScratch, ROUNDS};
 use super::prefilter::information;
 use super::prepare::{PreparedPost, PreparedPre};
@@ -40,6 +41,8 @@ pub struct Frequency<'a> {
     rows: Vec<f32>,
     line: Vec<f32>,
     scratch: PhaseScratch,
+    /// Of the tile's windows that a line cuts.
+    leans: Vec<Lean>,
 }
 
 /// Buffers for windows of one size and taper.
@@ -259,6 +262,7 @@ impl<'a> Frequency<'a> {
             rows: Vec::new(),
             line: Vec::new(),
             scratch: PhaseScratch::default(),
+            leans: Vec::new(),
         }
     }
 
@@ -283,17 +287,25 @@ impl<'a> Frequency<'a> {
         if let Err(status) = check(tile.pre(), corner, self.params, self.min_variance) {
             return Measurement::failed(status);
         }
-        let first = initial.size;
-        let start = centred(corner, (w, h), first);
-        cut(&tile.pre().values, start, first, &mut initial.pre);
         let search = tile.post().search as i64;
-        let from = tile.area.start(cell);
-        let at = (start.0 + search + from.0 as i64, start.1 + search + from.1 as i64);
-        cut(&tile.post().values, at, first, &mut initial.post);
-        let Some(shift) = initial.peak(tile.area.range, &mut self.ffts) else {
-            return Measurement::failed(Status::SearchEdge);
+        let size = (tile.pre().values.width, tile.pre().values.height);
+        let support = tile.cuts.and_then(|c| c.support(corner, (w, h), size));
+        let peak = match &support {
+            // The peak of the whole initial window may be that of the other side.
+            Some(own) => Some(lsm_cut::own_peak(tile, cell, own)).filter(|p| !p.edge).map(|p| p.shift),
+            None => {
+                let first = initial.size;
+                let start = centred(corner, (w, h), first);
+                cut(&tile.pre().values, start, first, &mut initial.pre);
+                let from = tile.area.start(cell);
+                let at = (start.0 + search + from.0 as i64, start.1 + search + from.1 as i64);
+                cut(&tile.post().values, at, first, &mut initial.post);
+                let peak = initial.peak(tile.area.range, &mut self.ffts);
+                peak.map(|shift| (shift.0 + from.0, shift.1 + from.1))
+            }
         };
-        let shift = (shift.0 + from.0, shift.1 + from.1);
+        let Some(shift) = peak else { return Measurement::failed(Status::SearchEdge) };
+        let corner = support.as_ref().map_or(corner, |s| s.corner);
         let begin = (corner.0 as i64, corner.1 as i64);
         cut(&tile.pre().values, begin, (w, h), &mut self.last.pre);
         let at = (begin.0 + search + shift.0 as i64, begin.1 + search + shift.1 as i64);
@@ -301,6 +313,11 @@ impl<'a> Frequency<'a> {
         let share = tile.post().counts.count(at.0, at.1, (w, h)) as f64 / (w * h) as f64;
         if share < self.params.min_valid {
             return Measurement::failed(Status::NoData);
+        }
+        if let Some(own) = &support {
+            self.leans.extend(lsm_cut::lean(tile, cell, own));
+            weigh(&mut self.last.pre, &own.weights);
+            weigh(&mut self.last.post, &own.weights);
         }
         let mut d = PixelShift::new(shift.0 as f64, shift.1 as f64);
         self.last.phases::<false>(&mut self.ffts);
@@ -312,12 +329,22 @@ impl<'a> Frequency<'a> {
         d.dx += dx;
         d.dy += dy;
         self.resample(tile.post(), corner, d);
+        if let Some(own) = &support {
+            weigh(&mut self.last.post, &own.weights);
+        }
         self.last.phases::<true>(&mut self.ffts);
         let last = &self.last;
         let fit = last.plane.fit(&last.re, &last.im, &last.weights, ROUNDS, &mut self.scratch);
         d.dx += fit.dx;
         d.dy += fit.dy;
         let mut m = self.judge(&fit, d, shift);
+        if let Some(own) = &support {
+            // Fewer pixels carry the phases.
+            let share = own.weights.iter().map(|&v| v as f64).sum::<f64>() / (w * h) as f64;
+            m.covariance.xx /= share;
+            m.covariance.xy /= share;
+            m.covariance.yy /= share;
+        }
         tile.check_search(cell, &mut m);
         m
     }
@@ -371,6 +398,11 @@ impl<'a> Frequency<'a> {
         let quality = agreement.clamp(0.0, 1.0) as f32;
         Measurement { shift: d, covariance, quality, status: Status::Valid }
     }
+}
+
+/// Pixels that count less become smaller, as under the taper.
+fn weigh(values: &mut [f32], weights: &[f32]) {
+    values.iter_mut().zip(weights).for_each(|(v, w)| *v *= w);
 }
 
 /// Enough valid pixels and some texture.
@@ -455,6 +487,7 @@ impl pulp::WithSimd for AllWindows<'_, '_, '_> {
     fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
         let cells = self.tile.windows.len();
         let mut found = Vec::with_capacity(cells);
+        self.method.leans.clear();
         for cell in 0..cells {
             if self.tile.stopped() {
                 break;
@@ -462,6 +495,8 @@ impl pulp::WithSimd for AllWindows<'_, '_, '_> {
             found.push(self.method.window(self.tile, cell));
         }
         found.resize(cells, Measurement::failed(Status::NoData));
+        let tile = self.tile;
+        lsm_cut::level(tile, &mut found, &self.method.leans, &|a, b| lsm_cut::visible(tile, a, b));
         found
     }
 }

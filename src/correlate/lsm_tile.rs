@@ -5,11 +5,14 @@
 //! is the same, only the search for its maximum is wider.
 
 use super::bilateral::Motion;
+use super::cut::Support;
 use super::lsm::{Limits, LsmWindow, Solution};
 use super::lsm_affine::LsmAffine;
+use super::lsm_cut::{self, Lean};
 use super::lsm_joint;
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
+use super::split::{self, Split};
 use super::{Method, Tile};
 use crate::field::{Measurement, PixelShift, Status};
 use crate::pipeline::{Params, Shape};
@@ -24,6 +27,11 @@ pub struct LsmTile {
     works: Vec<LsmWindow>,
     affine: Option<LsmAffine>,
     bilateral: bool,
+    /// Of the tile's windows that a line cuts.
+    leans: Vec<Lean>,
+    /// Look for jumps inside windows, and those found in the last tile.
+    split: bool,
+    splits: Vec<Split>,
 }
 
 impl LsmTile {
@@ -34,21 +42,25 @@ impl LsmTile {
             works: scenes.iter().map(|_| LsmWindow::tapered(params.window, params.taper)).collect(),
             affine: (params.shape == Shape::Affine).then(|| LsmAffine::new(params.window)),
             bilateral: params.bilateral,
+            leans: Vec::new(),
+            split: params.split,
+            splits: Vec::new(),
         }
     }
 
-    /// Matches a window from `start`; `weights` multiply its taper.
+    /// Matches a window from `start` with the pixels of `on`.
     #[inline(always)]
-    fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift, weights: Option<&[f32]>) -> Solution {
+    fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift, on: Pixels) -> Solution {
         if tile.stopped() {
             return failed(Status::NoData);
         }
-        let corner = tile.windows.corner(cell);
+        let corner = on.corner.unwrap_or_else(|| tile.windows.corner(cell));
         let shift = tile.area.nearest(cell, start);
         if tile.bands.len() > 1 {
-            return self.attempt_bands(tile, corner, shift, start, weights);
+            return self.attempt_bands(tile, corner, shift, start, on);
         }
-        match self.works[0].load(tile.pre(), tile.post(), corner, shift, weights, &self.limits) {
+        let limits = on.limits(&self.works[0], &self.limits);
+        match self.works[0].load(tile.pre(), tile.post(), corner, shift, on.weights, &limits) {
             Ok(()) => self.works[0].solve(tile.post(), corner, start),
             Err(status) => failed(status),
         }
@@ -62,13 +74,14 @@ impl LsmTile {
         corner: (usize, usize),
         shift: (i32, i32),
         start: PixelShift,
-        weights: Option<&[f32]>,
+        on: Pixels,
     ) -> Solution {
         let mut usable = vec![false; tile.bands.len()];
         let mut status = Status::NoData;
         for (b, band) in tile.bands.iter().enumerate() {
             let limits = Limits { min_variance: band.scene.min_variance, ..self.limits };
-            match self.works[b].load(&band.pre, &band.post, corner, shift, weights, &limits) {
+            let limits = on.limits(&self.works[b], &limits);
+            match self.works[b].load(&band.pre, &band.post, corner, shift, on.weights, &limits) {
                 Ok(()) => usable[b] = true,
                 Err(Status::LowTexture) => status = Status::LowTexture,
                 Err(_) => {}
@@ -87,8 +100,10 @@ impl LsmTile {
         let motion = Motion::new(&tile.windows, &found);
         let mut out = found.clone();
         for cell in 0..found.len() {
-            let Some(weights) = motion.weights(cell) else { continue };
-            let mut again = self.attempt(tile, cell, motion.at(cell), Some(&weights));
+            // A window that a line cuts knows its side already.
+            let Some(weights) = motion.weights(cell).filter(|_| support(tile, cell).is_none()) else { continue };
+            let alike = Pixels { corner: None, weights: Some(&weights), fewer: false };
+            let mut again = self.attempt(tile, cell, motion.at(cell), alike);
             tile.check_search(cell, &mut again.measurement);
             // Where too few pixels are alike the whole window's value stays.
             if again.measurement.status == Status::Valid {
@@ -129,16 +144,24 @@ impl LsmTile {
     #[inline(always)]
     fn first(&mut self, tile: &Tile, peaks: &[Peak]) -> Vec<Solution> {
         let mut solutions = Vec::with_capacity(peaks.len());
+        self.leans.clear();
         for (cell, peak) in peaks.iter().enumerate() {
+            let support = support(tile, cell);
+            let own = support.as_ref().map(|s| {
+                self.leans.extend(lsm_cut::lean(tile, cell, s));
+                lsm_cut::own_peak(tile, cell, s)
+            });
+            let (peak, support) = (own.as_ref().unwrap_or(peak), support.as_ref());
             let mut solution = if peak.edge && peak.correlation > -2.0 {
                 // The window may still be nodata or without texture, which says more than "edge".
-                let at_edge = self.attempt(tile, cell, PixelShift::new(peak.shift.0 as f64, peak.shift.1 as f64), None);
+                let edge = PixelShift::new(peak.shift.0 as f64, peak.shift.1 as f64);
+                let at_edge = self.attempt(tile, cell, edge, Pixels::of(support));
                 match at_edge.measurement.status {
                     Status::NoData | Status::LowTexture => at_edge,
                     _ => failed(Status::SearchEdge),
                 }
             } else {
-                self.attempt(tile, cell, peak.start(), None)
+                self.attempt(tile, cell, peak.start(), Pixels::of(support))
             };
             tile.check_search(cell, &mut solution.measurement);
             solutions.push(solution);
@@ -155,12 +178,12 @@ impl LsmTile {
             if matches!(m.status, Status::NoData | Status::LowTexture) {
                 continue;
             }
-            let Some(median) = neighbours_median(first, tile.windows.cells, cell) else { continue };
+            let Some(median) = neighbours_median(tile, first, cell) else { continue };
             let far = (m.shift.dx - median.dx).abs().max((m.shift.dy - median.dy).abs()) > SUSPICIOUS;
             if m.status == Status::Valid && !far {
                 continue;
             }
-            let mut again = self.attempt(tile, cell, median, None);
+            let mut again = self.attempt(tile, cell, median, Pixels::of(support(tile, cell).as_ref()));
             tile.check_search(cell, &mut again.measurement);
             if again.measurement.status == Status::Valid && again.correlation > first[cell].correlation {
                 out[cell] = again;
@@ -174,20 +197,58 @@ fn failed(status: Status) -> Solution {
     Solution { measurement: Measurement::failed(status), correlation: -1.0, iterations: 0 }
 }
 
-/// Component-wise median of the valid ones among the eight neighbours; `None` with fewer than four.
-fn neighbours_median(solutions: &[Solution], (nx, ny): (usize, usize), cell: usize) -> Option<PixelShift> {
+/// Which pixels of a window count.
+#[derive(Clone, Copy)]
+struct Pixels<'s> {
+    /// Top-left pixel, where it is not the cell's own.
+    corner: Option<(usize, usize)>,
+    /// Multiply the taper.
+    weights: Option<&'s [f32]>,
+    /// The window may be as small as its weights make it: only pixels without data count as missing.
+    fewer: bool,
+}
+
+impl<'s> Pixels<'s> {
+    /// The window's own side of a line, or all of them.
+    fn of(support: Option<&'s Support>) -> Self {
+        let weights = support.map(|s| s.weights.as_slice());
+        Pixels { corner: support.map(|s| s.corner), weights, fewer: weights.is_some() }
+    }
+
+    #[inline(always)]
+    fn limits(&self, work: &LsmWindow, limits: &Limits) -> Limits {
+        match self.weights.filter(|_| self.fewer) {
+            Some(weights) => work.limits_on(limits, weights),
+            None => *limits,
+        }
+    }
+}
+
+/// The pixels of a window that a line cuts.
+fn support(tile: &Tile, cell: usize) -> Option<Support> {
+    let size = (tile.pre().values.width, tile.pre().values.height);
+    tile.cuts?.support(tile.windows.corner(cell), tile.windows.window, size)
+}
+
+/// Component-wise median of the valid ones among the eight neighbours, as far as no line lies between; `None` with
+/// fewer than four, or three beside a line.
+fn neighbours_median(tile: &Tile, solutions: &[Solution], cell: usize) -> Option<PixelShift> {
+    let (nx, ny) = tile.windows.cells;
+    let mut fewest = 4;
     let (x, y) = (cell % nx, cell / nx);
     let (mut dx, mut dy) = (Vec::with_capacity(8), Vec::with_capacity(8));
     for j in y.saturating_sub(1)..(y + 2).min(ny) {
         for i in x.saturating_sub(1)..(x + 2).min(nx) {
             let m = &solutions[j * nx + i].measurement;
-            if (i, j) != (x, y) && m.status == Status::Valid {
+            if !lsm_cut::visible(tile, cell, j * nx + i) {
+                fewest = 3;
+            } else if (i, j) != (x, y) && m.status == Status::Valid {
                 dx.push(m.shift.dx);
                 dy.push(m.shift.dy);
             }
         }
     }
-    if dx.len() < 4 {
+    if dx.len() < fewest {
         return None;
     }
     let middle = |v: &mut Vec<f64>| {
@@ -201,6 +262,10 @@ impl Method for LsmTile {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
         let peaks = integer_peaks(&tile.pairs(), &tile.windows, &tile.area, tile.stop);
         pulp::Arch::new().dispatch(BothPasses { method: self, tile, peaks })
+    }
+
+    fn splits(&mut self) -> Vec<Split> {
+        std::mem::take(&mut self.splits)
     }
 }
 
@@ -225,6 +290,11 @@ impl pulp::WithSimd for BothPasses<'_, '_> {
         if method.affine.is_some() {
             found = method.reshape(tile, &self.peaks, found);
         }
-        found.into_iter().map(|s| s.measurement).collect()
+        let mut found: Vec<Measurement> = found.into_iter().map(|s| s.measurement).collect();
+        lsm_cut::level(tile, &mut found, &method.leans, &|a, b| lsm_cut::visible(tile, a, b));
+        if method.split {
+            method.splits = split::split(tile, &mut method.works[0], &method.limits, &mut found);
+        }
+        found
     }
 }

@@ -230,6 +230,14 @@ impl LsmWindow {
         self.whole
     }
 
+    /// `limits` for a window that is meant to be as small as `weights` make it: the share of valid pixels counts
+    /// within them.
+    pub fn limits_on(&self, limits: &Limits, weights: &[f32]) -> Limits {
+        let all: Vec<f32> = (0..weights.len()).map(|k| self.nominal(k, Some(weights))).collect();
+        let share = effective_samples(&all) / self.whole;
+        Limits { min_valid: limits.min_valid * share.min(1.0), ..*limits }
+    }
+
     /// What pixel `k` of the window weighs if it is valid.
     #[inline(always)]
     pub fn nominal(&self, k: usize, weights: Option<&[f32]>) -> f32 {

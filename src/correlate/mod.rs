@@ -14,6 +14,7 @@ pub mod interp;
 pub mod lanes;
 pub mod lsm;
 pub mod lsm_affine;
+pub mod lsm_cut;
 pub mod lsm_joint;
 pub mod lsm_tile;
 pub mod lsm_window;
@@ -29,6 +30,8 @@ pub mod residual;
 pub mod scene;
 pub mod search;
 pub mod spatial;
+pub mod split;
+pub mod split_line;
 pub mod sums;
 pub mod surface;
 pub mod taper;
@@ -156,6 +159,11 @@ impl<'a> Tile<'a> {
 pub trait Method {
     /// Measures every window of the tile, in cell order; displacements are relative to the tile's base.
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement>;
+
+    /// Takes the jumps found inside windows of the last tile (`--split`), in cell order.
+    fn splits(&mut self) -> Vec<split::Split> {
+        Vec::new()
+    }
 }
 
 /// The method that `params` asks for; `scenes` are the scene models of the bands.

@@ -272,7 +272,7 @@ impl pulp::WithSimd for Compute<'_, '_> {
 
 /// Zero-mean normalised cross-correlation from the five sums.
 #[inline(always)]
-fn ncc(n: f64, f: f64, ff: f64, g: f64, gg: f64, fg: f64) -> f32 {
+pub(super) fn ncc(n: f64, f: f64, ff: f64, g: f64, gg: f64, fg: f64) -> f32 {
     let vf = ff - f * f / n;
     let vg = gg - g * g / n;
     let energy = vf * vg;

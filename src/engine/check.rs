@@ -39,6 +39,17 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
             return Err(Error::option("--peak-sigma", "ampcor", "only --method spatial has a correlation peak"));
         }
     }
+    if params.shape == Shape::Affine && (params.split || !pair.cuts.is_empty()) {
+        let why = "windows that a line cuts are matched as translations; use --shape translation";
+        return Err(Error::option("--shape", "affine", why));
+    }
+    if params.split && bands > 1 {
+        return Err(Error::option(
+            "--split",
+            format!("{bands} bands"),
+            "windows are split in one band; give one --band",
+        ));
+    }
     let mut before = params.window;
     for &window in &params.larger_windows {
         if window.0 < before.0 || window.1 < before.1 || window == before {

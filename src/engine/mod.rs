@@ -5,9 +5,11 @@
 mod auto;
 mod calibrate;
 mod check;
+mod jumps;
 mod starts;
 mod worker;
 
+pub use jumps::Jump;
 pub use worker::Worker;
 
 use std::sync::Arc;

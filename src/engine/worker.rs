@@ -3,10 +3,13 @@
 use std::sync::atomic::AtomicBool;
 
 use super::Engine;
+use super::jumps::{self, Jump};
 use super::starts::Starts;
 use crate::Result;
+use crate::correlate::cut::Cuts;
 use crate::correlate::prepare::Preparer;
 use crate::correlate::search::{SearchArea, TileWindows};
+use crate::correlate::split::Split;
 use crate::correlate::{Band, Method, Tile};
 use crate::field::{Measurement, PixelShift, Status};
 use crate::grid::{Grid, ImageReader, PointReader, Window};
@@ -23,6 +26,10 @@ pub struct Worker<'a> {
     pub(super) readers: Vec<Readers<'a>>,
     pub(super) prior: Option<Box<dyn PointReader + 'a>>,
     pub(super) preparer: Preparer,
+    cuts: &'a [Vec<(f64, f64)>],
+    /// Found in the last tile, with those of the cells around it.
+    splits: Vec<Split>,
+    jumps: Vec<Jump>,
     /// One for each stage.
     methods: Vec<Box<dyn Method + 'a>>,
 }
@@ -42,17 +49,33 @@ impl<'a> Worker<'a> {
         }
         let prior = pair.prior.map(|p| p.open()).transpose()?;
         let methods = engine.stages.iter().map(|s| s.method(&engine.scenes)).collect();
-        Ok(Worker { engine, readers, prior, preparer: Preparer::default(), methods })
+        Ok(Worker {
+            engine,
+            readers,
+            prior,
+            preparer: Preparer::default(),
+            cuts: pair.cuts,
+            splits: Vec::new(),
+            jumps: Vec::new(),
+            methods,
+        })
     }
 
     /// Measures the cells `tile` of the whole grid, one of [`Layout::tiles`].
     pub fn tile(&mut self, tile: Window, stop: &AtomicBool) -> Result<Grid<Measurement>> {
         let engine = self.engine;
         // The outlier filter looks at cells around the tile.
-        let reach = if engine.params.reject_outliers { outlier::REACH } else { 0 };
+        let mut reach = if engine.params.reject_outliers { outlier::REACH } else { 0 };
+        if engine.params.split || Cuts::meet(self.cuts, engine.layout.pixels(tile)) {
+            // Windows at a jump ask those around them how the displacement changes.
+            let (window, step) = (engine.layout.window, engine.layout.step);
+            reach = reach.max(window.0.div_ceil(step.0)).max(window.1.div_ceil(step.1));
+        }
         let all = Window::new(0, 0, engine.layout.cells.0, engine.layout.cells.1);
         let cells = tile.grown(reach).intersect(&all).unwrap_or(tile);
+        self.splits.clear();
         let mut field = self.stage(0, cells, stop)?;
+        self.jumps = jumps::pieces(&engine.layout, cells, tile, &self.splits);
         for stage in 1..engine.stages.len() {
             // Larger windows fill what smaller ones could not measure.
             let lost = |m: &Measurement| m.status != Status::Valid;
@@ -123,8 +146,18 @@ impl<'a> Worker<'a> {
             Direction::Forward => engine.params.search,
             Direction::Backward => (f64::INFINITY, f64::INFINITY),
         };
-        let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: None, stop };
-        Ok(Grid::from_vec(cells.width, cells.height, self.methods[stage].match_tile(&tile)))
+        let cuts = Cuts::meet(self.cuts, pixels).then(|| Cuts::new(self.cuts, pixels));
+        let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: cuts.as_ref(), stop };
+        let found = self.methods[stage].match_tile(&tile);
+        if stage == 0 && direction == Direction::Forward {
+            self.splits = self.methods[stage].splits();
+        }
+        Ok(Grid::from_vec(cells.width, cells.height, found))
+    }
+
+    /// Takes the pieces of faults found in the last tile.
+    pub fn take_jumps(&mut self) -> Vec<Jump> {
+        std::mem::take(&mut self.jumps)
     }
 
     /// Every band's images for a rectangle of pre pixels that lies `base` pixels further in the post image, the post

@@ -10,9 +10,11 @@
 mod check;
 mod compare;
 mod copy;
+mod cut_layer;
 mod features;
 mod folder;
 mod georef;
+mod jumps;
 mod kernel;
 mod memory;
 mod open;
@@ -30,9 +32,11 @@ mod writer;
 pub(crate) mod xml;
 
 pub use compare::compare;
+pub use cut_layer::{CutLines, read_cuts};
 pub use features::{Table, read_line_features, read_table};
 pub use folder::OutputFolder;
 pub use georef::{Crs, CrsKind, GeoReference, Ground, Units};
+pub use jumps::JumpWriter;
 pub use memory::MemoryProduct;
 pub use open::{NoData, OpenOptions, RasterBand};
 pub use output::remove_unfinished;

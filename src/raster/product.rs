@@ -1,9 +1,11 @@
 //! The displacement product: six bands in ground units, with everything that made them in its metadata.
 
 use super::georef::{GeoReference, Ground};
+use super::jumps::JumpWriter;
 use super::memory::MemoryProduct;
 use super::writer::{BandSpec, PixelType, RasterSpec, RasterWriter, WriteOptions};
 use crate::Result;
+use crate::engine::Jump;
 use crate::field::{Measurement, Status};
 use crate::grid::{Grid, Window};
 use crate::layout::Layout;
@@ -21,6 +23,8 @@ pub struct ProductWriter {
     target: Target,
     ground: Ground,
     region: Window,
+    /// Where the faults found inside windows go.
+    jumps: Option<JumpWriter>,
 }
 
 enum Target {
@@ -46,7 +50,12 @@ impl ProductWriter {
     ) -> Result<Self> {
         if let Some(memory) = &options.memory {
             memory.reserve(layout.region.width, layout.region.height);
-            return Ok(ProductWriter { target: Target::Memory(memory.clone()), ground, region: layout.region });
+            return Ok(ProductWriter {
+                target: Target::Memory(memory.clone()),
+                ground,
+                region: layout.region,
+                jumps: None,
+            });
         }
         let netcdf = options.format.as_deref().is_some_and(|f| f.eq_ignore_ascii_case("netCDF"))
             || options.format.is_none() && path.ends_with(".nc");
@@ -59,7 +68,13 @@ impl ProductWriter {
             metadata: metadata.iter().map(|(k, v)| (DOMAIN.into(), k.clone(), v.clone())).collect(),
         };
         let target = Target::File(Box::new(RasterWriter::create(path, spec, options)?));
-        Ok(ProductWriter { target, ground, region: layout.region })
+        Ok(ProductWriter { target, ground, region: layout.region, jumps: None })
+    }
+
+    /// Writes the faults found inside windows to `jumps`, which is finished with the product.
+    pub fn with_jumps(mut self, jumps: JumpWriter) -> Self {
+        self.jumps = Some(jumps);
+        self
     }
 
     /// Adds an item to the metadata domain [`DOMAIN`].
@@ -72,6 +87,9 @@ impl ProductWriter {
 
     /// Completes the file and gives it its name; a writer dropped before leaves nothing behind.
     pub fn finish(self) -> Result<()> {
+        if let Some(jumps) = self.jumps {
+            jumps.finish()?;
+        }
         match self.target {
             Target::File(writer) => writer.finish(),
             Target::Memory(_) => Ok(()),
@@ -91,6 +109,10 @@ impl FieldSink for ProductWriter {
                 Ok(())
             }
         }
+    }
+
+    fn write_jumps(&mut self, jumps: &[Jump]) -> Result<()> {
+        self.jumps.as_mut().map_or(Ok(()), |writer| writer.write(jumps))
     }
 }
 

@@ -102,7 +102,8 @@ pub fn read_lines(path: &str) -> Result<Vec<Vec<(f64, f64)>>> {
     Ok(lines)
 }
 
-fn collect(geometry: &Geometry, lines: &mut Vec<Vec<(f64, f64)>>) {
+/// The lines and outlines of a geometry.
+pub(super) fn collect(geometry: &Geometry, lines: &mut Vec<Vec<(f64, f64)>>) {
     if geometry.geometry_count() > 0 {
         (0..geometry.geometry_count()).for_each(|i| collect(&geometry.get_geometry(i), lines));
     } else if geometry.point_count() >= 2 {

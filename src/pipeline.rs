@@ -20,6 +20,7 @@ pub enum MethodName {
     Frequency,
     /// No matching: the precision that least squares could reach (`shiftmap precision`).
     Precision,
+    Dense,
 }
 
 /// Which prefilter (`--prefilter`).

@@ -136,6 +136,9 @@ enum MethodArg {
     Lsm,
     /// Phase of the cross spectrum: fast, for large windows
     Frequency,
+    /// Least squares at every pixel in windows of 5 to 144 px, fused: for --step 1; --window only places the cells (odd:
+    /// on pixels, even: between them)
+    Dense,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -260,6 +263,7 @@ pub(super) fn job(args: &Args) -> Result<Job> {
             method: match args.method {
                 MethodArg::Lsm => MethodName::Lsm,
                 MethodArg::Frequency => MethodName::Frequency,
+                MethodArg::Dense => MethodName::Dense,
             },
             window: (args.window[0].0, args.window[0].1),
             larger_windows: args.window[1..].iter().map(|w| (w.0, w.1)).collect(),

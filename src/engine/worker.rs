@@ -109,7 +109,8 @@ impl<'a> Worker<'a> {
     ) -> Result<Grid<Measurement>> {
         let engine = self.engine;
         let area = SearchArea { range: starts.range, starts: &starts.shifts };
-        let pixels = layout.pixels(cells);
+        let halo = self.methods[stage].halo();
+        let pixels = layout.pixels(cells).grown(halo);
         let Some(bands) = self.bands(pixels, starts.base, area.reach(), direction)? else {
             return Ok(Grid::filled(cells.width, cells.height, Measurement::failed(Status::NoData)));
         };
@@ -123,7 +124,7 @@ impl<'a> Worker<'a> {
             Direction::Forward => engine.params.search,
             Direction::Backward => (f64::INFINITY, f64::INFINITY),
         };
-        let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: None, stop };
+        let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: None, halo, stop };
         Ok(Grid::from_vec(cells.width, cells.height, self.methods[stage].match_tile(&tile)))
     }
 

@@ -12,7 +12,7 @@ use super::windows::{TRIANGLE5, TRIANGLE9, convolve, double};
 use crate::grid::Grid;
 
 /// χ² up to which a smaller window is not believed, by scale.
-pub const GATES: [f32; 6] = [2.2, 2.0, 2.0, 2.0, 2.0, 0.0];
+pub const GATES: [f32; 6] = [2.0, 1.7, 1.6, 1.5, 1.5, 0.0];
 
 /// The fused correction of every pixel and its covariance (xx, xy, yy).
 pub struct Fused {
@@ -32,7 +32,7 @@ pub fn fuse(candidates: &Candidates, finest: usize, width: usize, height: usize)
             Some((coarse, halvings)) => {
                 let (w, h) = (fine.delta[0].width, fine.delta[0].height);
                 let coarse = if halvings > HALVINGS[s] { refine(&coarse, w, h) } else { coarse };
-                gate(coarse, &fine, GATES[s], if s < 2 { &TRIANGLE9 } else { &TRIANGLE5 }, s <= 2)
+                gate(coarse, &fine, GATES[s], &TRIANGLE9, s <= 2)
             }
         };
         state = Some((next, HALVINGS[s]));

@@ -2,10 +2,12 @@
 //!
 //! Both images are whitened in two ways ([`whiten`]); each window size gives a correction and its covariance
 //! ([`candidates`]); they are fused from large to small, small windows acting only where they see something that the
-//! larger ones smeared ([`fuse`]); the post image is warped by the result and the next pass begins ([`levels`]).
+//! larger ones smeared ([`fuse`]); edges are sharpened ([`edges`]); the post image is warped by the result and the next
+//! pass begins ([`levels`]).
 //! `--window` and `--step` lay out the product's cells only: a cell holds the value at its centre, between pixels where
 //! the window's side is even.
 pub mod candidates;
+pub mod edges;
 pub mod fuse;
 pub mod levels;
 pub mod start;

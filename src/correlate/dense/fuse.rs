@@ -8,7 +8,7 @@
 
 use super::candidates::{Candidate, Candidates, HALVINGS, SCALES, UNKNOWN};
 use super::whiten::{RADII, combine};
-use super::windows::{TRIANGLE5, TRIANGLE9, convolve, double};
+use super::windows::{TRIANGLE9, convolve, double};
 use crate::grid::Grid;
 
 /// χ² up to which a smaller window is not believed, by scale.

@@ -529,6 +529,7 @@ fn method(m: MethodName) -> &'static str {
     match m {
         MethodName::Lsm => "lsm",
         MethodName::Frequency => "frequency",
+        MethodName::Dense => "dense",
         MethodName::Precision => "precision",
         MethodName::Spatial => "spatial",
     }

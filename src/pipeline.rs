@@ -22,6 +22,7 @@ pub enum MethodName {
     Spatial,
     /// No matching: the precision that least squares could reach (`shiftmap precision`).
     Precision,
+    Dense,
 }
 
 /// Which prefilter (`--prefilter`).

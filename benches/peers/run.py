@@ -206,11 +206,31 @@ def scikit_image(pair, window, step):
     return slide(pair, window, step, 0, estimate)
 
 
+def dis(pair):
+    """Dense flow on 8-bit copies: medium preset at the finest scale, 50 iterations."""
+    low, high = np.percentile(pair.pre, [0.5, 99.5])
+    byte = lambda a: np.clip((a - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+    pre, post = byte(pair.pre), byte(pair.post)
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow.setFinestScale(0)
+    flow.setPatchSize(16)
+    flow.setPatchStride(4)
+    flow.setGradientDescentIterations(50)
+    start = time.process_time()
+    found = flow.calc(pre, post, None)
+    seconds = time.process_time() - start
+    j, i = np.mgrid[: pre.shape[0], : pre.shape[1]]
+    points = np.stack([i, j], -1).reshape(-1, 2).astype(np.float64)
+    return points, found[..., 0].ravel(), -found[..., 1].ravel(), seconds
+
+
 RUNS = [
     ("shiftmap lsm", 33, 8, lambda p: shiftmap(p, "lsm", 33, 8)),
     ("shiftmap lsm", 65, 8, lambda p: shiftmap(p, "lsm", 65, 8)),
     ("shiftmap spatial", 64, 8, lambda p: shiftmap(p, "spatial", 64, 8)),
     ("shiftmap frequency", 64, 8, lambda p: shiftmap(p, "frequency", 64, 8)),
+    ("shiftmap dense", 33, 1, lambda p: shiftmap(p, "dense", 33, 1)),
+    ("OpenCV DIS optical flow", 16, 1, lambda p: dis(p)),
     ("OpenCV matchTemplate + parabola", 64, 16, lambda p: match_template(p, 64, 16)),
     ("OpenCV findTransformECC", 32, 16, lambda p: ecc(p, 32, 16)),
     ("OpenCV findTransformECC", 64, 16, lambda p: ecc(p, 64, 16)),

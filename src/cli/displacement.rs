@@ -181,6 +181,9 @@ enum MethodArg {
     Lsm,
     /// Phase of the cross spectrum: fast, for large windows
     Frequency,
+    /// Least squares at every pixel in windows of 5 to 144 px, fused: for --step 1; --window only places the cells (odd:
+    /// on pixels, even: between them)
+    Dense,
     /// Maximum of the normalised cross-correlation: the classical matching, without its bias to whole pixels
     Spatial,
 }
@@ -373,6 +376,7 @@ pub(super) fn job(args: &Args) -> Result<Job> {
                 MethodArg::Lsm => MethodName::Lsm,
                 MethodArg::Frequency => MethodName::Frequency,
                 MethodArg::Spatial => MethodName::Spatial,
+                MethodArg::Dense => MethodName::Dense,
             },
             window: (args.window[0].0, args.window[0].1),
             larger_windows: args.window[1..].iter().map(|w| (w.0, w.1)).collect(),

@@ -6,6 +6,7 @@ pub mod ampcor;
 pub mod bilateral;
 pub mod coherence;
 pub mod cut;
+pub mod dense;
 pub mod fft2;
 pub mod fill;
 pub mod frequency;
@@ -115,6 +116,8 @@ pub struct Tile<'a> {
     pub search: (f64, f64),
     /// Lines that no window may reach across.
     pub cuts: Option<&'a Cuts>,
+    /// Pixels that the images reach further than the windows on every side, as the method asked for.
+    pub halo: usize,
     /// Set when the run is to end at once; what is returned then is thrown away.
     pub stop: &'a AtomicBool,
 }
@@ -157,6 +160,11 @@ impl<'a> Tile<'a> {
 
 /// A matching method with one thread's buffers.
 pub trait Method {
+    /// Pixels around the windows that the method looks at.
+    fn halo(&self) -> usize {
+        0
+    }
+
     /// Measures every window of the tile, in cell order; displacements are relative to the tile's base.
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement>;
 
@@ -171,6 +179,7 @@ pub fn plan<'a>(params: &'a Params, scenes: &'a [Scene]) -> Box<dyn Method + 'a>
     match params.method {
         MethodName::Lsm => Box::new(lsm_tile::LsmTile::new(params, scenes)),
         MethodName::Precision => Box::new(precision::Precision::new(params, &scenes[0])),
+        MethodName::Dense => Box::new(dense::Dense::new(params)),
         MethodName::Frequency => Box::new(frequency::Frequency::new(params, &scenes[0])),
         MethodName::Spatial => Box::new(spatial::Spatial::new(params, scenes)),
     }

@@ -132,7 +132,8 @@ impl<'a> Worker<'a> {
     ) -> Result<Grid<Measurement>> {
         let engine = self.engine;
         let area = SearchArea { range: starts.range, starts: &starts.shifts };
-        let pixels = layout.pixels(cells);
+        let halo = self.methods[stage].halo();
+        let pixels = layout.pixels(cells).grown(halo);
         let Some(bands) = self.bands(pixels, starts.base, area.reach(), direction)? else {
             return Ok(Grid::filled(cells.width, cells.height, Measurement::failed(Status::NoData)));
         };
@@ -147,7 +148,7 @@ impl<'a> Worker<'a> {
             Direction::Backward => (f64::INFINITY, f64::INFINITY),
         };
         let cuts = Cuts::meet(self.cuts, pixels).then(|| Cuts::new(self.cuts, pixels));
-        let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: cuts.as_ref(), stop };
+        let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: cuts.as_ref(), halo, stop };
         let found = self.methods[stage].match_tile(&tile);
         if stage == 0 && direction == Direction::Forward {
             self.splits = self.methods[stage].splits();

@@ -1,0 +1,119 @@
+//! The `dense` method: a displacement for every pixel from least squares in windows of 5 to 144 px at once.
+//!
+//! Both images are whitened in two ways ([`whiten`]); each window size gives a correction and its covariance
+//! ([`candidates`]); they are fused from large to small, small windows acting only where they see something that the
+//! larger ones smeared ([`fuse`]); edges are sharpened ([`edges`]); the post image is warped by the result and the next
+//! pass begins ([`levels`]).
+//! `--window` and `--step` lay out the product's cells only: a cell holds the value at its centre, between pixels where
+//! the window's side is even.
+pub mod candidates;
+pub mod edges;
+pub mod fuse;
+pub mod levels;
+pub mod start;
+pub mod warp;
+pub mod whiten;
+pub mod windows;
+
+pub use candidates::{Candidate, Candidates};
+
+use super::fill::ValidCounts;
+use super::prepare::{PreparedPost, PreparedPre};
+use super::{Method, Tile};
+use crate::field::{Covariance, Measurement, PixelShift, Status};
+use crate::grid::Grid;
+use crate::pipeline::Params;
+use candidates::UNKNOWN;
+use levels::Level;
+
+/// Pixels around the cells' windows that the largest windows look at.
+const HALO: usize = 64;
+/// Least standard deviation reported, pixels: what interpolation leaves.
+const FLOOR: f32 = 1e-3;
+/// Standard deviation at which the quality is 1/2, pixels.
+const HALF_QUALITY: f64 = 0.25;
+/// A cell whose standard deviation is larger was not measured, pixels.
+const LARGEST_SIGMA: f32 = 0.7;
+
+/// The candidates of a pair of prepared images about the displacement `d` (right and down in pixels, of the pre image's
+/// size); `std` is the standard deviation of the texture.
+pub fn candidates_of(pre: &PreparedPre, post: &PreparedPost, d: [&Grid<f32>; 2], std: f64) -> Candidates {
+    levels::candidates(&mut [Level::from_images(pre, post, std)], d)
+}
+
+pub struct Dense {
+    min_valid: f64,
+}
+
+impl Dense {
+    pub fn new(params: &Params) -> Self {
+        Dense { min_valid: params.min_valid }
+    }
+}
+
+impl Method for Dense {
+    fn halo(&self) -> usize {
+        HALO
+    }
+
+    fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
+        pulp::Arch::new().dispatch(WholeTile { tile, min_valid: self.min_valid })
+    }
+}
+
+/// A tile, compiled for the widest vectors of the machine.
+struct WholeTile<'t> {
+    tile: &'t Tile<'t>,
+    min_valid: f64,
+}
+
+impl pulp::WithSimd for WholeTile<'_> {
+    type Output = Vec<Measurement>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
+        measure(self.tile, self.min_valid)
+    }
+}
+
+fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
+    let mut d = start::field(tile);
+    let mut levels: Vec<Level> = tile.bands.iter().map(Level::new).collect();
+    let Some(covariance) = levels::iterate(&mut levels, &mut d, || tile.stopped()) else {
+        return vec![Measurement::failed(Status::NoData); tile.windows.len()];
+    };
+    let counts = ValidCounts::new(&levels[0].both_valid());
+    let window = tile.windows.window;
+    let least = (min_valid * (window.0 * window.1) as f64).max(1.0);
+    let half = |side: usize| (side as f32 - 1.0) / 2.0;
+    let cell = |cell: usize| {
+        let corner = tile.windows.corner(cell);
+        let (x, y) = (corner.0 + tile.halo, corner.1 + tile.halo);
+        if (counts.count(x as i64, y as i64, window) as f64) < least {
+            return Measurement::failed(Status::NoData);
+        }
+        let (cx, cy) = (x as f32 + half(window.0), y as f32 + half(window.1));
+        let at = |g: &Grid<f32>| start::bilinear(g, cx, cy);
+        let [xx, xy, yy] = covariance.each_ref().map(at);
+        if xx + yy >= UNKNOWN {
+            return Measurement::failed(Status::LowTexture);
+        }
+        if !(xx.max(yy) <= LARGEST_SIGMA * LARGEST_SIGMA) {
+            return Measurement::failed(Status::NoConvergence);
+        }
+        let shift = PixelShift::new(f64::from(at(&d[0])), f64::from(at(&d[1])));
+        let origin = tile.area.start(cell);
+        let beyond = |d: f64, s: i32, range: usize| (d - f64::from(s)).abs() >= range as f64;
+        if beyond(shift.dx, origin.0, tile.area.range.0) || beyond(shift.dy, origin.1, tile.area.range.1) {
+            return Measurement::failed(Status::SearchEdge);
+        }
+        let floor = FLOOR * FLOOR;
+        let covariance = Covariance { xx: f64::from(xx + floor), xy: f64::from(xy), yy: f64::from(yy + floor) };
+        let variance = 0.5 * (covariance.xx + covariance.yy);
+        let quality = (1.0 / (1.0 + variance / (HALF_QUALITY * HALF_QUALITY))) as f32;
+        let mut m = Measurement { shift, covariance, quality, status: Status::Valid };
+        tile.check_search(cell, &mut m);
+        m
+    };
+    (0..tile.windows.len()).map(cell).collect()
+}

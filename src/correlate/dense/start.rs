@@ -1,0 +1,71 @@
+//! Whole-pixel starts: correlation peaks of 32 px windows every 16 px, their medians, and what lies between.
+
+use crate::correlate::Tile;
+use crate::correlate::search::{SearchArea, TileWindows, integer_peaks};
+use crate::grid::Grid;
+
+const WINDOW: usize = 32;
+const STEP: usize = 16;
+/// Correlation below which a peak is not believed.
+const BELIEVED: f32 = 0.15;
+
+/// A displacement field for the pre images of the tile, good to about a pixel.
+pub fn field(tile: &Tile) -> [Grid<f32>; 2] {
+    let pre = tile.pre();
+    let (w, h) = (pre.values.width, pre.values.height);
+    let across = |n: usize| n.saturating_sub(WINDOW) / STEP + 1;
+    let window = (WINDOW.min(w), WINDOW.min(h));
+    let windows = TileWindows { cells: (across(w), across(h)), window, step: (STEP, STEP) };
+    let (nx, ny) = windows.cells;
+    let own = &tile.windows;
+    // The search area of the nearest cell of the product.
+    let cell = |k: usize| {
+        let (x, y) = windows.corner(k);
+        let pick = |at: usize, side: usize, window: usize, step: usize, cells: usize| {
+            let centre = (at + side / 2) as i64 - (tile.halo + window / 2) as i64;
+            ((centre.max(0) as usize + step / 2) / step).min(cells - 1)
+        };
+        pick(y, window.1, own.window.1, own.step.1, own.cells.1) * own.cells.0
+            + pick(x, window.0, own.window.0, own.step.0, own.cells.0)
+    };
+    let starts: Vec<(i32, i32)> = match tile.area.starts.is_empty() {
+        true => Vec::new(),
+        false => (0..nx * ny).map(|k| tile.area.start(cell(k))).collect(),
+    };
+    let area = SearchArea { range: tile.area.range, starts: &starts };
+    let peaks = integer_peaks(&tile.pairs(), &windows, &area, tile.stop);
+    let found: Vec<Option<(f32, f32)>> = (peaks.iter())
+        .map(|p| {
+            let s = p.start();
+            (p.correlation > BELIEVED && !p.edge).then_some((s.dx as f32, s.dy as f32))
+        })
+        .collect();
+    let median = |i: usize, j: usize, pick: fn((f32, f32)) -> f32| {
+        let mut near: Vec<f32> = Vec::with_capacity(25);
+        for y in j.saturating_sub(2)..(j + 3).min(ny) {
+            near.extend(
+                found[y * nx + i.saturating_sub(2)..y * nx + (i + 3).min(nx)].iter().flatten().map(|v| pick(*v)),
+            );
+        }
+        near.sort_by(f32::total_cmp);
+        let start = area.start(j * nx + i);
+        near.get(near.len() / 2).copied().unwrap_or(pick((start.0 as f32, start.1 as f32)))
+    };
+    let sparse =
+        [|v: (f32, f32)| v.0, |v: (f32, f32)| v.1].map(|pick| Grid::from_fn(nx, ny, |i, j| median(i, j, pick)));
+    sparse.map(|s| {
+        Grid::from_fn(w, h, |x, y| {
+            let centre = |side: usize| (side as f32 - 1.0) / 2.0;
+            bilinear(&s, (x as f32 - centre(window.0)) / STEP as f32, (y as f32 - centre(window.1)) / STEP as f32)
+        })
+    })
+}
+
+/// The value of `g` at (x, y), its own border's beyond it.
+pub fn bilinear(g: &Grid<f32>, x: f32, y: f32) -> f32 {
+    let (x, y) = (x.clamp(0.0, (g.width - 1) as f32), y.clamp(0.0, (g.height - 1) as f32));
+    let (i, j) = (x as usize, y as usize);
+    let (i1, j1) = ((i + 1).min(g.width - 1), (j + 1).min(g.height - 1));
+    let (u, v) = (x - i as f32, y - j as f32);
+    (g.get(i, j) * (1.0 - u) + g.get(i1, j) * u) * (1.0 - v) + (g.get(i, j1) * (1.0 - u) + g.get(i1, j1) * u) * v
+}

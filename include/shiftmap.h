@@ -358,8 +358,8 @@ void shiftmap_field_free(struct shiftmap_field *field);
 
 /**
  * Makes test data with exactly known displacement in the folder dst: shiftmap synth WHAT --help; what is "pair"
- * (pre.tif, post.tif, truth.tif, trace.gpkg, spec.json). Options and callbacks as for shiftmap_displacement.
- * Since 0.1.0.
+ * or "dataset". Commands with more arguments, such as "synth field", are for shiftmap_run. Options and callbacks as
+ * for shiftmap_displacement. Since 0.1.0.
  */
 int shiftmap_synth(struct shiftmap_context *ctx,
                    const char *what,

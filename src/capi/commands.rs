@@ -8,8 +8,8 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
 
 /// Makes test data with exactly known displacement in the folder `dst`: `shiftmap synth WHAT --help`; `what` is "pair"
-/// (pre.tif, post.tif, truth.tif, trace.gpkg, spec.json). Options and callbacks as for shiftmap_displacement.
-/// Since 0.1.0.
+/// or "dataset". Commands with more arguments, such as "synth field", are for shiftmap_run. Options and callbacks as
+/// for shiftmap_displacement. Since 0.1.0.
 ///
 /// # Safety
 /// Pointers are NULL or valid as described.

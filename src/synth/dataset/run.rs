@@ -407,10 +407,7 @@ fn work<'a>(
     make: impl Fn(&'a Unit) -> Result<()> + Sync,
     progress: &mut dyn FnMut(f64, &str) -> bool,
 ) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.max(1))
-        .build()
-        .map_err(|e| Error::Internal(format!("cannot start threads: {e}")))?;
+    let pool = crate::threads::pool(threads)?;
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (sender, receiver) = mpsc::channel();
     let mut failure = None;

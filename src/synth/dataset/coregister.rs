@@ -48,7 +48,7 @@ pub fn measure(
     };
     let layout = Layout::new(first.size(), params.window, params.step, None)?;
     let mut found = Collect::default();
-    let pair = Pair { pre: first, post: second, origin };
+    let pair = Pair::new(first, second, origin);
     pipeline::run(&pair, &layout, &params, threads, &mut found, progress)?;
     if found.dx.len() < 8 {
         return Err(Error::Data(format!(

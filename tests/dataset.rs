@@ -261,7 +261,7 @@ fn pre_at_x_is_post_at_x_plus_d() {
                     }
                 }
             }
-            let error = (sum / count as f64).sqrt() / spread;
+            let error = (sum / count).sqrt() / spread;
             // The second date was stored in whole numbers and its offset measured to a few thousandths of a pixel.
             let limit = if pairing == Pairing::Pre { 3e-3 } else { 1.2e-2 };
             assert!(error < limit, "{pairing:?}, sample {}: relative error {error}", sample.record.index);

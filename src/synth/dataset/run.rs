@@ -259,7 +259,7 @@ fn divide(bases: &[Base], spec: &SetSpec) -> Result<[Vec<usize>; 3]> {
     let total = places.len() as f64;
     for (k, place) in places.into_iter().enumerate() {
         let missing = |part: usize| spec.split[part] * total - out[part].len() as f64;
-        let empty = (0..3).filter(|&p| spec.split[p] > 0.0 && out[p].is_empty()).nth(0);
+        let empty = (0..3).find(|&p| spec.split[p] > 0.0 && out[p].is_empty());
         let part = match empty {
             Some(part) if k < wanted => part,
             _ => {

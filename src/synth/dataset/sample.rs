@@ -221,7 +221,7 @@ impl Workshop<'_> {
                 RasterBand::open(&path.to_string_lossy(), options)
             })
             .collect::<Result<_>>()?;
-        let mut readers = files.iter().map(|f| ImageFile::open(f)).collect::<Result<Vec<_>>>()?;
+        let mut readers = files.iter().map(ImageFile::open).collect::<Result<Vec<_>>>()?;
         for _ in 0..40 {
             let place = |n: usize, rng: &mut rand_pcg::Pcg64| rng.random_range(0..=(n - size) as i64);
             let (x, y) = (place(base.width, rng), place(base.height, rng));

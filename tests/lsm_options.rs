@@ -209,7 +209,9 @@ fn the_bilateral_pass_sharpens_a_fault_and_leaves_the_rest() {
         println!("slip {slip}: RMSE within half a window {:.3} -> {:.3} px, valid {:.2} -> {:.2}", a.0, b.0, a.2, b.2);
         assert!(b.0 < 0.8 * a.0);
         for ((c, m), (_, n)) in plain.iter().zip(&sharp) {
-            assert!((c.dx - fault).abs() < 40.0 || m == n, "changed at {c:?}");
+            let apart = (m.shift.dx - n.shift.dx).abs().max((m.shift.dy - n.shift.dy).abs());
+            let alike = m.status == n.status && (m.status != Status::Valid || apart < 0.01);
+            assert!((c.dx - fault).abs() < 40.0 || alike, "changed at {c:?}");
         }
     }
 }

@@ -67,17 +67,19 @@ def write(path, image):
         f"ENVI\nsamples = {SIZE}\nlines = {SIZE}\nbands = 1\ndata type = 4\ninterleave = bsq\nbyte order = 0\n")
 
 
-def shiftmap(program, method):
+def shiftmap(program, method, *more):
     def run(pre, post):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             write(folder / "pre.img", pre)
             write(folder / "post.img", post)
             subprocess.run(
-                [program, "displacement", "pre.img", "post.img", "map.img", "--of", "ENVI", "--units", "px", "--quiet",
+                [program, "displacement", "pre.img", "post.img", "map.tif", "--units", "px", "--quiet",
                  "--threads", "1", "--method", method, "--window", str(WINDOW), "--step", str(WINDOW),
-                 "--search", str(SEARCH), "--outliers", "keep", "--nodata", "none"],
+                 "--search", str(SEARCH), "--outliers", "keep", "--nodata", "none", *more],
                 cwd=folder, check=True)
+            subprocess.run(["gdal_translate", "-q", "-of", "ENVI", "-co", "INTERLEAVE=BSQ", "map.tif", "map.img"], cwd=folder,
+                           check=True)
             cells = SIZE // WINDOW
             bands = np.fromfile(folder / "map.img", np.float32).reshape(-1, cells, cells)
         return [(bands[0, y // WINDOW, x // WINDOW], -bands[1, y // WINDOW, x // WINDOW]) for x, y in CORNERS]

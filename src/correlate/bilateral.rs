@@ -12,7 +12,7 @@ use crate::field::{PixelShift, Status};
 
 /// Standard deviations that make the width of the weight, and those from which a window counts as mixed.
 const WIDTH: f64 = 3.0;
-const MIXED: f64 = 5.0;
+const MIXED: f64 = 7.0;
 
 /// The first pass with edges restored.
 pub struct Motion<'a> {

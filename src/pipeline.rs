@@ -150,7 +150,7 @@ impl Default for Params {
             window: (32, 32),
             step: (8, 8),
             search: (4.0, 4.0),
-            prefilter: Prefilter::Auto,
+            prefilter: Prefilter::Coherence,
             min_valid: 0.5,
             larger_windows: Vec::new(),
             auto_search: None,

@@ -62,7 +62,7 @@ pub struct Args {
     search: SearchArg,
 
     /// Filter both images first
-    #[arg(long, value_enum, default_value = "auto", help_heading = "Matching")]
+    #[arg(long, value_enum, default_value = "coherence", help_heading = "Matching")]
     prefilter: PrefilterArg,
 
     /// Weights of a window's pixels (method lsm)

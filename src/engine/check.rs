@@ -43,6 +43,10 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
         let why = "windows that a line cuts are matched as translations; use --shape translation";
         return Err(Error::option("--shape", "affine", why));
     }
+    if params.method == MethodName::Dense && !pair.cuts.is_empty() {
+        let why = "the dense method does not keep windows on one side of lines; use --method lsm, spatial or frequency";
+        return Err(Error::option("--cut", "a layer", why));
+    }
     if params.split && bands > 1 {
         return Err(Error::option(
             "--split",

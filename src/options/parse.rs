@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn refusals_name_the_option_and_the_remedy() {
         assert_eq!(refusal(&["WINDW=3"]), "option WINDW: no such option; did you mean WINDOW?");
-        assert!(refusal(&["XYZZY=3"]).contains("there are BAND, "), "{}", refusal(&["XYZZY=3"]));
+        assert!(refusal(&["XYZZY=3"]).contains("there are BACKWARD, BAND, "), "{}", refusal(&["XYZZY=3"]));
         assert_eq!(refusal(&["RESAMPLE=maybe"]), "RESAMPLE=maybe: is neither YES nor NO");
         let text = refusal(&["METHOD=freqency"]);
         assert!(text.starts_with("METHOD=freqency: choose one of lsm, frequency"), "{text}");

@@ -19,6 +19,7 @@ pub use candidates::{Candidate, Candidates};
 
 use super::fill::ValidCounts;
 use super::prepare::{PreparedPost, PreparedPre};
+use super::sums::{area, summed};
 use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::grid::Grid;
@@ -84,6 +85,7 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
     };
     let counts = ValidCounts::new(&levels[0].both_valid());
     let window = tile.windows.window;
+    let texture = Texture::new(&tile.bands[0].pre.values);
     let least = (min_valid * (window.0 * window.1) as f64).max(1.0);
     let half = |side: usize| (side as f32 - 1.0) / 2.0;
     let cell = |cell: usize| {
@@ -91,6 +93,10 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
         let (x, y) = (corner.0 + tile.halo, corner.1 + tile.halo);
         if (counts.count(x as i64, y as i64, window) as f64) < least {
             return Measurement::failed(Status::NoData);
+        }
+        // Whitening would make texture of what rounding leaves of a flat window.
+        if texture.variance(x, y, window) <= tile.bands[0].scene.min_variance {
+            return Measurement::failed(Status::LowTexture);
         }
         let (cx, cy) = (x as f32 + half(window.0), y as f32 + half(window.1));
         let at = |g: &Grid<f32>| start::bilinear(g, cx, cy);
@@ -116,4 +122,21 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
         m
     };
     (0..tile.windows.len()).map(cell).collect()
+}
+/// Variances of windows from summed-area tables.
+struct Texture {
+    sums: [Vec<f64>; 2],
+    stride: usize,
+}
+
+impl Texture {
+    fn new(values: &Grid<f32>) -> Self {
+        Texture { sums: [summed(values, |v| v), summed(values, |v| v * v)], stride: values.width + 1 }
+    }
+
+    fn variance(&self, x: usize, y: usize, window: (usize, usize)) -> f64 {
+        let n = (window.0 * window.1) as f64;
+        let [sum, square] = self.sums.each_ref().map(|t| area(t, self.stride, x, y, window));
+        square / n - (sum / n).powi(2)
+    }
 }

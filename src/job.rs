@@ -105,6 +105,9 @@ pub struct Summary {
     pub report: Report,
 }
 
+/// The pre and post image of one band.
+type ImagePair = (Box<dyn ImageFile + Send>, Box<dyn ImageFile + Send>);
+
 /// A job's inputs: opened, checked and brought together; nothing is measured yet.
 pub struct Prepared {
     pub layout: Layout,
@@ -118,7 +121,7 @@ pub struct Prepared {
     pub origin: (f64, f64),
     /// What the product says about how it is made; a run adds the facts of its [`Report`].
     pub metadata: Vec<(String, String)>,
-    images: Vec<(Box<dyn ImageFile + Send>, Box<dyn ImageFile + Send>)>,
+    images: Vec<ImagePair>,
     prior: Option<PointRaster>,
     stable: Option<PointRaster>,
     /// Lines that no window may reach across, pre pixels.
@@ -195,7 +198,7 @@ impl Job {
     }
 
     /// The further bands, resampled where the first is.
-    fn open_more(&self) -> Result<Vec<(Box<dyn ImageFile + Send>, Box<dyn ImageFile + Send>)>> {
+    fn open_more(&self) -> Result<Vec<ImagePair>> {
         let mut images: Vec<(Box<dyn ImageFile + Send>, Box<dyn ImageFile + Send>)> = Vec::new();
         for &(a, b) in &self.more_bands {
             let pre = RasterBand::open(&self.pre, OpenOptions { band: a, ..self.pre_options.clone() })?;
@@ -235,7 +238,7 @@ impl Job {
         self.run_on(pre, post, note, progress)
     }
 
-    /// [`Job::run`] with images that are open already, such as arrays ([`RasterBand::of_image`]).
+    /// [`Job::run`] with images that are open already, such as arrays.
     ///
     /// # Errors
     /// Those of [`Job::run`].

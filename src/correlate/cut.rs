@@ -262,7 +262,7 @@ mod tests {
     fn a_rough_trace_casts_no_shadow_and_two_lines_both_count() {
         let zigzag: Vec<(f64, f64)> =
             (0..40).map(|i| (31.5 + if i % 2 == 0 { 1.0 } else { -1.0 }, i as f64 * 2.0 - 6.0)).collect();
-        let cuts = Cuts::new(&[zigzag.clone()], TILE);
+        let cuts = Cuts::new(std::slice::from_ref(&zigzag), TILE);
         // The centre lies within reach of the teeth.
         let w = cuts.weights((22, 20), (16, 16)).unwrap();
         for (k, &v) in w.iter().enumerate() {

@@ -69,7 +69,7 @@ pub fn solve(
         }
         d = PixelShift::new(d.dx + step[0], d.dy + step[1]);
         let away = (d.dx - start.dx).abs().max((d.dy - start.dy).abs());
-        if !(away <= CAPTURE) || iterations >= ITERATIONS {
+        if away.is_nan() || away > CAPTURE || iterations >= ITERATIONS {
             return Solution::failed(Status::NoConvergence, iterations);
         }
         if length < TOLERANCE && iterations >= SETTLED {

@@ -63,8 +63,11 @@ pub fn installed() -> Option<Installed> {
     let item = |key: &CStr| {
         // SAFETY: the driver is there for good; the answer is copied.
         let text = unsafe { gdal_sys::GDALGetMetadataItem(driver, key.as_ptr(), std::ptr::null()) };
-        // SAFETY: NULL or a NUL-terminated string.
-        (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()).unwrap_or_default()
+        if text.is_null() {
+            return String::new();
+        }
+        // SAFETY: a NUL-terminated string.
+        unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
     };
     Some(Installed { version: item(c"SHIFTMAP_VERSION"), library: item(c"SHIFTMAP_LIBRARY") })
 }

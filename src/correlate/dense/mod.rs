@@ -104,7 +104,8 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
         if xx + yy >= UNKNOWN {
             return Measurement::failed(Status::LowTexture);
         }
-        if !(xx.max(yy) <= LARGEST_SIGMA * LARGEST_SIGMA) {
+        let worst = xx.max(yy);
+        if worst.is_nan() || worst > LARGEST_SIGMA * LARGEST_SIGMA {
             return Measurement::failed(Status::NoConvergence);
         }
         let shift = PixelShift::new(f64::from(at(&d[0])), f64::from(at(&d[1])));

@@ -91,7 +91,8 @@ pub fn halve(a: &Grid<f32>) -> Grid<f32> {
 pub fn double(a: &Grid<f32>, width: usize, height: usize) -> Grid<f32> {
     // Block centres lie a quarter of a coarse block from the nearest coarse centre.
     let near = |i: usize, n: usize| {
-        let (c, o) = ((i / 2).min(n - 1), if i % 2 == 0 { (i / 2).saturating_sub(1) } else { (i / 2 + 1).min(n - 1) });
+        let (c, o) =
+            ((i / 2).min(n - 1), if i.is_multiple_of(2) { (i / 2).saturating_sub(1) } else { (i / 2 + 1).min(n - 1) });
         (c, o)
     };
     let mut out = Grid::filled(width, height, 0.0f32);

@@ -65,11 +65,15 @@ fn masks_do_not_bias() {
             }
         }
     }
+    let clear = errors(&measure(pre.clone(), image(d), &params(), 2, None), d);
     let found = measure(pre, post, &Params { min_valid: 0.4, ..params() }, 2, None);
-    let (x, y, worst, n) = errors(&found, d);
-    println!("masked: mean {x:+.4} {y:+.4} wrong {worst:.4} of {n} valid");
-    // Some windows have only two fifths of their pixels left: a few of those find another peak.
-    assert!(n * 3 > found.len() && x.abs() < 0.01 && y.abs() < 0.01 && worst < 0.02);
+    let (x, y, wrong, n) = errors(&found, d);
+    println!(
+        "masked: mean {x:+.4} {y:+.4} wrong {wrong:.4} of {n} valid; without clouds {:+.4} {:+.4}",
+        clear.0, clear.1
+    );
+    // The texture's own lattice has a bias that has nothing to do with the clouds.
+    assert!(n * 3 > found.len() && (x - clear.0).abs() < 0.01 && (y - clear.1).abs() < 0.01 && wrong < 0.02);
 }
 
 #[test]

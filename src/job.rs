@@ -5,8 +5,8 @@ use crate::layout::Layout;
 use crate::pipeline::{self, MethodName, Pair, Params, PeakQuality, PeakSigma, Report, SigmaScale};
 use crate::progress::Progress;
 use crate::raster::{
-    GeoReference, Ground, JumpWriter, NoData, OpenOptions, PointRaster, ProductWriter, RasterBand, Resampled, Units,
-    WriteOptions, compare, read_cuts,
+    GeoReference, Ground, JumpWriter, MaskedImage, NoData, OpenOptions, Places, PointRaster, ProductWriter, RasterBand,
+    Resampled, Units, WriteOptions, compare, read_cuts,
 };
 use crate::{Error, Result};
 
@@ -27,8 +27,8 @@ pub enum Stable {
     None,
     /// By the scatter between neighbouring windows.
     Auto,
-    /// On the ground that this raster marks as stable.
-    Raster(String),
+    /// On the ground that a raster or polygons mark as stable.
+    Places(String),
 }
 
 /// Everything `shiftmap displacement` is told.
@@ -47,6 +47,8 @@ pub struct Job {
     /// Displacement raster around which is searched.
     pub prior: Option<String>,
     pub stable: Stable,
+    /// Raster or polygons where pixels of both images are left out.
+    pub mask: Option<String>,
     /// Layer of lines that no window may reach across.
     pub cut: Option<String>,
     /// File for the faults that are found; given, windows near a jump are split.
@@ -75,6 +77,7 @@ impl Job {
             params,
             prior: None,
             stable: Stable::None,
+            mask: None,
             cut: None,
             split: None,
             units: Units::Auto,
@@ -123,7 +126,7 @@ pub struct Prepared {
     pub metadata: Vec<(String, String)>,
     images: Vec<ImagePair>,
     prior: Option<PointRaster>,
-    stable: Option<PointRaster>,
+    stable: Option<Places>,
     /// Lines that no window may reach across, pre pixels.
     cuts: Vec<Vec<(f64, f64)>>,
 }
@@ -169,7 +172,7 @@ impl Job {
         let params = self.decided(&pre)?;
         let prior = self.prior.as_deref().map(|p| PointRaster::displacement(p, pre.georef())).transpose()?;
         let stable = match &self.stable {
-            Stable::Raster(path) => Some(PointRaster::flag(path, "--stable", pre.georef())?),
+            Stable::Places(path) => Some(Places::open(path, "--stable", pre.georef())?),
             _ => None,
         };
         let resampled = if self.resample { Some(Resampled::new(&pre, &post)?) } else { None };
@@ -178,22 +181,23 @@ impl Job {
         let cuts = self.cuts(&pre, note)?;
         let metadata = self.metadata(&pre, &post, &params, ground, origin);
         let georef = pre.georef().clone();
+        let post_georef = if self.resample { georef.clone() } else { post.georef().clone() };
         let more = self.open_more()?;
         let post: Box<dyn ImageFile + Send> = match resampled {
             Some(image) => Box::new(image),
             None => Box::new(post),
         };
-        Ok(Prepared {
-            layout,
-            params,
-            ground,
-            georef,
-            origin,
-            metadata,
-            images: std::iter::once((Box::new(pre) as Box<dyn ImageFile + Send>, post)).chain(more).collect(),
-            prior,
-            stable,
-            cuts,
+        let all = std::iter::once((Box::new(pre) as Box<dyn ImageFile + Send>, post)).chain(more);
+        let images = all.map(|(pre, post)| Ok((self.masked(pre, &georef)?, self.masked(post, &post_georef)?)));
+        let images = images.collect::<Result<Vec<_>>>()?;
+        Ok(Prepared { layout, params, ground, georef, origin, metadata, images, prior, stable, cuts })
+    }
+
+    /// An image without what `--mask` leaves out; `georef` is the image's.
+    fn masked(&self, image: Box<dyn ImageFile + Send>, georef: &GeoReference) -> Result<Box<dyn ImageFile + Send>> {
+        Ok(match &self.mask {
+            Some(path) => Box::new(MaskedImage::new(image, Places::open(path, "--mask", georef)?)),
+            None => image,
         })
     }
 
@@ -222,10 +226,10 @@ impl Job {
     /// Every file that the result depends on.
     pub fn inputs(&self) -> Vec<&str> {
         let stable = match &self.stable {
-            Stable::Raster(path) => Some(path),
+            Stable::Places(path) => Some(path),
             _ => None,
         };
-        let options = self.prior.iter().chain(stable).chain(&self.cut);
+        let options = self.prior.iter().chain(stable).chain(&self.cut).chain(&self.mask);
         [&self.pre, &self.post].into_iter().chain(options).map(String::as_str).collect()
     }
 
@@ -345,7 +349,7 @@ impl Job {
         let sigma_scale = match self.stable {
             Stable::None => SigmaScale::One,
             Stable::Auto => SigmaScale::Neighbours,
-            Stable::Raster(_) => SigmaScale::Stable,
+            Stable::Places(_) => SigmaScale::Stable,
         };
         Ok(Params {
             search: self.search_pixels(pre)?,
@@ -414,7 +418,10 @@ impl Job {
         match &self.stable {
             Stable::None => {}
             Stable::Auto => add("STABLE", "auto".into()),
-            Stable::Raster(path) => add("STABLE", path.clone()),
+            Stable::Places(path) => add("STABLE", path.clone()),
+        }
+        if let Some(mask) = &self.mask {
+            add("MASK", mask.clone());
         }
         if let Some(cut) = &self.cut {
             add("CUT", cut.clone());
@@ -471,7 +478,10 @@ impl Job {
         match &self.stable {
             Stable::None => {}
             Stable::Auto => text += " --stable auto",
-            Stable::Raster(path) => text += &format!(" --stable {path}"),
+            Stable::Places(path) => text += &format!(" --stable {path}"),
+        }
+        if let Some(mask) = &self.mask {
+            text += &format!(" --mask {mask}");
         }
         if let Some(cut) = &self.cut {
             text += &format!(" --cut {cut}");

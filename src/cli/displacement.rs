@@ -105,10 +105,15 @@ pub struct Args {
     #[arg(long, value_name = "PX", num_args = 0..=1, require_equals = true, default_missing_value = "0.5", help_heading = "Trust")]
     backward: Option<f64>,
 
-    /// Scale sigma by what ground that has not moved shows: a raster that is not zero there, or `auto` for the scatter
-    /// between neighbouring windows
-    #[arg(long, value_name = "RASTER", help_heading = "Trust")]
+    /// Scale sigma by what ground that has not moved shows: a raster that is not zero there, a layer of polygons around
+    /// it, or `auto` for the scatter between neighbouring windows
+    #[arg(long, value_name = "RASTER|LAYER", help_heading = "Trust")]
     stable: Option<String>,
+
+    /// Leave out these pixels of both images (clouds, water): a raster that is not zero there or a layer of polygons
+    /// around them; any grid and coordinate system
+    #[arg(long, value_name = "RASTER|LAYER", help_heading = "Matching")]
+    mask: Option<String>,
 
     /// Least share of valid pixels that a window needs
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, help_heading = "Matching")]
@@ -416,8 +421,9 @@ pub(super) fn job(args: &Args) -> Result<Job> {
         stable: match args.stable.as_deref() {
             None => Stable::None,
             Some("auto") => Stable::Auto,
-            Some(path) => Stable::Raster(path.into()),
+            Some(path) => Stable::Places(path.into()),
         },
+        mask: args.mask.clone(),
         units: UnitsArg::units(args.units),
         cut: args.cut.clone(),
         split: args.split.then(|| args.split_lines.clone().unwrap_or_else(|| faults_beside(&args.out))),

@@ -33,6 +33,9 @@ pub fn reject(field: &mut Grid<Measurement>, search: (f64, f64)) {
             if m.status != Status::Valid {
                 continue;
             }
+            if calm(field, (x, y), &m, search) {
+                continue;
+            }
             let possible = neighbours(field, (x, y), &mut near);
             if !supported(&m, &near, possible, search) || !central(&m, &near, &mut scratch) {
                 bad.push((x, y));
@@ -42,6 +45,26 @@ pub fn reject(field: &mut Grid<Measurement>, search: (f64, f64)) {
     for (x, y) in bad {
         field.set(x, y, Measurement::failed(Status::Outlier));
     }
+}
+
+/// So many of the neighbours are so close that both tests are passed: the median lies among more than half of them.
+/// Only a short cut.
+fn calm(field: &Grid<Measurement>, (x, y): (usize, usize), m: &Measurement, search: (f64, f64)) -> bool {
+    const ALL: usize = (2 * REACH + 1) * (2 * REACH + 1) - 1;
+    if x < REACH || y < REACH || x + REACH >= field.width || y + REACH >= field.height {
+        return false;
+    }
+    let tolerance = |search: f64| LEAST.min(AGREE * search);
+    let (tx, ty) = (tolerance(search.0), tolerance(search.1));
+    let mut close = 0;
+    for j in y - REACH..=y + REACH {
+        for n in &field.row(j)[x - REACH..=x + REACH] {
+            let d = (n.shift.dx - m.shift.dx).abs() <= tx && (n.shift.dy - m.shift.dy).abs() <= ty;
+            close += usize::from(n.status == Status::Valid && d);
+        }
+    }
+    // The cell itself is among them.
+    close > ALL / 2 + 1
 }
 
 /// A neighbour: its place relative to the cell, its displacement.

@@ -49,7 +49,7 @@ impl PointRaster {
         PointRaster { bands, content, pre: pre.clone() }.checked("--prior", path)
     }
 
-    /// Places: band 1 is not zero there.
+    /// Places on an image (`pre`): band 1 is not zero there.
     ///
     /// # Errors
     /// [`Error::Open`], no common place with the pre image's CRS.

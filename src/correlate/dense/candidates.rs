@@ -5,8 +5,9 @@
 //! s² κ (Σ w J Jᵀ)⁻¹, s² the window's residual variance and κ = Σ w² / Σ w the price of triangular weights.
 
 use super::whiten::RADII;
-use super::windows::{TRIANGLE5, TRIANGLE9, convolve, halve};
+use super::windows::{TRIANGLE5, TRIANGLE9, convolve_row, halve, vectors};
 use crate::grid::Grid;
+use std::array::from_fn;
 
 /// Window sizes, in the order of [`Candidates::scales`]: full width of the triangle in pixels.
 pub const SCALES: [usize; 6] = [5, 9, 18, 36, 72, 144];
@@ -33,8 +34,17 @@ pub struct Candidate {
 /// All candidates about one displacement field; what a learned fusion takes as input.
 #[derive(Debug, Clone)]
 pub struct Candidates {
-    /// `scales[s][k]`: window size [`SCALES`]`[s]`, whitening k (box of 31 px, of 5 px).
+    /// The first of [`SCALES`] that was looked at; smaller windows were left out.
+    pub finest: usize,
+    /// Window size [`SCALES`]`[finest + s]` in `scales[s]`: one candidate for each whitening (box of 31 px, of 5 px).
     pub scales: Vec<[Candidate; RADII.len()]>,
+}
+
+impl Candidates {
+    /// The candidates of windows [`SCALES`]`[scale]`, for a scale that was looked at.
+    pub fn scale(&self, scale: usize) -> &[Candidate; RADII.len()] {
+        &self.scales[scale - self.finest]
+    }
 }
 
 /// Weighted products of gradients and difference: xx, xy, yy, xe, ye, ee, weight.
@@ -44,75 +54,137 @@ pub type Products = [Grid<f32>; 7];
 /// no weight.
 pub fn add_products(products: &mut Products, f: &Grid<f32>, g: &Grid<f32>, weight: &Grid<f32>) {
     let (w, h) = (f.width, f.height);
-    let mean: Vec<f32> = f.data.iter().zip(&g.data).map(|(a, b)| 0.5 * (a + b)).collect();
-    for y in 2..h.saturating_sub(2) {
-        for x in 2..w.saturating_sub(2) {
-            let k = y * w + x;
-            let v = |o: isize| mean[k.wrapping_add_signed(o)];
-            let s = w as isize;
-            let jx = (8.0 * (v(1) - v(-1)) - (v(2) - v(-2))) / 12.0;
-            let jy = (8.0 * (v(s) - v(-s)) - (v(2 * s) - v(-2 * s))) / 12.0;
-            let m = weight.data[k];
-            let e = g.data[k] - f.data[k];
-            products[0].data[k] += m * jx * jx;
-            products[1].data[k] += m * jx * jy;
-            products[2].data[k] += m * jy * jy;
-            products[3].data[k] += m * jx * e;
-            products[4].data[k] += m * jy * e;
-            products[5].data[k] += m * e * e;
-            products[6].data[k] += m;
-        }
+    if w < 5 {
+        return;
     }
+    let n = w - 4;
+    vectors(
+        #[inline(always)]
+        || {
+            // Rows of the mean image around the one in work.
+            let mut means: [Vec<f32>; 5] = from_fn(|_| vec![0.0; w]);
+            for y in 0..h {
+                means.rotate_left(1);
+                let below = means[4].iter_mut().zip(f.row(y).iter().zip(g.row(y)));
+                below.for_each(|(m, (a, b))| *m = 0.5 * (a + b));
+                if y < 4 {
+                    continue;
+                }
+                let own = y - 2;
+                let along: [&[f32]; 5] = from_fn(|k| &means[2][k..k + n]);
+                let down: [&[f32]; 5] = from_fn(|k| &means[k][2..2 + n]);
+                let [f, g, m] = [f, g, weight].map(|grid| &grid.row(own)[2..2 + n]);
+                let [xx, xy, yy, xe, ye, ee, count] = products.each_mut().map(|p| &mut p.row_mut(own)[2..2 + n]);
+                let five_point =
+                    |v: &[&[f32]; 5], x: usize| (8.0 * (v[3][x] - v[1][x]) - (v[4][x] - v[0][x])) * (1.0 / 12.0);
+                for x in 0..n {
+                    let (jx, jy, e) = (five_point(&along, x), five_point(&down, x), g[x] - f[x]);
+                    let (mx, my, me) = (m[x] * jx, m[x] * jy, m[x] * e);
+                    xx[x] += mx * jx;
+                    xy[x] += mx * jy;
+                    yy[x] += my * jy;
+                    xe[x] += mx * e;
+                    ye[x] += my * e;
+                    ee[x] += me * e;
+                    count[x] += m[x];
+                }
+            }
+        },
+    );
 }
 
-/// The candidates of all scales from one whitening's products.
-pub fn solve_scales(mut products: Products, noise: &[f32; 6]) -> Vec<Candidate> {
-    let mut out = Vec::with_capacity(SCALES.len());
+/// The candidates of the scales from `finest` up, from one whitening's products.
+pub fn solve_scales(mut products: Products, noise: &[f32; 6], finest: usize) -> Vec<Candidate> {
+    let mut out = Vec::with_capacity(SCALES.len() - finest);
     let mut halvings = 0;
-    for s in 0..SCALES.len() {
+    for s in finest..SCALES.len() {
         while halvings < HALVINGS[s] {
             products = products.each_ref().map(halve);
             halvings += 1;
         }
-        let taps: &[f32] = if s == 0 { &TRIANGLE5 } else { &TRIANGLE9 };
-        let sums = products.each_ref().map(|p| convolve(p, taps));
-        out.push(solve(&sums, taps, 1 << (2 * halvings), noise[s]));
+        let pixels = 1 << (2 * halvings);
+        out.push(match s {
+            0 => solve(&products, &TRIANGLE5, pixels, noise[s]),
+            _ => solve(&products, &TRIANGLE9, pixels, noise[s]),
+        });
     }
     out
 }
 
-fn solve(p: &Products, taps: &[f32], pixels: usize, noise: f32) -> Candidate {
+fn solve<const N: usize>(p: &Products, taps: &[f32; N], pixels: usize, noise: f32) -> Candidate {
     let (w, h) = (p[0].width, p[0].height);
-    let sum: f32 = taps.iter().sum();
-    let squares: f32 = taps.iter().map(|t| t * t).sum();
-    // κ of both axes, for block means of so many pixels.
-    let kappa = (squares / sum).powi(2) / pixels as f32;
-    let full = sum * sum;
-    let effective = (full * full) / (squares * squares) * pixels as f32;
-    let nothing = || Grid::filled(w, h, 0.0f32);
-    let mut delta = [nothing(), nothing()];
-    let mut covariance = [Grid::filled(w, h, UNKNOWN), nothing(), Grid::filled(w, h, UNKNOWN)];
-    for k in 0..w * h {
-        let [xx, xy, yy, xe, ye, ee, n] = [0, 1, 2, 3, 4, 5, 6].map(|i| p[i].data[k]);
-        let share = n / full;
-        let least = 1e-4 * n;
-        if share < 0.05 || xx + yy <= least {
-            continue;
+    let equations = Equations::new(taps, pixels, noise);
+    let plane = || Grid::filled(w, h, 0.0f32);
+    let mut delta = [plane(), plane()];
+    let mut covariance = [plane(), plane(), plane()];
+    vectors(
+        #[inline(always)]
+        || {
+            let mut padded = vec![0.0f32; w + N];
+            let mut sums: [Vec<f32>; 7] = from_fn(|_| vec![0.0; w]);
+            for y in 0..h {
+                for i in 0..7 {
+                    convolve_row(&p[i], y, taps, &mut padded, &mut sums[i]);
+                }
+                let [xx, xy, yy, xe, ye, ee, n] = sums.each_ref().map(|s| &s[..w]);
+                let [dx, dy] = delta.each_mut().map(|g| &mut g.row_mut(y)[..w]);
+                let [cxx, cxy, cyy] = covariance.each_mut().map(|g| &mut g.row_mut(y)[..w]);
+                for x in 0..w {
+                    let v = equations.solve([xx[x], xy[x], yy[x], xe[x], ye[x], ee[x], n[x]]);
+                    [dx[x], dy[x], cxx[x], cxy[x], cyy[x]] = v;
+                }
+            }
+        },
+    );
+    Candidate { delta, covariance }
+}
+
+/// What the normal equations of all windows of one size share.
+struct Equations {
+    /// Σ of the weights of a window without gaps.
+    full: f32,
+    /// κ of both axes, for block means of so many pixels.
+    kappa: f32,
+    /// Pixels that count, (Σ w)² / Σ w².
+    effective: f32,
+    noise: f32,
+}
+
+impl Equations {
+    fn new(taps: &[f32], pixels: usize, noise: f32) -> Self {
+        let sum: f32 = taps.iter().sum();
+        let squares: f32 = taps.iter().map(|t| t * t).sum();
+        let full = sum * sum;
+        Equations {
+            full,
+            kappa: (squares / sum).powi(2) / pixels as f32,
+            effective: (full * full) / (squares * squares) * pixels as f32,
+            noise,
         }
-        let dof = (effective * share.min(1.0)).max(4.0);
+    }
+
+    /// Correction x, y and covariance xx, xy, yy from the sums of [`Products`]. No branches: a row at once.
+    #[inline(always)]
+    fn solve(&self, [xx, xy, yy, xe, ye, ee, n]: [f32; 7]) -> [f32; 5] {
+        let share = n / self.full;
+        let textured = (share >= 0.05) & (xx + yy > 1e-4 * n);
+        let n = if textured { n } else { 1.0 };
+        let dof = (self.effective * share.min(1.0)).max(4.0);
         // Variance of the difference before the correction: an upper bound while there is motion left.
         let before = ee / n;
-        let ridge = before * kappa / (PRIOR * PRIOR) + 1e-3 * (xx + yy);
+        let ridge = before * self.kappa / (PRIOR * PRIOR) + 1e-3 * (xx + yy);
         let (a, b) = (xx + ridge, yy + ridge);
-        let det = a * b - xy * xy;
-        let (dx, dy) = ((xy * ye - b * xe) / det, (xy * xe - a * ye) / det);
+        let inverse = 1.0 / (a * b - xy * xy);
+        let (dx, dy) = ((xy * ye - b * xe) * inverse, (xy * xe - a * ye) * inverse);
         let left = (before + (dx * xe + dy * ye) / n).max(1e-6) * dof / (dof - 3.0);
-        let scale = left * kappa * noise / det;
-        delta[0].data[k] = dx.clamp(-LARGEST, LARGEST);
-        delta[1].data[k] = dy.clamp(-LARGEST, LARGEST);
-        covariance[0].data[k] = scale * b;
-        covariance[1].data[k] = -scale * xy;
-        covariance[2].data[k] = scale * a;
+        let scale = left * self.kappa * self.noise * inverse;
+        let pick = |v: f32, otherwise: f32| if textured { v } else { otherwise };
+        [
+            pick(dx.clamp(-LARGEST, LARGEST), 0.0),
+            pick(dy.clamp(-LARGEST, LARGEST), 0.0),
+            pick(scale * b, UNKNOWN),
+            pick(-scale * xy, 0.0),
+            pick(scale * a, UNKNOWN),
+        ]
     }
-    Candidate { delta, covariance }
 }

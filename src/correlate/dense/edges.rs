@@ -21,7 +21,7 @@ const EXPLAINED: f32 = 12.0;
 /// Replaces `d` where windows disagree (`fused.gain` above 0); `before` is the field that `found` is about.
 pub fn sharpen(d: &mut [Grid<f32>; 2], before: &[Grid<f32>; 2], found: &Candidates, fused: &Fused) {
     let (w, h) = (d[0].width, d[0].height);
-    let own = average(&found.scales[JUDGE]);
+    let own = average(found.scale(JUDGE));
     let mean = before.each_ref().map(|g| convolve(g, &TRIANGLE9));
     let old = d.clone();
     const RIM: usize = 4;

@@ -7,8 +7,8 @@
 //! signal variance). So 5 px windows act beside faults and nowhere else.
 
 use super::candidates::{Candidate, Candidates, HALVINGS, SCALES, UNKNOWN};
-use super::whiten::{RADII, combine};
-use super::windows::{TRIANGLE9, convolve, double};
+use super::whiten::RADII;
+use super::windows::{TRIANGLE9, convolve, double, vectors};
 use crate::grid::Grid;
 
 /// χ² up to which a smaller window is not believed, by scale.
@@ -26,13 +26,13 @@ pub struct Fused {
 pub fn fuse(candidates: &Candidates, finest: usize, width: usize, height: usize) -> Fused {
     let mut state: Option<(Fused, usize)> = None;
     for s in (finest..SCALES.len()).rev() {
-        let fine = average(&candidates.scales[s]);
+        let fine = average(candidates.scale(s));
         let next = match state {
             None => fine,
             Some((coarse, halvings)) => {
                 let (w, h) = (fine.delta[0].width, fine.delta[0].height);
                 let coarse = if halvings > HALVINGS[s] { refine(&coarse, w, h) } else { coarse };
-                gate(coarse, &fine, GATES[s], &TRIANGLE9, s <= 2)
+                gate(coarse, &fine, GATES[s], s <= 2)
             }
         };
         state = Some((next, HALVINGS[s]));
@@ -55,53 +55,88 @@ fn refine(f: &Fused, w: usize, h: usize) -> Fused {
 
 /// Both whitenings as one; no gain is claimed from averaging, their errors are the same ground's.
 pub fn average(c: &[Candidate; RADII.len()]) -> Fused {
-    let mut out =
-        Fused { delta: c[0].delta.clone(), covariance: c[0].covariance.clone(), gain: c[0].delta[0].map(|_| 0.0) };
-    for k in 0..out.delta[0].data.len() {
-        let variance = |c: &Candidate| c.covariance[0].data[k] + c.covariance[2].data[k];
-        let (a, b) = (variance(&c[0]).powi(2), variance(&c[1]).powi(2));
-        let share = a / (a + b);
-        for i in 0..2 {
-            out.delta[i].data[k] += share * (c[1].delta[i].data[k] - c[0].delta[i].data[k]);
-        }
-        for i in 0..3 {
-            out.covariance[i].data[k] += share * (c[1].covariance[i].data[k] - c[0].covariance[i].data[k]);
-        }
+    let (w, h) = (c[0].delta[0].width, c[0].delta[0].height);
+    let plane = || Grid::filled(w, h, 0.0f32);
+    let mut share = plane();
+    let [a, b] = c.each_ref().map(|c| [&c.covariance[0].data[..w * h], &c.covariance[2].data[..w * h]]);
+    vectors(
+        #[inline(always)]
+        || {
+            for (k, s) in share.data.iter_mut().enumerate() {
+                let (a, b) = (a[0][k] + a[1][k], b[0][k] + b[1][k]);
+                let (a, b) = (a * a, b * b);
+                *s = a / (a + b);
+            }
+        },
+    );
+    let mixed = |a: &Grid<f32>, b: &Grid<f32>| {
+        let mut out = a.clone();
+        vectors(
+            #[inline(always)]
+            || add_share(&mut out.data, &share.data, &b.data),
+        );
+        out
+    };
+    Fused {
+        delta: [0, 1].map(|i| mixed(&c[0].delta[i], &c[1].delta[i])),
+        covariance: [0, 1, 2].map(|i| mixed(&c[0].covariance[i], &c[1].covariance[i])),
+        gain: plane(),
     }
-    out
 }
 
-fn gate(mut coarse: Fused, fine: &Fused, threshold: f32, around: &[f32], small: bool) -> Fused {
+/// a + share · (b - a)
+#[inline(always)]
+fn add_share(a: &mut [f32], share: &[f32], b: &[f32]) {
+    for (a, (s, b)) in a.iter_mut().zip(share.iter().zip(b)) {
+        *a += s * (b - *a);
+    }
+}
+
+fn gate(mut coarse: Fused, fine: &Fused, threshold: f32, small: bool) -> Fused {
     let (w, h) = (fine.delta[0].width, fine.delta[0].height);
+    let n = w * h;
     let mut chi = Grid::filled(w, h, 0.0f32);
     let mut trust = Grid::filled(w, h, 0.0f32);
-    for k in 0..w * h {
-        let [xx, xy, yy] = [0, 1, 2].map(|i| fine.covariance[i].data[k]);
-        if xx >= UNKNOWN || yy >= UNKNOWN {
-            continue;
-        }
-        let [x, y] = [0, 1].map(|i| fine.delta[i].data[k] - coarse.delta[i].data[k]);
-        let det = (xx * yy - xy * xy).max(f32::MIN_POSITIVE);
-        // One window must not decide for its neighbourhood.
-        chi.data[k] = (0.5 * (yy * x * x - 2.0 * xy * x * y + xx * y * y) / det).min(50.0);
-        trust.data[k] = 1.0;
-    }
-    let (sum, mass) = (convolve(&chi, around), convolve(&trust, around));
-    let gain = combine(&sum, &mass, |c, m| if c > threshold * m { 1.0 - threshold * m / c } else { 0.0 });
-    for k in 0..w * h {
-        // A window that fixes nothing adds nothing, unless there is nothing else.
-        let known = coarse.covariance[0].data[k] + coarse.covariance[2].data[k] < UNKNOWN;
-        let g = if !known { 1.0 } else { gain.data[k] * trust.data[k] };
-        if small {
-            coarse.gain.data[k] = coarse.gain.data[k].max(g);
-        }
-        for i in 0..2 {
-            coarse.delta[i].data[k] += g * (fine.delta[i].data[k] - coarse.delta[i].data[k]);
-        }
-        for i in 0..3 {
-            let (c, f) = (coarse.covariance[i].data[k], fine.covariance[i].data[k]);
-            coarse.covariance[i].data[k] = (1.0 - g) * (1.0 - g) * c + g * f;
-        }
-    }
+    let [cxx, cxy, cyy] = fine.covariance.each_ref().map(|g| &g.data[..n]);
+    let [fx, fy] = fine.delta.each_ref().map(|g| &g.data[..n]);
+    vectors(
+        #[inline(always)]
+        || {
+            let [sx, sy] = coarse.delta.each_ref().map(|g| &g.data[..n]);
+            let (chi, trust) = (&mut chi.data[..n], &mut trust.data[..n]);
+            for k in 0..n {
+                let (xx, xy, yy) = (cxx[k], cxy[k], cyy[k]);
+                let known = (xx < UNKNOWN) & (yy < UNKNOWN);
+                let (x, y) = (fx[k] - sx[k], fy[k] - sy[k]);
+                let det = (xx * yy - xy * xy).max(f32::MIN_POSITIVE);
+                // One window must not decide for its neighbourhood.
+                let c = (0.5 * (yy * x * x - 2.0 * xy * x * y + xx * y * y) / det).min(50.0);
+                chi[k] = if known { c } else { 0.0 };
+                trust[k] = if known { 1.0 } else { 0.0 };
+            }
+        },
+    );
+    let (sum, mass) = (convolve(&chi, &TRIANGLE9), convolve(&trust, &TRIANGLE9));
+    vectors(
+        #[inline(always)]
+        || {
+            let (sum, mass, trust) = (&sum.data[..n], &mass.data[..n], &trust.data[..n]);
+            let [dx, dy] = coarse.delta.each_mut().map(|g| &mut g.data[..n]);
+            let [xx, xy, yy] = coarse.covariance.each_mut().map(|g| &mut g.data[..n]);
+            let gain = &mut coarse.gain.data[..n];
+            for k in 0..n {
+                let share = 1.0 - threshold * mass[k] / sum[k].max(f32::MIN_POSITIVE);
+                // A window that fixes nothing adds nothing, unless there is nothing else.
+                let g = if xx[k] + yy[k] < UNKNOWN { share.max(0.0) * trust[k] } else { 1.0 };
+                gain[k] = if small { gain[k].max(g) } else { gain[k] };
+                dx[k] += g * (fx[k] - dx[k]);
+                dy[k] += g * (fy[k] - dy[k]);
+                let keep = (1.0 - g) * (1.0 - g);
+                xx[k] = keep * xx[k] + g * cxx[k];
+                xy[k] = keep * xy[k] + g * cxy[k];
+                yy[k] = keep * yy[k] + g * cyy[k];
+            }
+        },
+    );
     coarse
 }

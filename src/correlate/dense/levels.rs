@@ -52,8 +52,9 @@ impl Level<'_> {
 }
 
 /// Candidates of every pixel about the displacement field `d` (right, down; pixels relative to the tile's base; of the
-/// pre images' size). Several bands are solved jointly: their normal equations are added.
-pub fn candidates(levels: &mut [Level], d: [&Grid<f32>; 2]) -> Candidates {
+/// pre images' size), of windows from scale `finest` up. Several bands are solved jointly: their normal equations are
+/// added.
+pub fn candidates(levels: &mut [Level], d: [&Grid<f32>; 2], finest: usize) -> Candidates {
     let zero = d[0].map(|_| 0.0);
     let mut products = [0; RADII.len()].map(|_| [0; 7].map(|_| zero.clone()));
     for level in levels {
@@ -69,9 +70,9 @@ pub fn candidates(levels: &mut [Level], d: [&Grid<f32>; 2]) -> Candidates {
             add_products(products, &f, &g, &whole);
         }
     }
-    let mut kinds = products.into_iter().zip(&NOISE).map(|(p, n)| solve_scales(p, n));
+    let mut kinds = products.into_iter().zip(&NOISE).map(|(p, n)| solve_scales(p, n, finest));
     let (a, b) = (kinds.next().unwrap_or_default(), kinds.next().unwrap_or_default());
-    Candidates { scales: a.into_iter().zip(b).map(|(a, b)| [a, b]).collect() }
+    Candidates { finest, scales: a.into_iter().zip(b).map(|(a, b)| [a, b]).collect() }
 }
 
 /// Improves `d` in place; returns its covariance (xx, xy, yy), the largest that any pass left.
@@ -81,7 +82,7 @@ pub fn iterate(levels: &mut [Level], d: &mut [Grid<f32>; 2], stop: impl Fn() -> 
         if stop() {
             break;
         }
-        let found = candidates(levels, [&d[0], &d[1]]);
+        let found = candidates(levels, [&d[0], &d[1]], finest);
         let fused = fuse(&found, finest, d[0].width, d[0].height);
         let before = d.clone();
         for i in 0..2 {

@@ -39,7 +39,7 @@ const LARGEST_SIGMA: f32 = 0.7;
 /// The candidates of a pair of prepared images about the displacement `d` (right and down in pixels, of the pre image's
 /// size); `std` is the standard deviation of the texture.
 pub fn candidates_of(pre: &PreparedPre, post: &PreparedPost, d: [&Grid<f32>; 2], std: f64) -> Candidates {
-    levels::candidates(&mut [Level::from_images(pre, post, std)], d)
+    levels::candidates(&mut [Level::from_images(pre, post, std)], d, 0)
 }
 
 pub struct Dense {
@@ -58,22 +58,7 @@ impl Method for Dense {
     }
 
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
-        pulp::Arch::new().dispatch(WholeTile { tile, min_valid: self.min_valid })
-    }
-}
-
-/// A tile, compiled for the widest vectors of the machine.
-struct WholeTile<'t> {
-    tile: &'t Tile<'t>,
-    min_valid: f64,
-}
-
-impl pulp::WithSimd for WholeTile<'_> {
-    type Output = Vec<Measurement>;
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
-        measure(self.tile, self.min_valid)
+        measure(tile, self.min_valid)
     }
 }
 

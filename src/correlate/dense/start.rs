@@ -53,12 +53,25 @@ pub fn field(tile: &Tile) -> [Grid<f32>; 2] {
     };
     let sparse =
         [|v: (f32, f32)| v.0, |v: (f32, f32)| v.1].map(|pick| Grid::from_fn(nx, ny, |i, j| median(i, j, pick)));
-    sparse.map(|s| {
-        Grid::from_fn(w, h, |x, y| {
-            let centre = |side: usize| (side as f32 - 1.0) / 2.0;
-            bilinear(&s, (x as f32 - centre(window.0)) / STEP as f32, (y as f32 - centre(window.1)) / STEP as f32)
-        })
-    })
+    sparse.map(|s| spread(&s, window, w, h))
+}
+
+/// The field between the centres of windows every [`STEP`] pixels, its own border's beyond them.
+fn spread(s: &Grid<f32>, window: (usize, usize), w: usize, h: usize) -> Grid<f32> {
+    let place = |x: usize, side: usize, n: usize| {
+        let at = ((x as f32 - (side as f32 - 1.0) / 2.0) / STEP as f32).clamp(0.0, (n - 1) as f32);
+        (at as usize, (at as usize + 1).min(n - 1), at - at.floor())
+    };
+    let columns: Vec<_> = (0..w).map(|x| place(x, window.0, s.width)).collect();
+    let mut out = Grid::filled(w, h, 0.0f32);
+    for y in 0..h {
+        let (j, j1, v) = place(y, window.1, s.height);
+        let line: Vec<f32> = s.row(j).iter().zip(s.row(j1)).map(|(a, b)| a * (1.0 - v) + b * v).collect();
+        for (o, &(i, i1, u)) in out.row_mut(y).iter_mut().zip(&columns) {
+            *o = line[i] * (1.0 - u) + line[i1] * u;
+        }
+    }
+    out
 }
 
 /// The value of `g` at (x, y), its own border's beyond it.

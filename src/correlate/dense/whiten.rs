@@ -1,6 +1,6 @@
 //! Local contrast normalisation: (value - local mean) / local standard deviation, over valid pixels only.
 
-use super::windows::box_sum;
+use super::windows::{box_sum, vectors};
 use crate::grid::Grid;
 
 /// Radii of the two boxes, pixels: 31 px keeps the texture's spectrum, 5 px flattens it.
@@ -13,18 +13,26 @@ const FLOORS: [f64; 2] = [0.05, 0.1];
 pub fn whiten(image: &Grid<f32>, weight: &Grid<f32>, counts: &Grid<f32>, kind: usize, std: f64) -> Grid<f32> {
     let masked = combine(image, weight, |v, w| v * w);
     let sums = box_sum(&masked, RADII[kind]);
-    let squares = box_sum(&masked.map(|v| v * v), RADII[kind]);
+    let squares = box_sum(&combine(&masked, &masked, |v, w| v * w), RADII[kind]);
     let floor = ((FLOORS[kind] * std) as f32).powi(2);
     let mut out = masked;
-    for k in 0..out.data.len() {
-        let n = counts.data[k].max(1.0);
-        let mean = sums.data[k] / n;
-        let variance = (squares.data[k] / n - mean * mean).max(0.0) + floor;
-        out.data[k] = weight.data[k] * (image.data[k] - mean) / variance.sqrt().max(f32::MIN_POSITIVE);
-    }
+    let n = out.data.len();
+    let [sums, squares, counts, weight, image] = [&sums, &squares, counts, weight, image].map(|g| &g.data[..n]);
+    vectors(
+        #[inline(always)]
+        || {
+            for (k, o) in out.data.iter_mut().enumerate() {
+                let n = counts[k].max(1.0);
+                let mean = sums[k] / n;
+                let variance = (squares[k] / n - mean * mean).max(0.0) + floor;
+                *o = weight[k] * (image[k] - mean) / variance.sqrt().max(f32::MIN_POSITIVE);
+            }
+        },
+    );
     out
 }
 
+/// `f` of every pair of values.
 pub fn combine(a: &Grid<f32>, b: &Grid<f32>, f: impl Fn(f32, f32) -> f32) -> Grid<f32> {
     let data = a.data.iter().zip(&b.data).map(|(p, q)| f(*p, *q)).collect();
     Grid { width: a.width, height: a.height, data }

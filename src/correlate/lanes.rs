@@ -3,6 +3,13 @@
 
 pub const LANES: usize = 16;
 
+/// Compiles what `work` does for the widest vectors of the machine; `work` and all it calls must be inlined. Meant for
+/// one window or one plane at a time: a whole method inlined into one function takes minutes to compile.
+#[inline]
+pub fn vectors<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
 #[inline(always)]
 pub fn total(lanes: &[f32; LANES]) -> f64 {
     lanes.iter().map(|&v| v as f64).sum()

@@ -36,8 +36,15 @@ impl Solution {
 
 impl LsmWindow {
     /// Matches the loaded window from `start` (pixels, relative to the tile's base shift).
-    #[inline(always)]
     pub fn solve(&mut self, post: &PreparedPost, corner: (usize, usize), start: PixelShift) -> Solution {
+        lanes::vectors(
+            #[inline(always)]
+            || self.solve_inlined(post, corner, start),
+        )
+    }
+
+    #[inline(always)]
+    fn solve_inlined(&mut self, post: &PreparedPost, corner: (usize, usize), start: PixelShift) -> Solution {
         let c = &post.coefficients;
         let mut d = start;
         let mut relax = 1.0;
@@ -45,7 +52,7 @@ impl LsmWindow {
         let mut iterations = 0;
         let converged = loop {
             iterations += 1;
-            let sums = self.project(c, corner, d);
+            let sums = self.project_inlined(c, corner, d);
             let [a, p, q] = mul(&self.inverse, sums);
             if a <= 0.0 || !(p.is_finite() && q.is_finite()) {
                 break false;
@@ -85,8 +92,15 @@ impl LsmWindow {
     }
 
     /// Σ basis · g(x + d) for the three basis images.
-    #[inline(always)]
     pub(super) fn project(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift) -> [f64; 3] {
+        lanes::vectors(
+            #[inline(always)]
+            || self.project_inlined(c, corner, d),
+        )
+    }
+
+    #[inline(always)]
+    fn project_inlined(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift) -> [f64; 3] {
         let (h, wp) = (self.window.1, self.padded);
         let (tx, ty) = (c.taps(corner.0 as i64, d.dx), c.taps(corner.1 as i64, d.dy));
         let rows = c.rows(h);
@@ -109,7 +123,7 @@ impl LsmWindow {
     /// Correlation, quality and covariance at the solution.
     #[inline(always)]
     fn finish(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift, iterations: usize) -> Solution {
-        let moments = match self.moments(c, corner, d) {
+        let moments = match self.moments_inlined(c, corner, d) {
             Ok(moments) => moments,
             Err(status) => return Solution::failed(status, iterations),
         };
@@ -123,13 +137,20 @@ impl LsmWindow {
     }
 
     /// What the uncertainty needs, at displacement `d`; an error where the two windows have nothing in common.
-    #[inline(always)]
     pub(super) fn moments(
         &mut self,
         c: &Coefficients,
         corner: (usize, usize),
         d: PixelShift,
     ) -> Result<Moments, Status> {
+        lanes::vectors(
+            #[inline(always)]
+            || self.moments_inlined(c, corner, d),
+        )
+    }
+
+    #[inline(always)]
+    fn moments_inlined(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift) -> Result<Moments, Status> {
         let (h, wp) = (self.window.1, self.padded);
         let (tx, ty) = (c.taps(corner.0 as i64, d.dx), c.taps(corner.1 as i64, d.dy));
         let (sx, sy) = (c.slope_taps(corner.0 as i64, d.dx), c.slope_taps(corner.1 as i64, d.dy));

@@ -102,7 +102,6 @@ impl LsmAffine {
     }
 
     /// Matches the window that `work` has loaded (with the same `weights`), from the displacement `start` of its centre.
-    #[inline(always)]
     pub fn solve(
         &mut self,
         work: &LsmWindow,
@@ -132,7 +131,10 @@ impl LsmAffine {
             let (outcome, more) = self.stage(work, (pre, post), corner, &mut warp, weights, (false, least));
             iterations += more;
             let solution = match outcome {
-                Ok(()) => self.finish((pre, post), corner, &warp, iterations),
+                Ok(()) => lanes::vectors(
+                    #[inline(always)]
+                    || self.finish((pre, post), corner, &warp, iterations),
+                ),
                 Err(status) => Solution::failed(status, iterations),
             };
             if solution.correlation > best.correlation || best.measurement.status != Status::Valid {
@@ -146,7 +148,6 @@ impl LsmAffine {
     }
 
     /// Iterates `warp` with the narrow or the whole window; `least` is the smallest effective number of samples.
-    #[inline(always)]
     fn stage(
         &mut self,
         work: &LsmWindow,
@@ -160,11 +161,17 @@ impl LsmAffine {
         let mut iterations = 0;
         // Which post pixels are invalid depends on the warp.
         for _ in 0..3 {
-            if let Err(status) = self.load(work, (pre, post), corner, warp, weights, (narrow, least)) {
+            if let Err(status) = lanes::vectors(
+                #[inline(always)]
+                || self.load(work, (pre, post), corner, warp, weights, (narrow, least)),
+            ) {
                 return (Err(status), iterations);
             }
             let before = *warp;
-            if let Err(status) = self.iterate(&post.coefficients, corner, warp, (start, narrow), &mut iterations) {
+            if let Err(status) = lanes::vectors(
+                #[inline(always)]
+                || self.iterate(&post.coefficients, corner, warp, (start, narrow), &mut iterations),
+            ) {
                 return (Err(status), iterations);
             }
             let moved = (warp.d.dx - before.d.dx).abs().max((warp.d.dy - before.d.dy).abs());

@@ -63,7 +63,6 @@ pub fn lean(tile: &Tile, cell: usize, support: &Support) -> Option<Lean> {
 
 /// The correlation peak of a cut window's own pixels, looked for around its start and, where starts differ, around
 /// those of the windows next to it on its side.
-#[inline(always)]
 pub fn own_peak(tile: &Tile, cell: usize, support: &Support) -> Peak {
     let mut starts = vec![tile.area.start(cell)];
     if !tile.area.starts.is_empty() {
@@ -77,7 +76,11 @@ pub fn own_peak(tile: &Tile, cell: usize, support: &Support) -> Peak {
     let mut best: Option<Peak> = None;
     for start in starts {
         let area = SearchArea { range: tile.area.range, starts: &[start] };
-        let found = peak(&surface(tile, support, &area), &area, 0);
+        let surface = lanes::vectors(
+            #[inline(always)]
+            || surface(tile, support, &area),
+        );
+        let found = peak(&surface, &area, 0);
         // A peak on the border of one search area lies inside another, or nowhere.
         let better = |b: &Peak| (b.edge && !found.edge) || (b.edge == found.edge && found.correlation > b.correlation);
         if best.as_ref().is_none_or(better) {

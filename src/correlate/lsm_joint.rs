@@ -21,7 +21,6 @@ const SETTLED: usize = 3;
 const UNSEEN: f64 = 0.05;
 
 /// Matches the windows that `works` have loaded from `bands`, which are those with `usable`.
-#[inline(always)]
 pub fn solve(
     works: &mut [LsmWindow],
     bands: &[Band],
@@ -80,7 +79,6 @@ pub fn solve(
 }
 
 /// The inverse covariance that a band would have alone at `d`.
-#[inline(always)]
 fn information(work: &mut LsmWindow, band: &Band, corner: (usize, usize), d: PixelShift) -> Matrix2<f64> {
     let moments = work.moments(&band.post.coefficients, corner, d).ok();
     let covariance = moments.and_then(|m| uncertainty::sandwich(&m));
@@ -92,7 +90,6 @@ fn information(work: &mut LsmWindow, band: &Band, corner: (usize, usize), d: Pix
 }
 
 /// Correlation, quality and joint covariance at the solution.
-#[inline(always)]
 fn finish(
     works: &mut [LsmWindow],
     bands: &[Band],
@@ -158,20 +155,24 @@ fn shared(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// Σ w_b w_c J_b (ρ_c∗J_c)ᵀ of two bands' loaded windows.
-#[inline(always)]
 fn spread(b: &LsmWindow, c: &LsmWindow, band: &Band, corner: (usize, usize)) -> Matrix2<f64> {
     let (w, h) = b.window;
     let mut sums = [[0.0f32; LANES]; 4];
-    for y in 0..h {
-        let row = y * b.padded..y * b.padded + w;
-        let (gx, gy, mask) = (&b.basis[1][row.clone()], &b.basis[2][row.clone()], &c.mask[row]);
-        let sx = &band.pre.spread[0].row(corner.1 + y)[corner.0..corner.0 + w];
-        let sy = &band.pre.spread[1].row(corner.1 + y)[corner.0..corner.0 + w];
-        lanes::add_products3(&mut sums[0], gx, mask, sx);
-        lanes::add_products3(&mut sums[1], gx, mask, sy);
-        lanes::add_products3(&mut sums[2], gy, mask, sx);
-        lanes::add_products3(&mut sums[3], gy, mask, sy);
-    }
+    lanes::vectors(
+        #[inline(always)]
+        || {
+            for y in 0..h {
+                let row = y * b.padded..y * b.padded + w;
+                let (gx, gy, mask) = (&b.basis[1][row.clone()], &b.basis[2][row.clone()], &c.mask[row]);
+                let sx = &band.pre.spread[0].row(corner.1 + y)[corner.0..corner.0 + w];
+                let sy = &band.pre.spread[1].row(corner.1 + y)[corner.0..corner.0 + w];
+                lanes::add_products3(&mut sums[0], gx, mask, sx);
+                lanes::add_products3(&mut sums[1], gx, mask, sy);
+                lanes::add_products3(&mut sums[2], gy, mask, sx);
+                lanes::add_products3(&mut sums[3], gy, mask, sy);
+            }
+        },
+    );
     let [xx, xy, yx, yy] = sums.map(|s| lanes::total(&s));
     Matrix2::new(xx, xy, yx, yy)
 }

@@ -49,7 +49,6 @@ impl LsmTile {
     }
 
     /// Matches a window from `start` with the pixels of `on`.
-    #[inline(always)]
     fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift, on: Pixels) -> Solution {
         if tile.stopped() {
             return failed(Status::NoData);
@@ -67,7 +66,6 @@ impl LsmTile {
     }
 
     /// The same with all bands; those without data or texture in the window are left out.
-    #[inline(always)]
     fn attempt_bands(
         &mut self,
         tile: &Tile,
@@ -95,7 +93,6 @@ impl LsmTile {
     }
 
     /// Windows whose pixels did not move alike, with those that moved like the centre.
-    #[inline(always)]
     fn sharpen(&mut self, tile: &Tile, found: Vec<Solution>) -> Vec<Solution> {
         let motion = Motion::new(&tile.windows, &found);
         let mut out = found.clone();
@@ -114,7 +111,6 @@ impl LsmTile {
     }
 
     /// The affine solution of every window that the translation found or has a peak for.
-    #[inline(always)]
     fn reshape(&mut self, tile: &Tile, peaks: &[Peak], found: Vec<Solution>) -> Vec<Solution> {
         let Some(mut affine) = self.affine.take() else { return found };
         let mut out = found;
@@ -141,7 +137,6 @@ impl LsmTile {
     }
 
     /// First pass: from the window's own peak.
-    #[inline(always)]
     fn first(&mut self, tile: &Tile, peaks: &[Peak]) -> Vec<Solution> {
         let mut solutions = Vec::with_capacity(peaks.len());
         self.leans.clear();
@@ -170,7 +165,6 @@ impl LsmTile {
     }
 
     /// Second pass: suspicious windows from their neighbours' median.
-    #[inline(always)]
     fn second(&mut self, tile: &Tile, first: &[Solution]) -> Vec<Solution> {
         let mut out = first.to_vec();
         for cell in 0..first.len() {
@@ -215,7 +209,6 @@ impl<'s> Pixels<'s> {
         Pixels { corner: support.map(|s| s.corner), weights, fewer: weights.is_some() }
     }
 
-    #[inline(always)]
     fn limits(&self, work: &LsmWindow, limits: &Limits) -> Limits {
         match self.weights.filter(|_| self.fewer) {
             Some(weights) => work.limits_on(limits, weights),
@@ -261,40 +254,23 @@ fn neighbours_median(tile: &Tile, solutions: &[Solution], cell: usize) -> Option
 impl Method for LsmTile {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
         let peaks = integer_peaks(&tile.pairs(), &tile.windows, &tile.area, tile.stop);
-        pulp::Arch::new().dispatch(BothPasses { method: self, tile, peaks })
+        let first = self.first(tile, &peaks);
+        let mut found = self.second(tile, &first);
+        if self.bilateral && self.affine.is_none() {
+            found = self.sharpen(tile, found);
+        }
+        if self.affine.is_some() {
+            found = self.reshape(tile, &peaks, found);
+        }
+        let mut found: Vec<Measurement> = found.into_iter().map(|s| s.measurement).collect();
+        lsm_cut::level(tile, &mut found, &self.leans, &|a, b| lsm_cut::visible(tile, a, b));
+        if self.split {
+            self.splits = split::split(tile, &mut self.works[0], &self.limits, &mut found);
+        }
+        found
     }
 
     fn splits(&mut self) -> Vec<Split> {
         std::mem::take(&mut self.splits)
-    }
-}
-
-/// The two passes, compiled for the widest vectors of the machine (same sums on every one).
-struct BothPasses<'t, 'm> {
-    method: &'m mut LsmTile,
-    tile: &'t Tile<'t>,
-    peaks: Vec<Peak>,
-}
-
-impl pulp::WithSimd for BothPasses<'_, '_> {
-    type Output = Vec<Measurement>;
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
-        let (method, tile) = (self.method, self.tile);
-        let first = method.first(tile, &self.peaks);
-        let mut found = method.second(tile, &first);
-        if method.bilateral && method.affine.is_none() {
-            found = method.sharpen(tile, found);
-        }
-        if method.affine.is_some() {
-            found = method.reshape(tile, &self.peaks, found);
-        }
-        let mut found: Vec<Measurement> = found.into_iter().map(|s| s.measurement).collect();
-        lsm_cut::level(tile, &mut found, &method.leans, &|a, b| lsm_cut::visible(tile, a, b));
-        if method.split {
-            method.splits = split::split(tile, &mut method.works[0], &method.limits, &mut found);
-        }
-        found
     }
 }

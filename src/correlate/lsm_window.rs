@@ -76,8 +76,23 @@ impl LsmWindow {
 
     /// Loads the window at tile pixel `corner`, with the mask that applies at whole-pixel shift `shift`, and makes the
     /// normal matrix. `weights` (0 to 1, the window row by row) multiply taper and validity.
-    #[inline(always)]
     pub fn load(
+        &mut self,
+        pre: &PreparedPre,
+        post: &PreparedPost,
+        corner: (usize, usize),
+        shift: (i32, i32),
+        weights: Option<&[f32]>,
+        limits: &Limits,
+    ) -> Result<(), Status> {
+        lanes::vectors(
+            #[inline(always)]
+            || self.load_inlined(pre, post, corner, shift, weights, limits),
+        )
+    }
+
+    #[inline(always)]
+    fn load_inlined(
         &mut self,
         pre: &PreparedPre,
         post: &PreparedPost,

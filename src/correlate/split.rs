@@ -8,6 +8,7 @@
 
 use super::Tile;
 use super::cut::{Support, centre};
+use super::lanes;
 use super::lsm::{Limits, LsmWindow};
 use super::lsm_cut::{self, Lean};
 use super::split_line::{WindowLine, best_line};
@@ -46,7 +47,6 @@ struct Found {
 }
 
 /// Splits the windows that need it: each gets the displacement of the side its centre lies on.
-#[inline(always)]
 pub fn split(tile: &Tile, work: &mut LsmWindow, limits: &Limits, solved: &mut [Measurement]) -> Vec<Split> {
     let mut found: Vec<Found> = Vec::new();
     let independent = independent(tile);
@@ -173,8 +173,15 @@ impl Planes {
     }
 
     /// Residual number `which`: f - γ·g(x + d), means removed, zero where invalid; its sum of squares.
-    #[inline(always)]
     fn compute(&mut self, tile: &Tile, corner: (usize, usize), d: PixelShift, which: usize) -> f64 {
+        lanes::vectors(
+            #[inline(always)]
+            || self.compute_inlined(tile, corner, d, which),
+        )
+    }
+
+    #[inline(always)]
+    fn compute_inlined(&mut self, tile: &Tile, corner: (usize, usize), d: PixelShift, which: usize) -> f64 {
         let (pre, post) = (tile.pre(), tile.post());
         let (w, h) = self.window;
         let c = &post.coefficients;
@@ -209,7 +216,6 @@ impl Planes {
 }
 
 /// Tries to split one window.
-#[inline(always)]
 #[allow(clippy::too_many_arguments)]
 fn window(
     tile: &Tile,

@@ -6,6 +6,7 @@
 //! Everything works a row at a time on slices of equal length, which the compiler turns into vectors; the order of the
 //! additions is the same on every machine.
 
+pub use crate::correlate::lanes::vectors;
 use crate::grid::Grid;
 use std::array::from_fn;
 
@@ -13,11 +14,6 @@ use std::array::from_fn;
 pub const TRIANGLE5: [f32; 5] = [1.0, 2.0, 3.0, 2.0, 1.0];
 /// One axis of a 9 px wide triangle.
 pub const TRIANGLE9: [f32; 9] = [1.0, 2.0, 3.0, 4.0, 5.0, 4.0, 3.0, 2.0, 1.0];
-
-/// Compiles what `work` does for the widest vectors of the machine; `work` and all it calls must be inlined.
-pub fn vectors<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
-}
 
 /// Separable sum with the symmetric weights `taps` (odd length); nothing beyond the border.
 pub fn convolve<const N: usize>(a: &Grid<f32>, taps: &[f32; N]) -> Grid<f32> {

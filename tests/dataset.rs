@@ -534,3 +534,46 @@ fn radar_pairs_have_their_coherence_and_their_motion() {
     assert!((radar.doppler.0 - 0.2).abs() < 0.03, "{:?}", radar.doppler);
     assert!(sample.record.largest <= 1.0 + 0.43);
 }
+
+#[test]
+fn zz_closure_experiment() {
+    use shiftmap::synth::bspline::{Degree, Spline};
+    for (pairing, classes) in [(Pairing::Pre, [1, 2])] {
+        let mut bins = vec![[0.0f64; 6]; 12];
+        let edges = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 20.0, 40.0, 1e9, f64::INFINITY];
+        for sample in exact_samples(16, 200, &classes, pairing) {
+            let post = Warper::mirrored(&sample.post.map(f64::from));
+            let plain = Spline::new(&sample.post.map(f64::from), Degree::Quintic);
+            for y in 50..150 {
+                for x in 50..150 {
+                    let (dx, dy) = (f64::from(sample.dx.get(x, y)), f64::from(sample.dy.get(x, y)));
+                    let (u, v) = (x as f64 + dx, y as f64 + dy);
+                    if !sample.post_valid.get(u.round() as usize, v.round() as usize) {
+                        continue;
+                    }
+                    let r = f64::from(sample.distance.get(x, y).abs());
+                    let b = edges.iter().rposition(|e| *e <= r).unwrap().min(11);
+                    let p = f64::from(sample.pre.get(x, y));
+                    let g = |a: usize, b: usize, c: usize, d: usize| {
+                        f64::from(sample.pre.get(a, b) - sample.pre.get(c, d)) / 2.0
+                    };
+                    let slope = (g(x + 1, y, x - 1, y).powi(2) + g(x, y + 1, x, y - 1).powi(2)) / 2.0;
+                    bins[b][0] += (post.at(u, v) - p).powi(2);
+                    bins[b][1] += (plain.at(u, v) - p).powi(2);
+                    bins[b][2] += slope;
+                    bins[b][3] += 1.0;
+                    bins[b][4] = bins[b][4].max((post.at(u, v) - p).abs());
+                }
+            }
+        }
+        for (b, e) in bins.iter().zip(&edges) {
+            println!(
+                "r >= {e}: doubled {:.5} px, plain {:.5} px, n {}, max {:.1}",
+                (b[0] / b[2]).sqrt(),
+                (b[1] / b[2]).sqrt(),
+                b[3],
+                b[4]
+            );
+        }
+    }
+}

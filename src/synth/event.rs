@@ -191,7 +191,7 @@ fn pixel_lines(traces: &[Trace], frame: &Frame) -> Vec<PixelLine> {
 
 /// Keeps the part of a line from its first to its last point inside. What is cut off keeps its jump at the cut: the ground
 /// there is far from the image.
-fn cut(line: PixelLine, inside: impl Fn(&(f64, f64)) -> bool) -> PixelLine {
+pub(super) fn cut(line: PixelLine, inside: impl Fn(&(f64, f64)) -> bool) -> PixelLine {
     let first = line.points.iter().position(&inside).unwrap_or(0).saturating_sub(1);
     let last = line.points.iter().rposition(&inside).map_or(0, |k| (k + 1).min(line.points.len() - 1));
     PixelLine { points: line.points[first..=last].to_vec(), jump: line.jump[first..=last].to_vec() }

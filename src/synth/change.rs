@@ -36,8 +36,8 @@ pub struct Change {
 }
 
 impl ChangeLevel {
-    /// Draws the differences of one sample. Strong change reaches down to a correlation of the ground of 0.4, as measured
-    /// between real images of stable ground on two dates. `seed` is the sample's.
+    /// Draws the differences of one sample. Strong change reaches down to a correlation of the ground of 0.5; with the
+    /// other date's image and patches mixed in, of 0.4, as measured between real images of stable ground. `seed` is the sample's.
     pub fn draw(self, rng: &mut Pcg64, seed: u64) -> Change {
         let mut noise = NoiseSpec::default();
         // The same number of draws whatever the level, so that a level changes nothing else.
@@ -52,8 +52,8 @@ impl ChangeLevel {
             noise.shading = if u[3] < 0.5 { 0.1 * u[4] } else { 0.0 };
         }
         if self == ChangeLevel::Strong {
-            // Amplitude of the other texture against the ground's own: 10^-1.2 to 10^0.4.
-            let mixed = 10f64.powf(-1.2 + 1.6 * u[5]);
+            // Amplitude of the other texture against the ground's own: 10^-1.2 to 10^0.2.
+            let mixed = 10f64.powf(-1.2 + 1.4 * u[5]);
             noise.rho = 1.0 / (1.0 + mixed * mixed).sqrt();
             noise.change = if u[6] < 0.5 { 0.2 * u[7] } else { 0.0 };
             inverted = u[8] < 0.05;

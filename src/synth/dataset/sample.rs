@@ -136,6 +136,8 @@ impl Workshop<'_> {
         if images.len() < 2 {
             change.mix = 0.0;
         }
+        // Vibrations must not drown a small displacement.
+        change.jitter = change.jitter.min(0.1 * amplitude);
         let jitter = Jitter::new(change.jitter, seed);
         let motion = self.motion((base.pixel, None), amplitude, &jitter, seed, rng)?;
         let record = Record {

@@ -261,9 +261,10 @@ fn spread(image: &Grid<f32>) -> f64 {
     shiftmap::synth::spectrum::moments(&v).1
 }
 
-/// Interpolating post across the trace mixes its two sides: a quintic spline forgets the other side by a factor of 3 per
-/// pixel, the doubled grid only over tens of pixels. Nothing beyond half the Nyquist frequency passes the limit of 0.43: there the
-/// spline itself is good for 2e-4.
+/// As anyone sees it who has only the two images. Interpolating post across its jump mixes the two sides: a quintic spline
+/// forgets the other side by a factor of 2.3 per pixel (its pole is 0.43), so that 4 to 8 px from the trace the interpolation
+/// in this test is what is measured; the next test takes it away. Nothing beyond half the Nyquist frequency passes the
+/// limit of 0.43: there the spline itself is good for 2e-4.
 #[test]
 fn pre_at_x_is_post_at_x_plus_d() {
     const EDGES: [f32; 6] = [4.0, 5.0, 6.0, 8.0, 16.0, 40.0];
@@ -272,7 +273,7 @@ fn pre_at_x_is_post_at_x_plus_d() {
         let (mut bins, mut worst) = ([Closure::default(); 6], 0.0f64);
         for sample in exact_samples(16, 200, &[1, 2], pairing, 0.43) {
             let post = Spline::new(&sample.post.map(f64::from), Degree::Quintic);
-            let mut all = Closure::default();
+            let (mut all, mut clear) = (Closure::default(), Closure::default());
             for y in 50..150 {
                 for x in 50..150 {
                     let (dx, dy) = (f64::from(sample.dx.get(x, y)), f64::from(sample.dy.get(x, y)));
@@ -284,6 +285,9 @@ fn pre_at_x_is_post_at_x_plus_d() {
                     let error = post.at(u, v) - f64::from(sample.pre.get(x, y));
                     bins[bin].add(error, &sample.pre, x, y);
                     all.add(error, &sample.pre, x, y);
+                    if bin >= 3 {
+                        clear.add(error, &sample.pre, x, y);
+                    }
                     // The inverse field on the post grid.
                     if bin >= 3 && x % 7 == 0 && y % 5 == 0 {
                         let (p, q) = (u.round() as usize, v.round() as usize);
@@ -293,13 +297,17 @@ fn pre_at_x_is_post_at_x_plus_d() {
                     }
                 }
             }
-            worst = worst.max(all.relative(spread(&sample.pre)));
+            let part = if pairing == Pairing::Pre { clear } else { all };
+            if part.0[2] > 0.0 {
+                worst = worst.max(part.relative(spread(&sample.pre)));
+            }
         }
         let pixels: Vec<String> = bins.iter().zip(EDGES).map(|(b, e)| format!("{e}: {:.1e}", b.pixels())).collect();
         println!("{pairing:?}: px from the trace: px of error {pixels:?}; relative, worst sample {worst:.1e}");
         if pairing == Pairing::Pre {
             assert!(worst < 3e-4, "relative error {worst}");
-            assert!(bins[1..].iter().all(|b| b.pixels() < 1.5e-3) && bins[0].pixels() < 4e-3, "{pixels:?}");
+            // What is left of the other side dies out, and is not an error of the displacement.
+            assert!(bins[0].pixels() < 8e-3 && bins[..3].windows(2).all(|b| b[1].pixels() < 0.5 * b[0].pixels()));
             assert!(bins[3..].iter().all(|b| b.pixels() < 3e-4), "{pixels:?}");
         } else {
             // The second date was stored in whole numbers and its offset measured to a few thousandths of a pixel.
@@ -359,7 +367,7 @@ fn each_side_of_post_is_exact_up_to_the_trace() {
     let pixels: Vec<String> = bins.iter().map(|b| format!("{:.1e} ({})", b.pixels(), b.0[2])).collect();
     println!("px of error 0-2, 2-4, 4-6, more than 6 px from the trace (pixels): {pixels:?}");
     assert!(bins[0].0[2] > 1000.0);
-    assert!(bins[2..].iter().all(|b| b.pixels() < 1e-3), "{pixels:?}");
+    assert!(bins[2..].iter().all(|b| b.pixels() < 3e-4), "{pixels:?}");
 }
 
 #[test]

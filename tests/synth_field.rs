@@ -193,3 +193,57 @@ fn reference_rectangles_as_lines() {
         assert!(error < 1e-5, "{line}: {error:.1e}");
     }
 }
+
+#[test]
+fn given_faults_displace_an_image() {
+    use shiftmap::synth::bspline::{Degree, Spline};
+    let folder = Folder::new();
+    let image = common::texture(200, 160);
+    write_image(&folder.file("scene.tif"), &image, PixelType::U16, None, Some(&utm(X, Y)), true).unwrap();
+    let line = [(X + 900.0, Y - 1200.0), (X + 900.0, Y - 400.0)];
+    lines(&folder, "faults.geojson", 32612, &[(r#""slip":20.0"#, &line)]);
+    let options = ["--fault-rake", "180", "--fault-dip", "60", "--fault-bottom", "1000"];
+    let mut arguments = vec!["synth", "pair", "out", "--image", "scene.tif", "--faults", "faults.geojson", "--json"];
+    arguments.extend(options);
+    let (code, _, err) = run(&folder, &arguments);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let truth = read_all_bands(&folder.file("out/truth.tif")).unwrap();
+    assert_eq!(truth.units, ["m", "m"]);
+    let fault = Rectangle { slip: [-20.0, 0.0, 0.0], ..fault() };
+    let error = against(&truth, fault);
+    assert!(error < 1e-4, "{error:.1e} m");
+    let trace = read_lines(&folder.file("out/trace.gpkg")).unwrap();
+    let ends = (trace[0][0], *trace[0].last().unwrap());
+    let north = (ends.0.1.min(ends.1.1), ends.0.1.max(ends.1.1));
+    assert!(trace.len() == 1 && (north.0 - (Y - 1200.0)).abs() < 1e-3 && (north.1 - (Y - 400.0)).abs() < 1e-3);
+    let spec: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.file("out/spec.json")).unwrap()).unwrap();
+    assert_eq!(spec["origin"]["faults"]["lines"][0]["rake"], 180.0);
+    // The images say the same: up to 1 px of motion on each side of the fault, which lies at column 89.5.
+    let read = |name: &str| read_all_bands(&folder.file(name)).unwrap().bands.swap_remove(0).values;
+    let (pre, post) = (read("out/pre.tif"), Spline::new(&read("out/post.tif").map(f64::from), Degree::Quintic));
+    let (mut moved, mut still, mut largest) = (0.0, 0.0, 0.0f64);
+    for y in 30..130 {
+        for x in (30..170usize).filter(|x| x.abs_diff(89) > 5) {
+            let k = y * 200 + x;
+            let dx = f64::from(truth.bands[0].values.data[k]) / 10.0;
+            let dy = -f64::from(truth.bands[1].values.data[k]) / 10.0;
+            largest = largest.max(dx.hypot(dy));
+            let a = f64::from(pre.get(x, y));
+            moved += (post.at(x as f64 + dx, y as f64 + dy) - a).powi(2);
+            still += (post.at(x as f64, y as f64) - a).powi(2);
+        }
+    }
+    assert!(largest > 0.5 && moved < 1e-2 * still, "{largest} px, {moved} of {still}");
+    // A fault and a simulated field exclude each other, and what lines lack is named by its option.
+    let refused = |more: &[&str]| {
+        let mut arguments = vec!["synth", "pair", "bad", "--image", "scene.tif", "--faults", "faults.geojson"];
+        arguments.extend(more);
+        let (code, _, err) = run(&folder, &arguments);
+        assert!(code != 0 && !folder.path().join("bad").exists());
+        err
+    };
+    assert!(refused(&["--field", "fault"]).contains("--field"));
+    assert!(refused(&["--fault-rake", "0"]).contains("--fault-bottom"));
+    assert!(refused(&["--slip", "2"]).contains("--slip"));
+}

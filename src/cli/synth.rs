@@ -1,6 +1,7 @@
 //! `shiftmap synth`
 
 mod dataset;
+mod faults;
 mod field;
 
 use super::common::{Common, ThreadArgs, Two};
@@ -11,7 +12,7 @@ use crate::synth::event::View;
 use crate::synth::fault::FaultSpec;
 use crate::synth::field::{EarthquakeSpec, FieldSpec};
 use crate::synth::files;
-use crate::synth::pair::{PairSpec, Preset, SynthPair, make_pair_from, make_pair_with};
+use crate::synth::pair::{PairSpec, Preset, SynthPair, make_pair_from, make_pair_of_faults, make_pair_with};
 use crate::synth::rupture::Wishes;
 use crate::synth::sar::SarSpec;
 use crate::{Error, Result};
@@ -57,6 +58,8 @@ impl Args {
     shiftmap synth pair mine --image scene.tif --band 4 --slip 3
   An earthquake of magnitude 7 on a rough fault, 15 m pixels, scaled to 2 pixels at most:
     shiftmap synth pair big --field earthquake --magnitude 7 --pixel 15 --largest 2
+  A mapped rupture, 3 m right-lateral down to 12 km, on your own image in map coordinates:
+    shiftmap synth pair event --image scene.tif --faults rupture.gpkg --fault-slip 3 --fault-rake 180 --fault-bottom 12000
   A uniform shift of 0.3 pixels right and 0.2 up, 1 % noise:
     shiftmap synth pair shift --field uniform --dx 0.3 --dy -0.2 --snr 40
   Your two images of different dates, without motion between them, the second one displaced:
@@ -157,6 +160,9 @@ pub struct PairArgs {
     #[arg(long, value_name = "PX", help_heading = "Earthquake")]
     largest: Option<f64>,
 
+    #[command(flatten)]
+    faults: faults::FaultArgs,
+
     /// White noise on both images: signal to noise ratio in decibels (20: 10 %, 40: 1 %)
     #[arg(long, value_name = "DB", help_heading = "Differences between the dates")]
     snr: Option<f64>,
@@ -180,6 +186,22 @@ pub struct PairArgs {
     /// Smooth illumination change: standard deviation as a share of the brightness
     #[arg(long, value_name = "SHARE", help_heading = "Differences between the dates")]
     shading: Option<f64>,
+
+    /// Share of the area where dark and bright are exchanged in the post image
+    #[arg(long, value_name = "0..1", help_heading = "Differences between the dates")]
+    reversed: Option<f64>,
+
+    /// Share of the post image under clouds, whose shadows lie beside them
+    #[arg(long, value_name = "0..1", help_heading = "Differences between the dates")]
+    clouds: Option<f64>,
+
+    /// Blur of the post image: standard deviation of a Gaussian
+    #[arg(long, value_name = "PX", help_heading = "Differences between the dates")]
+    blur: Option<f64>,
+
+    /// Detector stripes of the post image: standard deviation as a share of the scene's
+    #[arg(long, value_name = "SHARE", help_heading = "Differences between the dates")]
+    stripes: Option<f64>,
 
     /// Radar amplitude image: coherence of the speckle of the two dates
     #[arg(long, value_name = "0..1", conflicts_with = "image", help_heading = "Radar")]
@@ -281,7 +303,18 @@ fn run_pair(args: &PairArgs, ui: &Ui) -> Result<()> {
     let mut progress = ui.progress();
     let (pair, origin) = pool.install(|| -> Result<(SynthPair, serde_json::Value)> {
         Ok(match &base {
-            Some(b) => (make_pair_from(&spec, &b.pre, b.post.as_ref().unwrap_or(&b.pre), &mut progress)?, b.record()),
+            Some(b) => {
+                let (pre, post) = (&b.pre, b.post.as_ref().unwrap_or(&b.pre));
+                let mut record = b.record();
+                let pair = match args.faults.field(&b.georef, size, &b.names.0)? {
+                    Some((field, faults)) => {
+                        record["faults"] = faults;
+                        make_pair_of_faults(&spec, pre, post, &field, &mut progress)?
+                    }
+                    None => make_pair_from(&spec, pre, post, &mut progress)?,
+                };
+                (pair, record)
+            }
             None => (make_pair_with(&spec, &mut progress)?, serde_json::json!("procedural scene")),
         })
     })?;
@@ -335,6 +368,10 @@ impl PairArgs {
             }
             None => {}
         }
+        if self.faults.given() {
+            // The faults displace; shift, ramp and smooth part are added.
+            (spec.field.fault, spec.field.earthquake) = (None, None);
+        }
         self.apply_field(&mut spec.field)?;
         self.check_earthquake(&spec.field)?;
         let set = |target: &mut f64, value: Option<f64>| value.into_iter().for_each(|v| *target = v);
@@ -345,6 +382,10 @@ impl PairArgs {
         set(&mut noise.gain, self.gain);
         set(&mut noise.bias, self.bias);
         set(&mut noise.shading, self.shading);
+        set(&mut noise.reversed, self.reversed);
+        set(&mut noise.clouds, self.clouds);
+        set(&mut noise.blur, self.blur);
+        set(&mut noise.stripes, self.stripes);
         if self.coherence.is_some() || self.looks.is_some() || self.bandwidth.is_some() {
             let sar = spec.sar.get_or_insert_with(SarSpec::default);
             set(&mut sar.coherence, self.coherence);

@@ -68,6 +68,8 @@ pub struct EventField {
 
 /// Pixels between the points of a fault's trace.
 const EDGE: f64 = 2.0;
+/// Smallest jump of a trace as a share of the largest displacement in the image.
+const VISIBLE: f64 = 5e-3;
 /// Growth of the edges per metre of distance.
 const GROWTH: f64 = 0.2;
 
@@ -104,7 +106,9 @@ pub fn make_event(scene: &Scene, wishes: Wishes, seed: u64) -> Result<(EventFiel
     }
     let mut field = EventField { lines: pixel_lines(&traces, &padded), grid, margin: scene.margin };
     let largest_shift = field.largest();
-    field.lines.retain(|l| !l.points.is_empty());
+    // A break that no one could see is none.
+    let visible = VISIBLE * largest_shift;
+    field.lines.retain(|l| l.jump.iter().any(|j| j[0].hypot(j[1]) > visible));
     let record = EventRecord {
         triangles: model.triangles.len(),
         largest_slip: model.largest_slip(),
@@ -158,10 +162,17 @@ fn centre(geometry: &FaultGeometry, view: View, side: f64, rng: &mut Pcg64) -> (
             (trace[k].0 + p.0, trace[k].1 + p.1)
         }
         View::Tip => {
-            // An end of the whole rupture.
-            let ends = [traces.first().and_then(|t| t.first()), traces.last().and_then(|t| t.last())];
-            let p = beside((0.0, 0.0), 0.0, 0.3 * side);
-            let end = ends[rng.random_range(0..2)].copied().unwrap_or_default();
+            // An end of the whole rupture, and as much of it as there is slip to be seen: it fades towards the end.
+            let inwards = |mut points: Box<dyn Iterator<Item = &(f64, f64)> + '_>| {
+                let first = points.next().copied().unwrap_or_default();
+                let far = |p: &(f64, f64)| (p.0 - first.0).hypot(p.1 - first.1) > 0.35 * side;
+                points.find(|p| far(p)).copied().unwrap_or(first)
+            };
+            let p = beside((0.0, 0.0), 0.0, 0.2 * side);
+            let end = match rng.random_range(0..2) {
+                0 => inwards(Box::new(traces.iter().flatten())),
+                _ => inwards(Box::new(traces.iter().rev().flat_map(|t| t.iter().rev()))),
+            };
             (end.0 + p.0, end.1 + p.1)
         }
         View::Far => {
@@ -191,7 +202,7 @@ fn pixel_lines(traces: &[Trace], frame: &Frame) -> Vec<PixelLine> {
 
 /// Keeps the part of a line from its first to its last point inside. What is cut off keeps its jump at the cut: the ground
 /// there is far from the image.
-fn cut(line: PixelLine, inside: impl Fn(&(f64, f64)) -> bool) -> PixelLine {
+pub(super) fn cut(line: PixelLine, inside: impl Fn(&(f64, f64)) -> bool) -> PixelLine {
     let first = line.points.iter().position(&inside).unwrap_or(0).saturating_sub(1);
     let last = line.points.iter().rposition(&inside).map_or(0, |k| (k + 1).min(line.points.len() - 1));
     PixelLine { points: line.points[first..=last].to_vec(), jump: line.jump[first..=last].to_vec() }

@@ -4,7 +4,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::event::{EventRecord, Scene, View, make_event};
+use super::event::{EventField, EventRecord, Scene, View, make_event};
 use super::fault::{Fault, FaultSpec};
 use super::faulted::{FaultedField, PixelLine};
 use super::inverse::Displacement;
@@ -90,11 +90,12 @@ pub struct Field {
 #[derive(Debug, Clone)]
 struct Event {
     field: FaultedField,
-    record: EventRecord,
+    /// `None`: of given faults.
+    record: Option<EventRecord>,
 }
 
 /// Pixels around the image in which an earthquake's field is known.
-const MARGIN: usize = 32;
+pub const MARGIN: usize = 32;
 
 impl Field {
     /// The field on an image of the given size, its earthquake included.
@@ -109,7 +110,7 @@ impl Field {
             if let Some(largest) = quake.largest {
                 event.scale(largest / event.largest().max(f64::MIN_POSITIVE));
             }
-            field.event = Some(Event { field: event.faulted(), record });
+            field.event = Some(Event { field: event.faulted(), record: Some(record) });
         }
         Ok(field)
     }
@@ -127,6 +128,11 @@ impl Field {
         }
     }
 
+    /// With the field of given faults (margin: [`MARGIN`]) in the place of an earthquake.
+    pub fn with_faults(self, field: &EventField) -> Field {
+        Field { event: Some(Event { field: field.faulted(), record: None }), ..self }
+    }
+
     /// The fault, when there is one.
     pub fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
@@ -134,7 +140,7 @@ impl Field {
 
     /// How the earthquake came about, when there is one.
     pub fn event(&self) -> Option<&EventRecord> {
-        self.event.as_ref().map(|e| &e.record)
+        self.event.as_ref().and_then(|e| e.record.as_ref())
     }
 
     /// Traces of all faults, (column, row).

@@ -90,9 +90,7 @@ fn bands(
     progress: &mut dyn Progress,
 ) -> Result<[Grid<f32>; 3]> {
     let mut bands = [(); 3].map(|()| Grid::filled(width, height, 0.0f32));
-    let metres = GeoTransform(georef.transform.0.map(|c| c * plane.metres_per_unit));
-    let origin = (plane.origin.0 * plane.metres_per_unit, plane.origin.1 * plane.metres_per_unit);
-    let whole = PixelGrid::new(&metres, width, height, origin);
+    let whole = plane.pixels(&georef.transform, (width, height));
     for first in (0..height).step_by(STRIPE) {
         if !progress.report(0.9 * first as f64 / height as f64, "field") {
             return Err(Error::Cancelled);

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use super::elastic::PixelGrid;
 use super::fault_line::FaultLine;
 use super::tde::Triangle;
 use super::triangle_file::{COLUMNS, surface_traces, triangles};
+use crate::field::GeoTransform;
 use crate::raster::{Crs, Line, Value, read_line_features, read_table};
 use crate::{Error, Result};
 
@@ -19,6 +21,9 @@ pub struct Defaults {
     pub bottom: Option<f64>,
     pub width: Option<f64>,
     pub taper: Option<f64>,
+    /// Before the names of the options that give them, for messages: `--{prefix}slip`.
+    #[serde(skip)]
+    pub prefix: &'static str,
 }
 
 /// The plane in which faults are laid out: metres east and north of `origin`.
@@ -83,6 +88,13 @@ impl GivenFaults {
 }
 
 impl Plane<'_> {
+    /// The pixels of an image in this plane.
+    pub fn pixels(&self, transform: &GeoTransform, (width, height): (usize, usize)) -> PixelGrid {
+        let metres = GeoTransform(transform.0.map(|c| c * self.metres_per_unit));
+        let origin = (self.origin.0 * self.metres_per_unit, self.origin.1 * self.metres_per_unit);
+        PixelGrid::new(&metres, width, height, origin)
+    }
+
     fn metres(&self, (x, y): (f64, f64)) -> (f64, f64) {
         ((x - self.origin.0) * self.metres_per_unit, (y - self.origin.1) * self.metres_per_unit)
     }
@@ -125,7 +137,10 @@ fn fault_line(feature: &Line, defaults: &Defaults, name: &str) -> Result<FaultLi
     let or = |key: &str, default: Option<f64>| Ok::<_, Error>(attribute(key)?.or(default));
     let needed = |key: &str, default: Option<f64>| {
         or(key, default)?.ok_or_else(|| {
-            Error::Data(format!("{name} has no attribute {key}: add it to the layer, or give --{key} for all lines"))
+            Error::Data(format!(
+                "{name} has no attribute {key}: add it to the layer, or give --{}{key} for all lines",
+                defaults.prefix
+            ))
         })
     };
     let dip = or("dip", defaults.dip)?.unwrap_or(90.0);

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::random::{Purpose, normal, stream};
+use super::random::{Purpose, normal, numbered, stream};
+use super::sensor::{blur, stripes};
+use super::sky::Clouds;
 use super::spectrum::{SceneSpectrum, standardised};
 use super::texture::{change_field, patches, shading};
 use crate::grid::Grid;
@@ -23,11 +25,34 @@ pub struct NoiseSpec {
     pub bias: f64,
     /// Smooth illumination change: its standard deviation as a share of the brightness.
     pub shading: f64,
+    /// Share of the area where dark and bright are exchanged in the post image, in patches.
+    #[serde(default)]
+    pub reversed: f64,
+    /// Share of the area of the post image under clouds, whose shadows lie beside them.
+    #[serde(default)]
+    pub clouds: f64,
+    /// Standard deviation of the Gaussian by which the post image is blurred more than the pre image, pixels.
+    #[serde(default)]
+    pub blur: f64,
+    /// Detector stripes of the post image: their standard deviation as a share of the scene's.
+    #[serde(default)]
+    pub stripes: f64,
 }
 
 impl Default for NoiseSpec {
     fn default() -> Self {
-        NoiseSpec { snr_db: None, rho: 1.0, change: 0.0, gain: 1.0, bias: 0.0, shading: 0.0 }
+        NoiseSpec {
+            snr_db: None,
+            rho: 1.0,
+            change: 0.0,
+            gain: 1.0,
+            bias: 0.0,
+            shading: 0.0,
+            reversed: 0.0,
+            clouds: 0.0,
+            blur: 0.0,
+            stripes: 0.0,
+        }
     }
 }
 
@@ -43,6 +68,10 @@ impl NoiseSpec {
         within("--gain", self.gain, 0.01, 100.0)?;
         within("--bias", self.bias, -10.0, 10.0)?;
         within("--shading", self.shading, 0.0, 1.0)?;
+        within("--reversed", self.reversed, 0.0, 1.0)?;
+        within("--clouds", self.clouds, 0.0, 1.0)?;
+        within("--blur", self.blur, 0.0, 10.0)?;
+        within("--stripes", self.stripes, 0.0, 10.0)?;
         within("--snr", self.snr_db.unwrap_or(0.0), -20.0, 200.0)
     }
 
@@ -67,6 +96,25 @@ pub fn change_ground(scene: &mut Grid<f64>, spec: &NoiseSpec, law: SceneSpectrum
             *v = *v * (1.0 - w) + o * w;
         }
     }
+    if spec.reversed > 0.0 {
+        let weight = patches(width, height, spec.reversed, &mut numbered(seed, Purpose::Patches, 1));
+        scene.data.iter_mut().zip(&weight.data).for_each(|(v, w)| *v *= 1.0 - 2.0 * w);
+    }
+}
+
+/// What the camera makes of the ground on the post date: standardised ground in, image values out. Light
+/// ([`illuminate`]), clouds, blur, stripes, white noise, in the order in which they come about.
+pub fn observe(ground: &Grid<f64>, spec: &NoiseSpec, mean: f64, std: f64, seed: u64) -> Grid<f64> {
+    let mut image = illuminate(ground, spec, mean, std, seed);
+    if let Some(clouds) = Clouds::new(ground.width, ground.height, spec.clouds, seed) {
+        clouds.cover(&mut image, spec.gain * mean + spec.bias * mean, spec.gain * std);
+    }
+    if spec.blur > 0.0 {
+        image = blur(&image, spec.blur);
+    }
+    stripes(&mut image, spec.gain * std * spec.stripes, seed);
+    add_white(&mut image, spec.gain * std * spec.white_sigma(), Purpose::NoisePost, seed);
+    image
 }
 
 /// Brightness, gain, illumination and offset of the post image: standardised ground in, image values out.

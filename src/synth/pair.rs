@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::EventRecord;
+use super::event::{EventField, EventRecord};
 use super::fault::FaultSpec;
 use super::fft2::good_length;
 use super::field::{Field, FieldSpec};
 use super::inverse::{Source, sources};
-use super::noise::{NoiseSpec, add_white, change_ground, illuminate};
+use super::noise::{NoiseSpec, add_white, change_ground, observe};
 use super::random::{Purpose, stream};
 use super::sar::{SarSpec, amplitudes};
 use super::spectrum::{SceneSpectrum, moments};
@@ -51,8 +51,15 @@ impl PairSpec {
             Preset::Low => spec.noise.snr_db = Some(40.0),
             Preset::Real => {
                 spec.field.smooth = 0.2;
-                spec.noise =
-                    NoiseSpec { snr_db: Some(20.0), rho: 0.95, change: 0.05, gain: 1.1, bias: 0.03, shading: 0.05 };
+                spec.noise = NoiseSpec {
+                    snr_db: Some(20.0),
+                    rho: 0.95,
+                    change: 0.05,
+                    gain: 1.1,
+                    bias: 0.03,
+                    shading: 0.05,
+                    ..NoiseSpec::default()
+                };
             }
             Preset::Sar => spec.sar = Some(SarSpec::default()),
         }
@@ -218,6 +225,45 @@ fn stages(progress: &mut dyn Progress) -> impl FnMut(f64, &str) -> Result<()> {
 /// # Errors
 /// Images of different size, without valid pixels, or parameters out of range.
 pub fn make_pair_from(spec: &PairSpec, pre: &Image, base: &Image, progress: &mut dyn Progress) -> Result<SynthPair> {
+    let field = || Field::complete(&spec.field, pre.width(), pre.height(), spec.seed);
+    displaced_pair(spec, pre, base, field, progress)
+}
+
+/// [`make_pair_from`] with the displacement of given faults (`faults`, margin [`super::field::MARGIN`]), to which the
+/// shift, the ramp and the smooth part of the specification are added.
+///
+/// # Errors
+/// Those of [`make_pair_from`]; a specification with another fault.
+pub fn make_pair_of_faults(
+    spec: &PairSpec,
+    pre: &Image,
+    base: &Image,
+    faults: &EventField,
+    progress: &mut dyn Progress,
+) -> Result<SynthPair> {
+    let (width, height) = (pre.width(), pre.height());
+    let m = 2 * super::field::MARGIN;
+    if spec.field.fault.is_some() || spec.field.earthquake.is_some() {
+        return Err(Error::option(
+            "--faults",
+            "",
+            "the displacement comes from given faults or from --field, not both",
+        ));
+    }
+    if (faults.grid.width, faults.grid.height) != (width + m, height + m) {
+        return Err(Error::Internal("the field of the faults does not fit the image".into()));
+    }
+    let field = || Ok(Field::new(&spec.field, width, height, spec.seed).with_faults(faults));
+    displaced_pair(spec, pre, base, field, progress)
+}
+
+fn displaced_pair(
+    spec: &PairSpec,
+    pre: &Image,
+    base: &Image,
+    field: impl FnOnce() -> Result<Field>,
+    progress: &mut dyn Progress,
+) -> Result<SynthPair> {
     spec.check()?;
     let mut done = stages(progress);
     done(0.0, "inverse field")?;
@@ -234,7 +280,7 @@ pub fn make_pair_from(spec: &PairSpec, pre: &Image, base: &Image, progress: &mut
     }
     let (mean, std) = valid_moments(base)?;
     valid_moments(pre)?;
-    let field = Field::complete(&spec.field, width, height, spec.seed)?;
+    let field = field()?;
     let sources = sources(&field, width, height);
     done(0.4, "images")?;
     let filled = |image: &Image, mean: f64| Grid {
@@ -263,10 +309,7 @@ pub fn make_pair_from(spec: &PairSpec, pre: &Image, base: &Image, progress: &mut
 /// Change of the ground, illumination and noise of the post image.
 fn finish(mut ground: Grid<f64>, spec: &PairSpec, law: SceneSpectrum, mean: f64, std: f64) -> Grid<f64> {
     change_ground(&mut ground, &spec.noise, law, spec.seed);
-    let mut post = illuminate(&ground, &spec.noise, mean, std, spec.seed);
-    let sigma = spec.noise.gain * std * spec.noise.white_sigma();
-    add_white(&mut post, sigma, Purpose::NoisePost, spec.seed);
-    post
+    observe(&ground, &spec.noise, mean, std, spec.seed)
 }
 
 /// Noise of the pre image, truth, trace and distances.

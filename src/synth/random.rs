@@ -34,6 +34,9 @@ pub enum Purpose {
     Patch,
     Sample,
     Window,
+    Sky,
+    Sensor,
+    Differences,
 }
 
 /// The generator for one purpose of the run with the given seed.

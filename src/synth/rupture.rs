@@ -91,6 +91,11 @@ pub struct Wishes {
     pub dip_deg: Option<f64>,
 }
 
+/// Twice the mean slip at the surface of Wells and Coppersmith (1994), metres: about one standard deviation above it.
+fn largest_mean_slip(magnitude: f64) -> f64 {
+    2.0 * 10f64.powf(-6.32 + 0.90 * magnitude)
+}
+
 /// Magnitudes that are drawn.
 pub const MAGNITUDES: std::ops::Range<f64> = 6.0..7.8;
 
@@ -119,7 +124,13 @@ impl RuptureSpec {
         let dip_deg = wishes.dip_deg.unwrap_or(drawn.max(50.0));
         let dips_right = rng.random_bool(0.5);
         let width = free.width.min(seismogenic_depth / dip_deg.to_radians().sin());
-        let size = RuptureSize { width, ..free }.with_moment(moment(magnitude));
+        let mut size = RuptureSize { width, ..free }.with_moment(moment(magnitude));
+        // Where the crust is too thin for the width, the slip would become larger than any that was seen: the rupture
+        // is longer then, with the same moment.
+        let excess = size.mean_slip / largest_mean_slip(magnitude);
+        if excess > 1.0 {
+            size = RuptureSize { length: size.length * excess, ..size }.with_moment(moment(magnitude));
+        }
         let hurst = truncated(0.8, 0.05, 0.6, 0.95, rng);
         let roughness = 10f64.powf(rng.random_range(-3.0..-2.0));
         let segments = segments(size.length, rng);

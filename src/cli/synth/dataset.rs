@@ -14,7 +14,8 @@ use clap::ValueEnum;
 /// Each sample is an earthquake with its own magnitude, fault geometry and fractal slip, computed as dislocations in an
 /// elastic half-space, of which one image shows a part. The set is split into train, validation and test by place: no ground is
 /// seen in two of them. A stopped run goes on when the command is repeated; the result is the same. OUTDIR then holds
-/// train/, validation/ and test/, index.json (all files), card.json (what the arrays mean) and set.json (how it was made).
+/// train/, validation/ and test/, index.json (all files), card.json (what the arrays mean), overview.png (a picture of up to
+/// 12 samples) and set.json (how it was made).
 #[derive(clap::Args, Debug)]
 #[command(after_help = "EXAMPLES
   A thousand pairs of 256 x 256 pixels from a folder of images, as NumPy archives:
@@ -150,7 +151,8 @@ enum ChangeArg {
     None,
     /// Noise, light
     Mild,
-    /// As real pairs of weeks to years
+    /// As real pairs of weeks to years: other texture, changed and reversed patches, noise, light; some with clouds and
+    /// shadows, blur, stripes, vibrations, or part of the other date's image
     Strong,
 }
 

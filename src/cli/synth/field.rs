@@ -108,6 +108,7 @@ pub fn run(args: &FieldArgs, ui: &Ui) -> Result<()> {
         bottom: args.bottom,
         width: args.width,
         taper: args.taper,
+        prefix: "",
     };
     let origin = georef.transform.map(size.0 as f64 / 2.0, size.1 as f64 / 2.0);
     let plane = Plane { crs: Some(crs), metres_per_unit: crs.metres_per_unit, origin };

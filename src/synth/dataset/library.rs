@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::sample::Origin;
 use crate::field::PixelShift;
-use crate::grid::Grid;
+use crate::grid::{Grid, Window};
 use crate::synth::event::{EventField, EventRecord};
 use crate::synth::faulted::PixelLine;
 use crate::synth::npy::{Array, Data, read_npz};
@@ -49,7 +49,7 @@ impl StoredField {
         let (w, h) = (field.grid.width, field.grid.height);
         let component = |pick: fn(&PixelShift) -> f64| field.grid.data.iter().map(move |d| f16::from_f64(pick(d)));
         let numbers: Vec<f16> = component(|d| d.dx).chain(component(|d| d.dy)).collect();
-        let distance = field.faulted().signed_distance();
+        let distance = field.faulted().signed_distance(Window::new(0, 0, w, h));
         StoredField {
             field: Array::new(&[2, h, w], Data::F16(numbers)),
             distance: Array::new(&[h, w], Data::F16(distance.data.iter().map(|&v| f16::from_f32(v)).collect())),

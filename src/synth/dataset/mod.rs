@@ -5,6 +5,7 @@
 pub mod bases;
 mod coregister;
 pub mod library;
+mod overview;
 pub mod radar;
 pub mod run;
 pub mod sample;

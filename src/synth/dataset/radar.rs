@@ -19,6 +19,7 @@ use crate::synth::fft2::Spectrum;
 use crate::synth::frame::RadarGeometry;
 use crate::synth::inverse::Source;
 use crate::synth::random::{Purpose, numbered, white};
+use crate::synth::sensor::Jitter;
 use crate::synth::spectrum::gaussian_field;
 use crate::synth::upsample::double_mirrored;
 use crate::synth::warp::Warper;
@@ -55,7 +56,7 @@ impl Workshop<'_> {
         let coherence = rng.random_range(radar.coherence.0..=radar.coherence.1);
         let (corner, signal) = self.signal(base, rng)?;
         let amplitude = spec.draw_amplitude(class, rng);
-        let motion = self.motion(spec.pixel, Some(geometry), amplitude, seed, rng)?;
+        let motion = self.motion((spec.pixel, Some(geometry)), amplitude, &Jitter::default(), seed, rng)?;
         let (signal, doppler) = deramp(&signal);
         let map = coherence_map(signal[0].width, signal[0].height, coherence, seed);
         let second = second_date(&signal, &map, seed);
@@ -90,7 +91,7 @@ impl Workshop<'_> {
             scale: motion.scale,
             constant_shift: motion.constant,
             coregistration: (0.0, 0.0),
-            change: ChangeLevel::None.draw(rng),
+            change: ChangeLevel::None.draw(rng, seed),
             largest: motion.largest,
             radar: Some(RadarRecord {
                 mode: radar.mode,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::bases::{Base, find};
 use super::coregister::measure;
 use super::library::{FieldRecord, Library, StoredField, flatten};
+use super::overview;
 use super::sample::{MARGIN, Sample, Workshop};
 use super::spec::{Content, Format, Pairing, SetSpec, Split};
 use super::store::{arrays, choose_storage, describe_pairs, no_georef, write_folder, write_json};
@@ -60,10 +61,10 @@ pub struct SetSummary {
 }
 
 /// One file (or folder) to make, and the samples in it.
-struct Unit {
-    path: PathBuf,
-    split: Split,
-    samples: Vec<usize>,
+pub(super) struct Unit {
+    pub path: PathBuf,
+    pub split: Split,
+    pub samples: Vec<usize>,
 }
 
 impl SetJob {
@@ -99,6 +100,7 @@ impl SetJob {
             |fraction: f64, text: &str| progress.report(0.05 + 0.94 * (there + (1.0 - there) * fraction), text);
         work(&missing, self.threads, make, &mut all)?;
         write_json(&out.join("index.json"), &index(&plan, &units, out))?;
+        overview::draw(spec, &units, out)?;
         write_json(&out.join("card.json"), &card(&plan, &split))?;
         progress.report(1.0, "done");
         let places = [0, 1, 2].map(|k: usize| plan.places[k].len());
@@ -491,6 +493,11 @@ fn card(plan: &Plan, split: &[usize; 3]) -> serde_json::Value {
         "sign": "a feature at x in pre is at x + d(x) in post; dx to the right, dy downwards, in pixels; tif: east and north",
         "class_limits_px": super::spec::CLASSES,
         "arrays": arrays,
+        "change": "`change` of a record says how the dates differ: snr_db (white noise), rho (correlation of the ground; the \
+                   rest is other texture), change and reversed (share of the area with something else, or with dark and \
+                   bright exchanged), inverted (all of it exchanged), mix (share of the other date's real image), clouds \
+                   (share of the area, shadows beside them), gain, bias, shading (light), blur (px), stripes (share of the \
+                   scene's deviation), jitter (vibrations, px; part of the displacement). 0, 1 or null: none",
         "spec": spec,
         "library": plan.library,
         "bases": plan.bases,

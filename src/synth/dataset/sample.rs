@@ -14,11 +14,13 @@ use crate::synth::change::Change;
 use crate::synth::event::{EventField, EventRecord, Scene, make_event};
 use crate::synth::faulted::{FaultedField, PixelLine};
 use crate::synth::inverse::{Source, sources};
-use crate::synth::noise::{add_white, change_ground, illuminate};
+use crate::synth::noise::{add_white, change_ground, observe};
 use crate::synth::pair::clear_of_gaps;
 use crate::synth::random::Purpose;
 use crate::synth::rupture::Wishes;
-use crate::synth::spectrum::{SceneSpectrum, moments};
+use crate::synth::sensor::Jitter;
+use crate::synth::sky::Clouds;
+use crate::synth::spectrum::{SceneSpectrum, moments, standardised};
 use crate::synth::warp::Warper;
 use crate::{Error, Result};
 
@@ -88,6 +90,8 @@ pub struct Sample {
     pub distance: Grid<f32>,
     pub pre_valid: Grid<bool>,
     pub post_valid: Grid<bool>,
+    /// On the post grid: under a cloud, so that nothing of the ground is seen.
+    pub hidden: Grid<bool>,
 }
 
 /// What all samples of a set share.
@@ -122,14 +126,20 @@ impl Workshop<'_> {
         let rng = &mut spec.stream(index);
         let (split, class) = (spec.split_of(index), spec.class_of(index));
         let seed = rng.random_range(0..1u64 << 52);
-        let change = spec.change.draw(rng);
+        let mut change = spec.change.draw(rng, seed);
         let (base, post_image) = self.base(split, rng)?;
         if let Some(radar) = &spec.radar {
             return self.radar_sample(index, seed, base, radar, rng);
         }
         let (corner, images) = self.cut(base, rng)?;
         let amplitude = spec.draw_amplitude(class, rng);
-        let motion = self.motion(base.pixel, None, amplitude, seed, rng)?;
+        if images.len() < 2 {
+            change.mix = 0.0;
+        }
+        // Vibrations must not drown a small displacement.
+        change.jitter = change.jitter.min(0.1 * amplitude);
+        let jitter = Jitter::new(change.jitter, seed);
+        let motion = self.motion((base.pixel, None), amplitude, &jitter, seed, rng)?;
         let record = Record {
             index,
             split,
@@ -150,7 +160,8 @@ impl Workshop<'_> {
             stored: (1.0, 0.0),
             traces: Vec::new(),
         };
-        optical(spec, record, motion, &images[0], &images[post_image])
+        let other = (images.len() > 1).then(|| (&images[1 - post_image], base.misregistration.unwrap_or_default()));
+        optical(spec, record, motion, &images[0], (&images[post_image], post_image == 1), other)
     }
 
     /// A base of the part's places, and which of its images is displaced.
@@ -176,9 +187,9 @@ impl Workshop<'_> {
     /// The displacement of a sample: an event of its own, or a part of a field of the library.
     pub(super) fn motion(
         &self,
-        pixel: f64,
-        radar: Option<crate::synth::frame::RadarGeometry>,
+        (pixel, radar): (f64, Option<crate::synth::frame::RadarGeometry>),
         amplitude: f64,
+        jitter: &Jitter,
         seed: u64,
         rng: &mut rand_pcg::Pcg64,
     ) -> Result<Motion> {
@@ -202,6 +213,12 @@ impl Workshop<'_> {
             false => (0.0, 0.0),
         };
         field.shift(constant.0, constant.1);
+        if !jitter.waves.is_empty() {
+            for y in 0..field.grid.height {
+                let (dx, dy) = jitter.at(y as f64 - MARGIN as f64);
+                field.grid.row_mut(y).iter_mut().for_each(|d| (d.dx, d.dy) = (d.dx + dx, d.dy + dy));
+            }
+        }
         let largest = field.largest();
         let field = field.faulted();
         let sources = sources(&field, field.grid.width, field.grid.height);
@@ -259,39 +276,59 @@ pub(super) fn prepared(image: &Image, limit: Option<f64>) -> Grid<f64> {
     }
 }
 
-/// An optical pair: `pre` as it is, `base` displaced.
-fn optical(spec: &SetSpec, record: Record, motion: Motion, pre: &Image, base: &Image) -> Result<Sample> {
+/// An optical pair: `pre` as it is, `base` displaced (`later`: it is of the second date). `other`: the image of the other
+/// date and the second date's misregistration, when there are two.
+fn optical(
+    spec: &SetSpec,
+    record: Record,
+    motion: Motion,
+    pre: &Image,
+    (base, later): (&Image, bool),
+    other: Option<(&Image, (f64, f64))>,
+) -> Result<Sample> {
     let inner = Window::new(MARGIN as i64, MARGIN as i64, spec.size, spec.size);
-    let pre_image = prepared(pre, spec.band_limit);
-    let (ox, oy) = record.coregistration;
-    let warper = Warper::mirrored(&prepared(base, spec.band_limit));
-    let moved = motion.sources.map(|s| Source { x: s.x + ox, y: s.y + oy, ..s });
-    let post_image = warper.warp(&moved).crop(inner);
-    let pre_image = pre_image.crop(inner);
-    let seed = record.seed;
+    let sources = motion.sources.crop(inner);
+    let moved = |(ox, oy): (f64, f64)| sources.map(|s| Source { x: s.x + ox, y: s.y + oy, ..s });
+    let displaced = |image: &Image, at: &Grid<Source>| Warper::mirrored(&prepared(image, spec.band_limit)).warp(at);
+    let own = moved(record.coregistration);
+    let mut pre_image = prepared(pre, spec.band_limit).crop(inner);
+    let (seed, noise) = (record.seed, &record.change.noise);
 
+    let post_image = displaced(base, &own);
     let (mean, std) = moments(&post_image.data);
     let std = std.max(f64::MIN_POSITIVE);
     let sign = if record.change.inverted { -1.0 } else { 1.0 };
     let mut ground = post_image.map(|v| sign * (v - mean) / std);
-    let noise = &record.change.noise;
+    let mut post_valid = seen(base, &own);
+    if let (Some((image, shift)), true) = (other, record.change.mix > 0.0) {
+        // The same ground on the other date, moved in the same way.
+        let at = moved(if later { (0.0, 0.0) } else { shift });
+        let real = standardised(displaced(image, &at));
+        let mix = record.change.mix;
+        ground.data.iter_mut().zip(&real.data).for_each(|(v, r)| *v = (1.0 - mix) * *v + mix * r);
+        ground = standardised(ground);
+        post_valid.data.iter_mut().zip(seen(image, &at).data).for_each(|(v, ok)| *v &= ok);
+    }
     change_ground(&mut ground, noise, SceneSpectrum::default(), seed);
-    let mut post = illuminate(&ground, noise, mean, std, seed);
-    add_white(&mut post, noise.gain * std * noise.white_sigma(), Purpose::NoisePost, seed);
-    let mut pre_noisy = pre_image;
-    let (_, pre_std) = moments(&pre_noisy.data);
-    add_white(&mut pre_noisy, pre_std * noise.white_sigma(), Purpose::NoisePre, seed);
+    let post = observe(&ground, noise, mean, std, seed);
+    let (_, pre_std) = moments(&pre_image.data);
+    add_white(&mut pre_image, pre_std * noise.white_sigma(), Purpose::NoisePre, seed);
+    let hidden = match Clouds::new(spec.size, spec.size, noise.clouds, seed) {
+        Some(clouds) => clouds.hidden(),
+        None => Grid::filled(spec.size, spec.size, false),
+    };
+    let pre_valid = clear_of_gaps(&pre.valid, GAP_REACH).crop(inner);
+    Ok(Sample { hidden, ..assemble(record, &motion, pre_image, post, (pre_valid, post_valid)) })
+}
 
-    let reach = GAP_REACH;
-    let pre_clear = clear_of_gaps(&pre.valid, reach);
-    let clear = clear_of_gaps(&base.valid, reach);
+/// Where the sources are known and clear of the image's gaps.
+fn seen(image: &Image, sources: &Grid<Source>) -> Grid<bool> {
+    let clear = clear_of_gaps(&image.valid, GAP_REACH);
     let (w, h) = (clear.width as f64 - 1.0, clear.height as f64 - 1.0);
-    let post_valid = moved.map(|s| {
+    sources.map(|s| {
         let inside = s.x >= 0.0 && s.y >= 0.0 && s.x <= w && s.y <= h;
         s.covered && inside && clear.get(s.x.round() as usize, s.y.round() as usize)
-    });
-    let valid = (pre_clear.crop(inner), post_valid.crop(inner));
-    Ok(assemble(record, &motion, pre_noisy, post, valid))
+    })
 }
 
 /// Cuts the margin off the truth and puts a sample together.
@@ -323,7 +360,8 @@ pub(super) fn assemble(
         dy: truth.map(|d| d.dy as f32),
         inverse_dx: inverse(|p, s| p.0 - s.x),
         inverse_dy: inverse(|p, s| p.1 - s.y),
-        distance: motion.field.signed_distance().crop(inner),
+        distance: motion.field.signed_distance(inner),
+        hidden: Grid::filled(width, height, false),
         pre_valid,
         post_valid,
     }

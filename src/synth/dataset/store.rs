@@ -15,6 +15,7 @@ use crate::{Error, Result};
 /// Bits of the array `valid`.
 pub const VALID_PRE: u8 = 1;
 pub const VALID_POST: u8 = 2;
+pub const HIDDEN_POST: u8 = 4;
 
 /// Chooses the scale of the stored numbers and writes it into the record: the 16 bits are used well, 0 is kept for nodata.
 pub fn choose_storage(sample: &mut Sample) {
@@ -47,7 +48,9 @@ pub fn arrays(sample: &Sample) -> Vec<(&'static str, Array)> {
     let shape = [h, w];
     let float = |g: &Grid<f32>| Array::new(&shape, Data::F32(g.data.clone()));
     let valid = sample.pre_valid.data.iter().zip(&sample.post_valid.data);
-    let valid = valid.map(|(a, b)| u8::from(*a) * VALID_PRE + u8::from(*b) * VALID_POST).collect();
+    let valid = valid.zip(&sample.hidden.data);
+    let bits = |a, b, c| u8::from(a) * VALID_PRE + u8::from(b) * VALID_POST + u8::from(c) * HIDDEN_POST;
+    let valid = valid.map(|((a, b), c)| bits(*a, *b, *c)).collect();
     let distance = sample.distance.data.iter().map(|&v| f16::from_f32(v)).collect();
     vec![
         ("pre", Array::new(&shape, Data::U16(stored(sample, &sample.pre, &sample.pre_valid)))),
@@ -71,7 +74,7 @@ pub fn describe_pairs() -> serde_json::Value {
         "inverse_dx": "float32 [H, W]: the same motion on the post grid: post(y) = pre(y - D(y))",
         "inverse_dy": "float32 [H, W]",
         "distance": "float16 [H, W]: distance to the nearest fault trace in pixels, positive on its right; inf: no trace near",
-        "valid": "uint8 [H, W]: 1 where pre is valid, + 2 where post is valid",
+        "valid": "uint8 [H, W]: 1 where pre is valid, + 2 where post is valid, + 4 where a cloud hides the ground in post",
     })
 }
 

@@ -7,8 +7,9 @@ use super::sample::{MARGIN, Workshop, prepared};
 use crate::Result;
 use crate::field::PixelShift;
 use crate::grid::{Grid, Window};
+use crate::synth::change::Change;
 use crate::synth::inverse::{Displacement, Source, sources};
-use crate::synth::noise::{add_white, change_ground, illuminate};
+use crate::synth::noise::{add_white, change_ground, observe};
 use crate::synth::random::Purpose;
 use crate::synth::spectrum::{SceneSpectrum, moments};
 use crate::synth::warp::Warper;
@@ -26,6 +27,7 @@ pub struct WindowRecord {
     pub pre: String,
     pub post: String,
     pub corner: (i64, i64),
+    pub change: Change,
     /// Displacement (right, down) at the centre of the window, pixels.
     pub shift: (f64, f64),
     /// Displacement of the other side of the discontinuity; `None`: the window moves as a whole.
@@ -79,7 +81,9 @@ impl Workshop<'_> {
         let spec = self.spec;
         let rng = &mut spec.stream(index);
         let seed = rng.random_range(0..1u64 << 52);
-        let change = spec.change.draw(rng);
+        let mut change = spec.change.draw(rng, seed);
+        // A window under a cloud has no answer, and one of a single date nothing to be mixed with.
+        (change.noise.clouds, change.mix, change.jitter) = (0.0, 0.0, 0.0);
         let (base, post_image) = self.base(spec.split_of(index), rng)?;
         let (corner, images) = self.cut(base, rng)?;
         let size = spec.size + 2 * MARGIN;
@@ -109,17 +113,16 @@ impl Workshop<'_> {
         let sign = if change.inverted { -1.0 } else { 1.0 };
         let mut ground = warped.map(|v| sign * (v - mean) / std);
         change_ground(&mut ground, &change.noise, SceneSpectrum::default(), seed);
-        let mut post = illuminate(&ground, &change.noise, mean, std, seed);
-        let white = change.noise.white_sigma();
-        add_white(&mut post, change.noise.gain * std * white, Purpose::NoisePost, seed);
+        let post = observe(&ground, &change.noise, mean, std, seed);
         let (_, pre_std) = moments(&pre.data);
-        add_white(&mut pre, pre_std * white, Purpose::NoisePre, seed);
+        add_white(&mut pre, pre_std * change.noise.white_sigma(), Purpose::NoisePre, seed);
         let record = WindowRecord {
             index,
             place: base.place,
             pre: base.images[0].clone(),
             post: base.images[post_image].clone(),
             corner,
+            change,
             shift: (shift.dx, shift.dy),
             other: cut.then_some((other.dx, other.dy)),
             line: cut.then_some((cos, sin, away)),

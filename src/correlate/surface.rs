@@ -182,14 +182,7 @@ impl<'a> Surfaces<'a> {
 
     /// Adds one layer's correlations at `shifts` neighbouring shifts to the surfaces of `part`.
     #[inline(always)]
-    fn add(
-        &mut self,
-        layer: usize,
-        shift: (i32, i32),
-        shifts: usize,
-        part: Part,
-        totals: &mut [Vec<[f64; BATCH]>; 6],
-    ) {
+    fn add(&mut self, layer: usize, shift: (i32, i32), shifts: usize, part: Part, totals: &mut [Vec<[f64; BATCH]>; 6]) {
         let layer = &self.layers[layer];
         let margin = layer.planes.margin as i64;
         let at = (shift.0 as i64 + margin, shift.1 as i64 + margin);

@@ -168,8 +168,7 @@ fn both_ways(pre: Image, post: Image, window: usize, step: usize) -> (Vec<Measur
     let bands = engine.worker(&pair).unwrap().images(Window::new(40, 35, w, h)).unwrap().unwrap();
     let area = SearchArea { range: Alignment::new((0.0, 0.0), p.search).range, starts: &[] };
     let (offset, prior, search) = (PixelShift::default(), [].as_slice(), p.search);
-    let tile =
-        Tile { bands: &bands, windows, area, offset, prior, search, cuts: None, halo: 0, stop: &stop };
+    let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: None, halo: 0, stop: &stop };
     let scenes = [bands[0].scene.clone()];
     let shared = Spatial::new(&p, &scenes).match_tile(&tile);
     (shared, Spatial::window_by_window(&p, &scenes).match_tile(&tile))

@@ -108,15 +108,16 @@ impl BatchSums {
         self.prefix.resize((e1 - e0 + 1) * intervals, [0.0; BATCH]);
         for e in e0..e1 {
             let (rows, out) = ((y.at[e], y.at[e + 1]), &mut self.columns[..]);
-            match shifts {
-                1 => columns::<1>(a, b, left, span, rows, out),
-                2 => columns::<2>(a, b, left, span, rows, out),
-                3 => columns::<3>(a, b, left, span, rows, out),
-                4 => columns::<4>(a, b, left, span, rows, out),
-                5 => columns::<5>(a, b, left, span, rows, out),
-                6 => columns::<6>(a, b, left, span, rows, out),
-                7 => columns::<7>(a, b, left, span, rows, out),
-                _ => columns::<BATCH>(a, b, left, span, rows, out),
+            let mut s = 0;
+            while s < shifts {
+                let b = b.from((s as i64, 0));
+                if s + 4 <= shifts {
+                    four_columns(a, b, left, span, rows, &mut out[s * span..]);
+                    s += 4;
+                } else {
+                    one_column(a, b, left, span, rows, &mut out[s * span..]);
+                    s += 1;
+                }
             }
             let (above, below) = self.prefix.split_at_mut((e - e0 + 1) * intervals);
             let above = &above[(e - e0) * intervals..];
@@ -152,37 +153,50 @@ impl BatchSums {
     }
 }
 
-/// Σ over the rows `y` of a(x, y)·b(x + s, y) for `span` columns from `left` and S shifts, one line a shift. The sums
-/// of sixteen columns stay in registers.
+/// Σ over the rows `y` of a(x, y)·b(x, y) for `span` columns from `left`.
 #[inline(always)]
-fn columns<const S: usize>(a: Rows, b: Rows, left: usize, span: usize, y: (usize, usize), out: &mut [f32]) {
+fn one_column(a: Rows, b: Rows, left: usize, span: usize, y: (usize, usize), out: &mut [f32]) {
+    let out = &mut out[..span];
+    out.fill(0.0);
+    for y in y.0..y.1 {
+        let (f, g) = (a.at(left, y, span), b.at(left, y, span));
+        for i in 0..span {
+            out[i] += f[i] * g[i];
+        }
+    }
+}
+
+/// The same for b(x + s, y), s = 0..4, one line a shift: the sums of sixteen columns stay in registers.
+#[inline(always)]
+fn four_columns(a: Rows, b: Rows, left: usize, span: usize, y: (usize, usize), out: &mut [f32]) {
     if span < LANES {
-        for s in 0..S {
-            let line = &mut out[s * span..(s + 1) * span];
-            line.fill(0.0);
-            for y in y.0..y.1 {
-                let (f, g) = (a.at(left, y, span), b.at(left + s, y, span));
-                line.iter_mut().zip(f.iter().zip(g)).for_each(|(o, (f, g))| *o += f * g);
-            }
+        for s in 0..4 {
+            one_column(a, b.from((s as i64, 0)), left, span, y, &mut out[s * span..]);
         }
         return;
     }
     for i in (0..span).step_by(LANES) {
         // The last vector overlaps the one before: its columns get the same sums again.
         let i = i.min(span - LANES);
-        let mut sums = [[0.0f32; LANES]; S];
+        let [mut s0, mut s1, mut s2, mut s3] = [[0.0f32; LANES]; 4];
         for y in y.0..y.1 {
             let f: &[f32; LANES] = a.at(left + i, y, LANES).try_into().expect("whole vectors");
-            let g = b.at(left + i, y, LANES + S - 1);
-            for s in 0..S {
-                let g: &[f32; LANES] = g[s..s + LANES].try_into().expect("whole vectors");
-                for l in 0..LANES {
-                    sums[s][l] += f[l] * g[l];
-                }
+            let g: &[f32; LANES + 3] = b.at(left + i, y, LANES + 3).try_into().expect("whole vectors");
+            for l in 0..LANES {
+                s0[l] += f[l] * g[l];
+            }
+            for l in 0..LANES {
+                s1[l] += f[l] * g[l + 1];
+            }
+            for l in 0..LANES {
+                s2[l] += f[l] * g[l + 2];
+            }
+            for l in 0..LANES {
+                s3[l] += f[l] * g[l + 3];
             }
         }
-        for s in 0..S {
-            out[s * span + i..s * span + i + LANES].copy_from_slice(&sums[s]);
+        for (s, sums) in [s0, s1, s2, s3].iter().enumerate() {
+            out[s * span + i..s * span + i + LANES].copy_from_slice(sums);
         }
     }
 }

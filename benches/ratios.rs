@@ -1,9 +1,10 @@
 //! Windows per second on one thread beside the least work that each method has to do, measured in the same minute.
 //!
-//! `cargo bench --bench ratios` prints Markdown. The floors:
+//! `cargo bench --bench ratios` prints Markdown; `cargo bench --bench ratios -- spatial` that method alone. The floors:
 //! * `frequency`: the two-dimensional transforms that a window needs (initial windows packed, real inverse,
 //!   final windows packed, twice because of the resampling pass), once with the crate's own two-dimensional transform,
 //!   once as bare rustfft passes along rows and columns without the transposition between them;
+//! * `spatial`: its whole-pixel search;
 //! * `lsm`: interpolation of the post window and the three product sums, times the mean number of iterations.
 //!
 //! Methods and floors take turns and the best time of each counts, so that other load on the machine cancels. Tiles are
@@ -11,7 +12,7 @@
 
 mod fixture;
 
-use fixture::{Discard, Images, METHODS, Ready, STEPS, WINDOWS, engine, name};
+use fixture::{Discard, Images, METHODS, Ready, STEPS, WINDOWS, engine, engine_with, name};
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex32;
 use shiftmap::correlate::fft2::{ComplexFft2, FftCache};
@@ -185,6 +186,31 @@ fn lsm(images: &Images, window: usize, step: usize) {
     );
 }
 
+/// `spatial` beside its whole-pixel search alone.
+fn spatial(images: &Images, window: usize, step: usize, search: f64) {
+    let (window, step, method) = ((window, window), (step, step), MethodName::Spatial);
+    let params = pipeline::Params { method, window, step, search: (search, search), ..pipeline::Params::default() };
+    let engine = engine_with(images, params);
+    let ready = Ready::new(images, &engine);
+    let (tile, mut method) = (ready.tile(), engine.method());
+    let mut whole = || {
+        black_box(method.match_tile(&tile));
+    };
+    let mut floor = || {
+        black_box(integer_peaks(&tile.pairs(), &tile.windows, &tile.area, tile.stop));
+    };
+    let [whole, floor] = best(&mut [&mut whole, &mut floor]);
+    let n = tile.windows.len() as f64;
+    println!(
+        "| spatial | {} | {} | ±{search} | {:.0} | {:.0} | {:.0} % |",
+        window.0,
+        step.0,
+        n / whole,
+        n / floor,
+        100.0 * floor / whole
+    );
+}
+
 /// Scene analysis, preparation and matching of the whole pair.
 fn whole_run(images: &Images, method: MethodName, window: usize, step: usize) {
     let pair = images.pair();
@@ -204,18 +230,31 @@ fn whole_run(images: &Images, method: MethodName, window: usize, step: usize) {
     println!("| {} | {window} | {step} | {cells} | {least:.2} | {:.0} |", name(method), cells / least);
 }
 
+fn spatial_table(images: &Images) {
+    println!("\nThe whole-pixel search alone:\n");
+    println!("| method | window | step | search | windows/s | search alone/s | share |");
+    println!("|---|---|---|---|---|---|---|");
+    for (window, step, search) in [(64, 16, 10.0), (64, 8, 10.0), (32, 8, 10.0), (32, 8, 4.0), (64, 2, 4.0)] {
+        spatial(images, window, step, search);
+    }
+}
+
 fn main() {
     // `cargo test --benches` only wants to know that it starts.
     if std::env::args().any(|a| a == "--test") {
         return;
     }
     let images = Images::new();
+    if std::env::args().any(|a| a == "spatial") {
+        return spatial_table(&images);
+    }
     println!("\n{FORWARD} forward packed and {INVERSE} inverse real transforms a window:\n");
     println!("| method | window | step | windows/s | own transforms/s | share | bare rustfft/s | share |");
     println!("|---|---|---|---|---|---|---|---|");
     for window in WINDOWS {
         STEPS.iter().for_each(|&step| frequency(&images, window, step));
     }
+    spatial_table(&images);
     println!("\nInterpolation and product sums, mean number of iterations:\n");
     println!("| method | window | step | windows/s | iterations | floor/s | share | interpolation |");
     println!("|---|---|---|---|---|---|---|---|");

@@ -3,7 +3,11 @@
 mod common;
 
 use common::{Collect, rough_at};
-use shiftmap::field::{Measurement, Status};
+use shiftmap::correlate::search::{SearchArea, TileWindows};
+use shiftmap::correlate::spatial::Spatial;
+use shiftmap::correlate::{Alignment, Method, Tile};
+use shiftmap::engine::Engine;
+use shiftmap::field::{Measurement, PixelShift, Status};
 use shiftmap::grid::{Grid, Image, MemoryImage, Window};
 use shiftmap::layout::Layout;
 use shiftmap::pipeline::{self, MethodName, Pair, Params, PeakQuality, PeakSigma};
@@ -148,4 +152,57 @@ fn ampcor_measures_are_there_when_asked_for() {
     let pair = Pair::new(&pre, &post, (0.0, 0.0));
     let e = pipeline::run(&pair, &layout, &wrong, 1, &mut Collect(Vec::new()), &mut Silent).unwrap_err();
     assert!(e.to_string().contains("spatial"));
+}
+
+/// One tile, measured from the shared sums and window by window.
+fn both_ways(pre: Image, post: Image, window: usize, step: usize) -> (Vec<Measurement>, Vec<Measurement>) {
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let p = Params { window: (window, window), step: (step, step), ..params() };
+    let (pre, post) = (MemoryImage(pre), MemoryImage(post));
+    let pair = Pair::new(&pre, &post, (0.0, 0.0));
+    let layout = Layout::new(SIZE, p.window, p.step, None).unwrap();
+    let engine = Engine::new(&pair, &layout, &p, &stop).unwrap();
+    let cells = ((560 - window) / step + 1, (130 - window) / step + 1);
+    let windows = TileWindows { cells, window: p.window, step: p.step };
+    let (w, h) = windows.pixels();
+    let bands = engine.worker(&pair).unwrap().images(Window::new(40, 35, w, h)).unwrap().unwrap();
+    let area = SearchArea { range: Alignment::new((0.0, 0.0), p.search).range, starts: &[] };
+    let (offset, prior, search) = (PixelShift::default(), [].as_slice(), p.search);
+    let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: None, halo: 0, stop: &stop };
+    let scenes = [bands[0].scene.clone()];
+    let shared = Spatial::new(&p, &scenes).match_tile(&tile);
+    (shared, Spatial::window_by_window(&p, &scenes).match_tile(&tile))
+}
+
+#[test]
+fn shared_sums_give_what_each_window_gives_by_itself() {
+    let d = (0.4, -1.3);
+    let noisy = |mut image: Image, seed: usize| {
+        for (k, v) in image.values.data.iter_mut().enumerate() {
+            *v += ((k * 7919 + seed * 104_729) % 1009) as f32 * 0.02;
+        }
+        image
+    };
+    for (window, step) in [(32, 8), (64, 16), (33, 5), (20, 1), (16, 40)] {
+        for gaps in [false, true] {
+            let mut post = noisy(image(d), 5);
+            if gaps {
+                (0..SIZE.1).for_each(|y| (300..310).for_each(|x| post.valid.set(x, y, false)));
+            }
+            let (shared, alone) = both_ways(noisy(image((0.0, 0.0)), 1), post, window, step);
+            let mut worst = [0.0f64; 3];
+            for (a, b) in shared.iter().zip(&alone) {
+                assert_eq!(a.status, b.status);
+                if a.status == Status::Valid {
+                    worst[0] = worst[0].max((a.shift.dx - b.shift.dx).abs().max((a.shift.dy - b.shift.dy).abs()));
+                    worst[1] = worst[1].max((a.covariance.xx / b.covariance.xx - 1.0).abs());
+                    worst[2] = worst[2].max((a.quality - b.quality).abs() as f64);
+                }
+            }
+            let valid = shared.iter().filter(|m| m.status == Status::Valid).count();
+            println!("{window}/{step} gaps {gaps}: {valid} of {}: {worst:?}", shared.len());
+            assert!(valid * 2 > shared.len());
+            assert!(worst[0] < 2e-4 && worst[1] < 2e-3 && worst[2] < 1e-4, "{worst:?}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 use super::prepare::PreparedPost;
 use super::sums::{area, summed};
+use crate::field::PixelShift;
 use crate::grid::Grid;
 
 /// Pixels beyond the search that a peak between whole pixels may touch.
@@ -14,9 +15,11 @@ const BEYOND: usize = 2;
 /// The post image sampled at whole and half pixels.
 pub struct HalfPixels {
     /// Phase (i, j) at index 2·j + i: the image at x + i/2, y + j/2.
-    phases: [Phase; 4],
+    phases: Vec<Phase>,
     /// Pixels by which the images reach beyond the tile on the left and at the top.
     margin: i64,
+    /// Samples a pixel: 2, or 1 where the texture is aliased and nothing is known between the pixels.
+    per: i64,
 }
 
 struct Phase {
@@ -29,6 +32,18 @@ struct Phase {
 }
 
 impl HalfPixels {
+    /// Samples a pixel along each axis.
+    pub fn per_pixel(&self) -> f64 {
+        self.per as f64
+    }
+
+    /// The sample nearest to displacement `d`.
+    pub fn nearest(&self, d: PixelShift) -> (i64, i64) {
+        let per = self.per_pixel();
+        ((per * d.dx).round() as i64, (per * d.dy).round() as i64)
+    }
+
+    #[inline(always)]
     pub fn new(post: &PreparedPost) -> Self {
         let (w, h) = (post.values.width + 2 * BEYOND, post.values.height + 2 * BEYOND);
         let margin = (post.search + BEYOND) as i64;
@@ -45,20 +60,22 @@ impl HalfPixels {
         };
         let power = |g: &Grid<f32>| g.data.iter().map(|&v| (v as f64).powi(2)).sum::<f64>();
         let whole = power(&sample(0, 0));
-        let phases = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(i, j)| {
+        let per = c.factor as i64;
+        let all = if per == 2 { &[(0, 0), (1, 0), (0, 1), (1, 1)][..] } else { &[(0, 0)] };
+        let phase = |&(i, j): &(usize, usize)| {
             let values = sample(i, j);
             let here = power(&values);
             let gain = if here > 0.0 { whole / here } else { 1.0 };
             let table = [summed(&values, |v| v), summed(&values, |v| v * v)];
             Phase { values, table, gain }
-        });
-        HalfPixels { phases, margin }
+        };
+        HalfPixels { phases: all.iter().map(phase).collect(), margin, per }
     }
 
     fn place(&self, corner: (usize, usize), half: (i64, i64)) -> (&Phase, usize, usize) {
-        let (i, j) = (half.0.rem_euclid(2), half.1.rem_euclid(2));
-        let x = corner.0 as i64 + self.margin + half.0.div_euclid(2);
-        let y = corner.1 as i64 + self.margin + half.1.div_euclid(2);
+        let (i, j) = (half.0.rem_euclid(self.per), half.1.rem_euclid(self.per));
+        let x = corner.0 as i64 + self.margin + half.0.div_euclid(self.per);
+        let y = corner.1 as i64 + self.margin + half.1.div_euclid(self.per);
         (&self.phases[(2 * j + i) as usize], x as usize, y as usize)
     }
 

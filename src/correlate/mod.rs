@@ -12,6 +12,7 @@ pub mod fill;
 pub mod frequency;
 pub mod half_pixel;
 pub mod interp;
+pub mod lag_sums;
 pub mod lanes;
 pub mod lsm;
 pub mod lsm_affine;
@@ -37,6 +38,7 @@ pub mod sums;
 pub mod surface;
 pub mod taper;
 pub mod uncertainty;
+pub mod window_sums;
 
 use crate::field::{Measurement, PixelShift, Status};
 use crate::grid::Window;

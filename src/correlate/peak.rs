@@ -7,8 +7,10 @@
 
 use super::half_pixel::HalfPixels;
 use super::interp::{Coefficients, Spline};
+use super::lag_sums::SIDE;
 use super::lsm::{CAPTURE, Limits};
 use super::prepare::{PreparedPost, PreparedPre};
+use super::window_sums::WindowTerms;
 use crate::field::{PixelShift, Status};
 
 const LANES: usize = 16;
@@ -28,11 +30,7 @@ pub struct WindowCorrelation {
     weighted: bool,
     /// Weight times (f - mean).
     f: Vec<f32>,
-    count: f64,
-    /// Σ weight·(f - mean)².
-    energy: f64,
-    spread: [f64; 3],
-    gradient: [f64; 3],
+    terms: WindowTerms,
     lags: [f64; LAGS * LAGS],
     /// Knot (coefficient units, relative to the window's corner at no displacement) in the middle of `lags`.
     knot: (i64, i64),
@@ -67,10 +65,7 @@ impl WindowCorrelation {
             weights: plane(),
             weighted: false,
             f: plane(),
-            count: 0.0,
-            energy: 0.0,
-            spread: [0.0; 3],
-            gradient: [0.0; 3],
+            terms: WindowTerms::default(),
             lags: [0.0; LAGS * LAGS],
             knot: (i64::MAX, i64::MAX),
             half: (i64::MAX, i64::MAX),
@@ -96,9 +91,9 @@ impl WindowCorrelation {
         let masked = pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) < w * h
             || post.counts.count(px as i64, py as i64, (w, h)) < w * h;
         self.weighted = masked || cut.is_some();
-        self.count = total;
+        self.terms.count = total;
         if self.weighted {
-            self.count = 0.0;
+            self.terms.count = 0.0;
             for y in 0..h {
                 let a = &pre.valid.row(corner.1 + y)[corner.0..corner.0 + w];
                 let b = &post.valid.row(py + y)[px..px + w];
@@ -106,20 +101,15 @@ impl WindowCorrelation {
                     let weight = cut.map_or(1.0, |c| c[y * w + x]);
                     let weight = if a[x] & b[x] { weight } else { 0.0 };
                     self.weights[y * self.padded + x] = weight;
-                    self.count += weight as f64;
+                    self.terms.count += weight as f64;
                 }
             }
         }
-        if self.count < limits.min_valid * total && masked || self.count < 8.0 {
+        if self.terms.count < limits.min_valid * total && masked || self.terms.count < 8.0 {
             return Err(Status::NoData);
         }
         self.load_values(pre, corner);
-        if self.energy <= limits.min_variance * self.count {
-            return Err(Status::LowTexture);
-        }
-        let [xx, xy, yy] = self.gradient;
-        // Texture along one direction only leaves the other component free.
-        if xx * yy - xy * xy <= 1e-6 * (xx + yy).powi(2) {
+        if self.terms.flat(limits.min_variance) {
             return Err(Status::LowTexture);
         }
         self.knot = (i64::MAX, i64::MAX);
@@ -140,7 +130,7 @@ impl WindowCorrelation {
                 let line = &g.data[rows(g, y)];
                 sum += if self.weighted { dot(line, &self.weights[y * wp..y * wp + w]) } else { total(line) };
             }
-            sum / self.count
+            sum / self.terms.count
         };
         let (f0, gx0, gy0) = (mean(&pre.values), mean(&pre.gradient[0]), mean(&pre.gradient[1]));
         let (mut energy, mut gradient, mut spread) = (0.0, [0.0; 3], [0.0; 3]);
@@ -175,7 +165,7 @@ impl WindowCorrelation {
             spread[1] += dot(&gx, sy);
             spread[2] += dot(&gy, sy);
         }
-        (self.energy, self.gradient, self.spread) = (energy, gradient, spread);
+        self.terms = WindowTerms { count: self.terms.count, mean: f0, energy, gradient, spread };
     }
 
     /// The normalised correlation around displacement `d`; `None` where the post window has no energy.
@@ -195,16 +185,13 @@ impl WindowCorrelation {
             self.knot = knot;
             self.correlate(c, corner);
         }
-        // The samples stay while they surround the place: others would make a small jump, and the climb a circle.
-        let away = |d: f64, half: i64| half == i64::MAX || (2.0 * d - half as f64).abs() > 0.9;
-        if away(d.dx, self.half.0) || away(d.dy, self.half.1) {
-            self.half = ((2.0 * d.dx).round() as i64, (2.0 * d.dy).round() as i64);
+        if away(halves, d, self.half) {
+            self.half = halves.nearest(d);
             self.norm(halves, corner);
         }
-        let half = self.half;
         let product = spline(c.spline, &self.lags, (px - knot.0 as f64, py - knot.1 as f64), factor);
-        let norm = quadratic(&self.norms, (2.0 * d.dx - half.0 as f64, 2.0 * d.dy - half.1 as f64));
-        (norm.value > 0.0 && self.energy > 0.0).then(|| quotient(&product, &norm, self.energy))
+        let norm = norm_at(halves, &self.norms, d, self.half);
+        (norm.value > 0.0 && self.terms.energy > 0.0).then(|| quotient(&product, &norm, self.terms.energy))
     }
 
     /// Σ f·c at the lags around the knot.
@@ -245,33 +232,75 @@ impl WindowCorrelation {
         for k in 0..9 {
             let half = (self.half.0 + k as i64 % 3 - 1, self.half.1 + k as i64 / 3 - 1);
             self.norms[k] = if self.weighted {
-                halves.weighted(corner, self.window, half, (&self.weights, self.padded, self.count))
+                halves.weighted(corner, self.window, half, (&self.weights, self.padded, self.terms.count))
             } else {
                 halves.energy(corner, self.window, half)
             };
         }
     }
 
-    /// Valid (weighted) pixels.
-    pub fn count(&self) -> f64 {
-        self.count
+    /// Sums over the window's valid (weighted) pixels.
+    pub fn terms(&self) -> &WindowTerms {
+        &self.terms
+    }
+}
+
+/// One band of one window without masks or weights, from sums shared by all windows of a tile.
+pub struct SharedCorrelation {
+    pub window: (usize, usize),
+    pub corner: (usize, usize),
+    pub terms: WindowTerms,
+    /// Σ (f - mean)·c at [`SIDE`]² lags and the first of them, coefficient units.
+    pub lags: [f64; SIDE * SIDE],
+    pub first: (i64, i64),
+    /// Middle of `norms` in half pixels and the norms around it.
+    half: (i64, i64),
+    norms: [f64; 9],
+}
+
+impl SharedCorrelation {
+    pub fn new(window: (usize, usize), corner: (usize, usize), terms: WindowTerms) -> Self {
+        let half = (i64::MAX, i64::MAX);
+        SharedCorrelation { window, corner, terms, lags: [0.0; SIDE * SIDE], first: (0, 0), half, norms: [0.0; 9] }
     }
 
-    /// Variance of the gradient of the correlation (xx, xy, yy) that the residual at correlation `rho` makes: the
-    /// middle of the sandwich of [`super::uncertainty`] in units of the correlation.
-    pub fn meat(&self, rho: f64) -> [f64; 3] {
-        let dof = (self.count - 4.0).max(1.0);
-        // Residual variance, as a share of the window's own, times the window's energy.
-        let residual = 2.0 * (1.0 - rho).max(0.0) * self.energy / dof;
-        let floor = |k: usize| self.spread[k].max(0.05 * self.gradient[k]);
-        let scale = residual / (self.energy * self.energy);
-        [floor(0) * scale, self.spread[1] * scale, floor(2) * scale]
+    /// The lags reach around displacement `d`.
+    #[inline(always)]
+    pub fn reaches(&self, c: &Coefficients, d: PixelShift) -> bool {
+        let inside = |d: f64, first: i64| (2..=4).contains(&((d * c.factor as f64).floor() as i64 - first));
+        inside(d.dx, self.first.0) && inside(d.dy, self.first.1)
     }
 
-    /// Σ J_f J_fᵀ in units of the correlation: the curvature of the peak without noise.
-    pub fn plain_curvature(&self) -> [f64; 3] {
-        self.gradient.map(|g| g / self.energy)
+    /// As [`WindowCorrelation::at`], within the reach of the lags.
+    #[inline(always)]
+    pub fn at(&mut self, c: &Coefficients, halves: &HalfPixels, d: PixelShift) -> Option<Jet> {
+        if away(halves, d, self.half) {
+            self.half = halves.nearest(d);
+            for k in 0..9 {
+                let half = (self.half.0 + k as i64 % 3 - 1, self.half.1 + k as i64 / 3 - 1);
+                self.norms[k] = halves.energy(self.corner, self.window, half);
+            }
+        }
+        let factor = c.factor as f64;
+        let at = (d.dx * factor - self.first.0 as f64, d.dy * factor - self.first.1 as f64);
+        let product = spline_of_six(c.spline, &self.lags, at, factor);
+        let norm = norm_at(halves, &self.norms, d, self.half);
+        (norm.value > 0.0 && self.terms.energy > 0.0).then(|| quotient(&product, &norm, self.terms.energy))
     }
+}
+
+/// The samples of the norm stay while they surround the place: others would make a small jump, and the climb a circle.
+#[inline(always)]
+fn away(halves: &HalfPixels, d: PixelShift, middle: (i64, i64)) -> bool {
+    let per = halves.per_pixel();
+    let far = |d: f64, m: i64| m == i64::MAX || (per * d - m as f64).abs() > 0.9;
+    far(d.dx, middle.0) || far(d.dy, middle.1)
+}
+
+#[inline(always)]
+fn norm_at(halves: &HalfPixels, norms: &[f64; 9], d: PixelShift, middle: (i64, i64)) -> Jet {
+    let per = halves.per_pixel();
+    quadratic(norms, (per * d.dx - middle.0 as f64, per * d.dy - middle.1 as f64), per)
 }
 
 /// The maximum of the mean correlation of all bands.
@@ -388,19 +417,44 @@ fn basis(kind: Spline, x: f64) -> [f64; 3] {
     }
 }
 
-/// The quadratic through 3 × 3 samples half a pixel apart at `t` (sample units); derivatives per pixel.
+/// The quadratic through 3 × 3 samples, `per` a pixel, at `t` (sample units); derivatives per pixel.
 #[inline(always)]
-fn quadratic(v: &[f64; 9], t: (f64, f64)) -> Jet {
+fn quadratic(v: &[f64; 9], t: (f64, f64), per: f64) -> Jet {
     let weights = |t: f64| {
         [
             [0.5 * t * (t - 1.0), 1.0 - t * t, 0.5 * t * (t + 1.0)],
-            [2.0 * t - 1.0, -4.0 * t, 2.0 * t + 1.0],
-            [4.0, -8.0, 4.0],
+            [per * (t - 0.5), -2.0 * per * t, per * (t + 0.5)],
+            [per * per, -2.0 * per * per, per * per],
         ]
     };
     let (x, y) = (weights(t.0), weights(t.1));
     let value = |kx: usize, ky: usize| -> f64 { (0..9).map(|k| v[k] * x[kx][k % 3] * y[ky][k / 3]).sum() };
     Jet { value: value(0, 0), gradient: [value(1, 0), value(0, 1)], second: [value(2, 0), value(1, 1), value(0, 2)] }
+}
+
+/// The spline through the 6 × 6 of the lags around `at` (coefficient units from the first); derivatives per pixel.
+#[inline(always)]
+fn spline_of_six(kind: Spline, lags: &[f64; SIDE * SIDE], at: (f64, f64), factor: f64) -> Jet {
+    let weights = |t: f64| -> (usize, [[f64; 6]; 3]) {
+        let first = t.floor() as usize - 2;
+        let taps: [[f64; 3]; 6] = std::array::from_fn(|i| basis(kind, t - (first + i) as f64));
+        (first, std::array::from_fn(|k| std::array::from_fn(|i| taps[i][k])))
+    };
+    let ((x0, x), (y0, y)) = (weights(at.0), weights(at.1));
+    let mut along = [[0.0; 6]; 3];
+    for j in 0..6 {
+        let row = &lags[(y0 + j) * SIDE + x0..(y0 + j) * SIDE + x0 + 6];
+        for k in 0..3 {
+            along[k][j] = row.iter().zip(&x[k]).map(|(v, w)| v * w).sum();
+        }
+    }
+    let value = |kx: usize, ky: usize| -> f64 { along[kx].iter().zip(&y[ky]).map(|(v, w)| v * w).sum() };
+    let f2 = factor * factor;
+    Jet {
+        value: value(0, 0),
+        gradient: [factor * value(1, 0), factor * value(0, 1)],
+        second: [f2 * value(2, 0), f2 * value(1, 1), f2 * value(0, 2)],
+    }
 }
 
 /// product / sqrt(energy · norm).
@@ -482,7 +536,7 @@ mod tests {
         for kind in Spline::ALL {
             let factor = kind.factor() as f64;
             let product = |x: f64, y: f64| spline(kind, &lags, (x * factor, y * factor), factor);
-            let norm = |x: f64, y: f64| quadratic(&norms, (2.0 * x, 2.0 * y));
+            let norm = |x: f64, y: f64| quadratic(&norms, (2.0 * x, 2.0 * y), 2.0);
             for (x, y) in [(0.11, -0.07), (-0.2, 0.17)] {
                 check(product, x, y, 1e-4);
                 check(norm, x, y, 1e-4);

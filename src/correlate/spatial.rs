@@ -4,15 +4,22 @@
 //! the peak is that of the correlation with the interpolated image ([`super::peak`]), so it is neither quantised nor
 //! drawn to whole pixels. Pixels count where both images are valid. The surfaces of several bands are averaged before
 //! the search (Li et al. 2021) and their continuous correlations are added.
+//!
+//! Windows whose pixels are all valid take everything from sums shared by all windows of the tile: the whole-pixel
+//! search ([`super::surface`]), the lags around the peak ([`super::lag_sums`]) and the terms of the covariance
+//! ([`super::window_sums`]). Windows with gaps or beside a cut are refined one by one ([`super::peak`]).
 
 use super::ampcor::{self, At};
 use super::half_pixel::HalfPixels;
+use super::lag_sums::{LagSums, first_lag};
 use super::lsm::Limits;
-use super::peak::{self, Maximum, WindowCorrelation};
+use super::peak::{self, Maximum, SharedCorrelation, WindowCorrelation};
 use super::scene::Scene;
 use super::search::{Peak, peak};
+use super::sums::Intervals;
 use super::surface::{NOTHING, Surfaces};
 use super::uncertainty::{RESAMPLING_FLOOR, congruence};
+use super::window_sums::{WindowTerms, terms};
 use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, Status};
 use crate::pipeline::{Params, PeakQuality, PeakSigma};
@@ -27,6 +34,35 @@ pub struct Spatial {
     sigma: PeakSigma,
     /// One for each band.
     work: Vec<WindowCorrelation>,
+    lags: Vec<LagSums>,
+    /// The cell's window in every band, in those whose texture counts.
+    shared: Vec<SharedCorrelation>,
+    used: Vec<bool>,
+    own: Vec<WindowTerms>,
+    /// Refine every window by itself.
+    alone: bool,
+}
+
+/// What a tile's windows share.
+struct Shared {
+    halves: Vec<HalfPixels>,
+    /// Terms of every window in every band.
+    terms: Vec<Vec<WindowTerms>>,
+    intervals: (Intervals, Intervals),
+}
+
+impl Shared {
+    #[inline(always)]
+    fn new(tile: &Tile) -> Self {
+        let w = &tile.windows;
+        let intervals =
+            (Intervals::new(w.cells.0, w.window.0, w.step.0), Intervals::new(w.cells.1, w.window.1, w.step.1));
+        Shared {
+            halves: tile.bands.iter().map(|b| HalfPixels::new(&b.post)).collect(),
+            terms: tile.bands.iter().map(|b| terms(&b.pre, w, (&intervals.0, &intervals.1))).collect(),
+            intervals,
+        }
+    }
 }
 
 impl Spatial {
@@ -37,41 +73,120 @@ impl Spatial {
             quality: params.peak_quality,
             sigma: params.peak_sigma,
             work: scenes.iter().map(|_| WindowCorrelation::new(params.window)).collect(),
+            lags: scenes.iter().map(|_| LagSums::default()).collect(),
+            shared: Vec::new(),
+            used: Vec::new(),
+            own: Vec::new(),
+            alone: false,
         }
     }
 
-    /// One cell from its correlation surface.
+    /// The same with every window refined by itself: slow, and what the shared sums are compared with.
+    pub fn window_by_window(params: &Params, scenes: &[Scene]) -> Self {
+        Spatial { alone: true, ..Spatial::new(params, scenes) }
+    }
+
+    /// The cell's window can be refined from shared sums.
+    fn shares(&self, tile: &Tile, cell: usize, found: &Peak) -> bool {
+        let (corner, (w, h)) = (tile.windows.corner(cell), self.window);
+        let clear = |band: &super::Band| {
+            let at = |c: usize, s: i32| (c + band.post.search) as i64 + s as i64;
+            let (px, py) = (at(corner.0, found.shift.0), at(corner.1, found.shift.1));
+            band.pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) == w * h
+                && band.post.counts.count(px, py, (w, h)) == w * h
+        };
+        !self.alone
+            && w * h >= 8
+            && found.correlation > NOTHING
+            && !found.edge
+            && tile.cuts.is_none_or(|c| c.weights(corner, self.window).is_none())
+            && tile.bands.iter().all(clear)
+    }
+
+    /// One cell from its correlation surface; `row` is its place in the group of rows whose lags are there.
     #[inline(always)]
-    fn cell(&mut self, tile: &Tile, halves: &[HalfPixels], cell: usize, surface: &[f32]) -> Measurement {
-        let found = peak(surface, &tile.area, cell);
-        match self.refine(tile, halves, cell, &found) {
-            Ok((maximum, bands)) => self.measure(tile, cell, surface, &found, &maximum, bands),
+    fn cell(
+        &mut self,
+        tile: &Tile,
+        shared: &Shared,
+        (cell, row): (usize, usize),
+        (found, first): (&Peak, &[Option<(i64, i64)>]),
+        surface: &[f32],
+    ) -> Measurement {
+        let together = match first[row] {
+            Some(_) => self.refine_shared(tile, shared, (cell, row), found),
+            None => None,
+        };
+        let maximum = match together {
+            Some(maximum) => maximum,
+            None => self.refine(tile, &shared.halves, cell, found),
+        };
+        match maximum {
+            Ok(maximum) => self.measure(tile, cell, surface, found, &maximum),
             Err(status) => Measurement::failed(status),
         }
     }
 
-    /// The continuous maximum and the number of bands it comes from.
+    /// The continuous maximum from shared sums; `None` when it lies beyond the lags that are there.
     #[inline(always)]
-    fn refine(
+    fn refine_shared(
         &mut self,
         tile: &Tile,
-        halves: &[HalfPixels],
-        cell: usize,
+        shared: &Shared,
+        (cell, row): (usize, usize),
         found: &Peak,
-    ) -> Result<(Maximum, Vec<bool>), Status> {
+    ) -> Option<Result<Maximum, Status>> {
+        self.shared.clear();
+        self.own.clear();
+        self.used.clear();
+        let start = found.start();
+        for (k, band) in tile.bands.iter().enumerate() {
+            let terms = shared.terms[k][cell];
+            let used = !terms.flat(band.scene.min_variance);
+            let mut window = SharedCorrelation::new(self.window, tile.windows.corner(cell), terms);
+            if used {
+                let factor = band.post.coefficients.factor;
+                window.first = (first_lag(start.dx, factor), first_lag(start.dy, factor));
+                window.lags = self.lags[k].of(row, terms.mean);
+                self.own.push(terms);
+            }
+            self.used.push(used);
+            self.shared.push(window);
+        }
+        if self.own.is_empty() {
+            return Some(Err(Status::LowTexture));
+        }
+        let (work, used) = (&mut self.shared, &self.used);
+        let mut beyond = false;
+        let maximum = peak::climb(start, |d| {
+            let bands = tile.bands.iter().zip(&shared.halves).zip(work.iter_mut()).zip(used);
+            peak::sum(bands.map(|(((b, h), w), u)| {
+                beyond |= *u && !w.reaches(&b.post.coefficients, d);
+                if *u && !beyond { w.at(&b.post.coefficients, h, d) } else { None }
+            }))
+        });
+        (!beyond).then_some(maximum)
+    }
+
+    /// The continuous maximum of one window by itself.
+    #[inline(always)]
+    fn refine(&mut self, tile: &Tile, halves: &[HalfPixels], cell: usize, found: &Peak) -> Result<Maximum, Status> {
         let corner = tile.windows.corner(cell);
         let cut = tile.cuts.and_then(|c| c.weights(corner, self.window));
-        let mut used = vec![false; tile.bands.len()];
+        self.used.clear();
+        self.own.clear();
         let mut worst = Status::NoData;
         for (k, band) in tile.bands.iter().enumerate() {
             let pair = (&band.pre, &band.post);
             let limits = Limits { min_valid: self.min_valid, min_variance: band.scene.min_variance };
-            match self.work[k].load(pair, corner, found.shift, cut.as_deref(), &limits) {
-                Ok(()) => used[k] = true,
+            let loaded = self.work[k].load(pair, corner, found.shift, cut.as_deref(), &limits);
+            self.used.push(loaded.is_ok());
+            match loaded {
+                Ok(()) => self.own.push(*self.work[k].terms()),
                 Err(status) => worst = status,
             }
         }
-        if !used.contains(&true) {
+        if self.own.is_empty() {
             return Err(worst);
         }
         if found.correlation <= NOTHING {
@@ -80,35 +195,24 @@ impl Spatial {
         if found.edge {
             return Err(Status::SearchEdge);
         }
-        let work = &mut self.work;
-        let maximum = peak::climb(found.start(), |d| {
-            let bands = tile.bands.iter().zip(halves).zip(work.iter_mut()).zip(&used);
+        let (work, used) = (&mut self.work, &self.used);
+        peak::climb(found.start(), |d| {
+            let bands = tile.bands.iter().zip(halves).zip(work.iter_mut()).zip(used);
             peak::sum(bands.map(|(((b, h), w), u)| if *u { w.at(&b.post, h, corner, d) } else { None }))
-        })?;
-        Ok((maximum, used))
+        })
     }
 
     /// Status, quality and covariance of a maximum.
-    fn measure(
-        &self,
-        tile: &Tile,
-        cell: usize,
-        surface: &[f32],
-        found: &Peak,
-        maximum: &Maximum,
-        used: Vec<bool>,
-    ) -> Measurement {
-        let bands = used.iter().filter(|u| **u).count() as f64;
-        let rho = maximum.total.value / bands;
-        let work = || self.work.iter().zip(&used).filter(|p| *p.1).map(|p| p.0);
-        let pixels = work().map(|w| w.count()).sum::<f64>();
+    fn measure(&self, tile: &Tile, cell: usize, surface: &[f32], found: &Peak, maximum: &Maximum) -> Measurement {
+        let rho = maximum.total.value / self.own.len() as f64;
+        let pixels = self.own.iter().map(|w| w.count).sum::<f64>();
         // Fewer than three standard deviations of chance correlation is no match.
         if rho < 3.0 / pixels.sqrt() {
             return Measurement::failed(Status::NoConvergence);
         }
         let at = At::of(&tile.area, cell, found.shift);
         let covariance = match self.sigma {
-            PeakSigma::Calibrated => sandwich(maximum, rho, work()),
+            PeakSigma::Calibrated => sandwich(maximum, rho, &self.own),
             PeakSigma::Ampcor => ampcor::covariance(surface, at, pixels),
         };
         let Some(covariance) = covariance else { return Measurement::failed(Status::NoConvergence) };
@@ -125,7 +229,7 @@ impl Spatial {
 /// K⁻¹ M K⁻¹ with K the curvature of the peak and M the variance of its gradient, both summed over the bands: the
 /// covariance of [`super::uncertainty`] for the maximum of the correlation. The curvature of the measured peak holds
 /// the product of both images' gradients, in which independent noise cancels.
-fn sandwich<'w>(maximum: &Maximum, rho: f64, bands: impl Iterator<Item = &'w WindowCorrelation>) -> Option<Covariance> {
+fn sandwich(maximum: &Maximum, rho: f64, bands: &[WindowTerms]) -> Option<Covariance> {
     let (mut meat, mut plain) = ([0.0; 3], [0.0; 3]);
     for band in bands {
         let (m, p) = (band.meat(rho), band.plain_curvature());
@@ -165,22 +269,38 @@ impl pulp::WithSimd for WholeTile<'_, '_> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
         let tile = self.tile;
-        let halves: Vec<HalfPixels> = tile.bands.iter().map(|b| HalfPixels::new(&b.post)).collect();
+        let shared = Shared::new(tile);
         let pairs = tile.pairs();
         let mut surfaces = Surfaces::new(&pairs, &tile.windows, &tile.area);
         let mut out = Vec::with_capacity(tile.windows.len());
         let (columns, rows) = tile.windows.cells;
+        let (mut peaks, mut firsts) = (Vec::new(), Vec::new());
         for first in (0..rows).step_by(surfaces.group()) {
             let last = (first + surfaces.group()).min(rows);
             surfaces.compute(first, last, tile.stop);
-            for cell in first * columns..last * columns {
-                out.push(if tile.stopped() {
-                    Measurement::failed(Status::NoData)
-                } else {
-                    self.method.cell(tile, &halves, cell, surfaces.of(cell))
-                });
+            if tile.stopped() {
+                break;
+            }
+            let cells = first * columns..last * columns;
+            peaks.clear();
+            peaks.extend(cells.clone().map(|c| peak(surfaces.of(c), &tile.area, c)));
+            let method = &mut *self.method;
+            for (k, band) in tile.bands.iter().enumerate().rev() {
+                let c = &band.post.coefficients;
+                firsts.clear();
+                firsts.extend(cells.clone().zip(&peaks).map(|(cell, p): (usize, &Peak)| {
+                    let d = p.start();
+                    method.shares(tile, cell, p).then(|| (first_lag(d.dx, c.factor), first_lag(d.dy, c.factor)))
+                }));
+                let (x, y) = &shared.intervals;
+                method.lags[k].compute((&band.pre, c), (x, y), (columns, (first, last)), &firsts);
+            }
+            for (row, cell) in cells.enumerate() {
+                let at = (&peaks[row], firsts.as_slice());
+                out.push(method.cell(tile, &shared, (cell, row), at, surfaces.of(cell)));
             }
         }
+        out.resize(tile.windows.len(), Measurement::failed(Status::NoData));
         out
     }
 }

@@ -6,7 +6,7 @@
 
 use super::prepare::{PreparedPost, PreparedPre};
 use super::search::{SearchArea, TileWindows};
-use super::sums::{IntervalSums, Intervals, Part, area, summed};
+use super::sums::{BATCH, BatchSums, Intervals, Norms, Part, Rows};
 use crate::grid::Grid;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,7 +29,7 @@ pub struct Surfaces<'a> {
     values: Vec<f32>,
     /// How many layers each value is a mean of; empty for one layer.
     layered: Vec<u8>,
-    sums: IntervalSums,
+    sums: BatchSums,
 }
 
 /// Values and validity of the images to be correlated; the post image reaches `margin` pixels further on every side.
@@ -47,10 +47,8 @@ pub struct Planes<'a> {
 struct Layer<'a> {
     planes: Planes<'a>,
     masked: Option<Masked>,
-    /// Σf and Σf² of every window (unmasked case).
-    own: Vec<(f64, f64)>,
-    /// Summed-area tables of g and g² (unmasked case).
-    table: [Vec<f64>; 2],
+    /// Norms of the pre and post windows at every position (unmasked case).
+    norms: Option<(Norms, Norms)>,
 }
 
 /// Planes of the masked correlation, zero where invalid.
@@ -64,17 +62,10 @@ impl<'a> Layer<'a> {
         let (pre, post) = (planes.pre, planes.post);
         if !planes.all_valid {
             let masked = Masked { pre: masked(pre.0, pre.1), post: masked(post.0, post.1) };
-            return Layer { planes, masked: Some(masked), own: Vec::new(), table: Default::default() };
+            return Layer { planes, masked: Some(masked), norms: None };
         }
-        let tables = [summed(pre.0, |v| v), summed(pre.0, |v| v * v)];
-        let stride = pre.0.width + 1;
-        let sum = |table: &[f64], c: usize| {
-            let (x, y) = windows.corner(c);
-            area(table, stride, x, y, windows.window)
-        };
-        let own = (0..windows.len()).map(|c| (sum(&tables[0], c), sum(&tables[1], c))).collect();
-        let table = [summed(post.0, |v| v), summed(post.0, |v| v * v)];
-        Layer { planes, masked: None, own, table }
+        let norms = (Norms::new(pre.0, windows.window), Norms::new(post.0, windows.window));
+        Layer { planes, masked: None, norms: Some(norms) }
     }
 }
 
@@ -106,7 +97,7 @@ impl<'a> Surfaces<'a> {
             rows: (0, 0),
             values: Vec::new(),
             layered: Vec::new(),
-            sums: IntervalSums::default(),
+            sums: BatchSums::default(),
         }
     }
 
@@ -149,16 +140,17 @@ impl<'a> Surfaces<'a> {
         if self.layers.len() > 1 {
             self.layered.resize(self.values.len(), 0);
         }
-        let mut totals: [Vec<f64>; 6] = Default::default();
+        let mut totals: [Vec<[f64; BATCH]>; 6] = Default::default();
         let (low, high) = self.extent(first, last);
         for sy in low.1..=high.1 {
             if stop.load(Ordering::Relaxed) {
                 return;
             }
-            for sx in low.0..=high.0 {
-                let Some(columns) = self.columns(rows, (sx, sy)) else { continue };
+            for sx in (low.0..=high.0).step_by(BATCH) {
+                let shifts = (high.0 - sx + 1).min(BATCH as i32) as usize;
+                let Some(columns) = self.columns(rows, (sx, sy), shifts) else { continue };
                 for layer in 0..self.layers.len() {
-                    self.add(layer, (sx, sy), Part { columns, rows }, &mut totals);
+                    self.add(layer, (sx, sy), shifts, Part { columns, rows }, &mut totals);
                 }
             }
         }
@@ -176,82 +168,88 @@ impl<'a> Surfaces<'a> {
         (low, high)
     }
 
-    /// The cell columns between which some cell of the rows asks for `shift`.
-    fn columns(&self, rows: (usize, usize), shift: (i32, i32)) -> Option<(usize, usize)> {
+    /// The cell columns between which some cell of the rows asks for one of `shifts` shifts from `shift` on along x.
+    fn columns(&self, rows: (usize, usize), shift: (i32, i32), shifts: usize) -> Option<(usize, usize)> {
         let cells_x = self.windows.cells.0;
         if self.search.starts.is_empty() {
             return Some((0, cells_x));
         }
-        let wants = |x: usize| (rows.0..rows.1).any(|y| slot_of(self.search, y * cells_x + x, shift).is_some());
+        let wants = |x: usize| (rows.0..rows.1).any(|y| slots(self.search, y * cells_x + x, shift, shifts).is_some());
         let first = (0..cells_x).find(|&x| wants(x))?;
         let last = (first..cells_x).rev().find(|&x| wants(x))?;
         Some((first, last + 1))
     }
 
-    /// Adds one layer's correlations at one shift to the surfaces of `part`.
+    /// Adds one layer's correlations at `shifts` neighbouring shifts to the surfaces of `part`.
     #[inline(always)]
-    fn add(&mut self, layer: usize, shift: (i32, i32), part: Part, totals: &mut [Vec<f64>; 6]) {
+    fn add(&mut self, layer: usize, shift: (i32, i32), shifts: usize, part: Part, totals: &mut [Vec<[f64; BATCH]>; 6]) {
         let layer = &self.layers[layer];
         let margin = layer.planes.margin as i64;
         let at = (shift.0 as i64 + margin, shift.1 as i64 + margin);
-        let cells = |part: Part| {
-            let cells_x = self.windows.cells.0;
-            (part.rows.0..part.rows.1)
-                .flat_map(move |y| (part.columns.0..part.columns.1).map(move |x| y * cells_x + x))
-                .enumerate()
-        };
         let intervals = (&self.x, &self.y);
-        let pixels = (self.windows.window.0 * self.windows.window.1) as f64;
-        let surface = self.size().0 * self.size().1;
-        let offset = part.rows.0 * self.windows.cells.0;
-        let mut put = |cell: usize, slot: usize, value: f32| {
-            let place = (cell - offset) * surface + slot;
-            if self.layered.is_empty() {
-                self.values[place] = value;
-            } else if value > NOTHING {
-                let n = self.layered[place] as f32;
-                let before = if n == 0.0 { 0.0 } else { self.values[place] };
-                self.values[place] = (before * n + value) / (n + 1.0);
-                self.layered[place] += 1;
-            }
-        };
         if let Some(m) = &layer.masked {
             let pairs = [(0, 0), (1, 0), (2, 0), (0, 1), (0, 2), (1, 1)];
             for (total, (p, q)) in totals.iter_mut().zip(pairs) {
-                self.sums.window_sums(&m.pre[p], &m.post[q], at, intervals, part, total);
-            }
-            for (k, cell) in cells(part) {
-                let n = totals[0][k];
-                if n < MIN_OVERLAP * pixels {
-                    continue;
-                }
-                let Some(slot) = slot_of(self.search, cell, shift) else { continue };
-                put(cell, slot, ncc(n, totals[1][k], totals[2][k], totals[3][k], totals[4][k], totals[5][k]));
+                let planes = (Rows::of(&m.pre[p]), Rows::of(&m.post[q]).from(at));
+                self.sums.window_sums(planes, shifts, intervals, part, total);
             }
         } else {
-            self.sums.window_sums(layer.planes.pre.0, layer.planes.post.0, at, intervals, part, &mut totals[0]);
-            let stride = layer.planes.post.0.width + 1;
-            for (k, cell) in cells(part) {
-                let Some(slot) = slot_of(self.search, cell, shift) else { continue };
-                let (x, y) = self.windows.corner(cell);
-                let (x, y) = ((x as i64 + at.0) as usize, (y as i64 + at.1) as usize);
-                let g = area(&layer.table[0], stride, x, y, self.windows.window);
-                let gg = area(&layer.table[1], stride, x, y, self.windows.window);
-                let (f, ff) = layer.own[cell];
-                put(cell, slot, ncc(pixels, f, ff, g, gg, totals[0][k]));
+            let planes = (Rows::of(layer.planes.pre.0), Rows::of(layer.planes.post.0).from(at));
+            self.sums.window_sums(planes, shifts, intervals, part, &mut totals[0]);
+        }
+        let pixels = (self.windows.window.0 * self.windows.window.1) as f64;
+        let (cells_x, offset) = (self.windows.cells.0, part.rows.0 * self.windows.cells.0);
+        let size = self.size().0 * self.size().1;
+        let width = part.columns.1 - part.columns.0;
+        for y in part.rows.0..part.rows.1 {
+            for x in part.columns.0..part.columns.1 {
+                let (cell, k) = (y * cells_x + x, (y - part.rows.0) * width + x - part.columns.0);
+                let Some((skip, n, slot)) = slots(self.search, cell, shift, shifts) else { continue };
+                let mut found = [NOTHING; BATCH];
+                if let Some((pre, post)) = &layer.norms {
+                    let (u, v) = self.windows.corner(cell);
+                    let own = v * pre.width + u;
+                    let (mean, inverse) = (pre.mean[own] * pixels, pre.inverse[own]);
+                    let there = (v as i64 + at.1) as usize * post.width + (u as i64 + at.0) as usize;
+                    let (means, inverses) = (&post.mean[there..there + shifts], &post.inverse[there..there + shifts]);
+                    for s in 0..shifts {
+                        let value = ((totals[0][k][s] - mean * means[s]) * (inverse * inverses[s])) as f32;
+                        found[s] = if value.is_nan() { NOTHING } else { value };
+                    }
+                } else {
+                    for s in 0..shifts {
+                        let [n, f, ff, g, gg, fg] = std::array::from_fn(|t| totals[t][k][s]);
+                        if n >= MIN_OVERLAP * pixels {
+                            found[s] = ncc(n, f, ff, g, gg, fg);
+                        }
+                    }
+                }
+                let place = (cell - offset) * size + slot;
+                for (i, &value) in found[skip..skip + n].iter().enumerate() {
+                    if self.layered.is_empty() {
+                        self.values[place + i] = value;
+                    } else if value > NOTHING {
+                        let n = self.layered[place + i] as f32;
+                        let before = if n == 0.0 { 0.0 } else { self.values[place + i] };
+                        self.values[place + i] = (before * n + value) / (n + 1.0);
+                        self.layered[place + i] += 1;
+                    }
+                }
             }
         }
     }
 }
 
-/// Where in a cell's surface `shift` belongs.
+/// Which of `shifts` shifts from `shift` on along x belong to a cell's surface: how many come before, how many they
+/// are, and where the first one is.
 #[inline(always)]
-fn slot_of(search: &SearchArea, cell: usize, shift: (i32, i32)) -> Option<usize> {
+fn slots(search: &SearchArea, cell: usize, shift: (i32, i32), shifts: usize) -> Option<(usize, usize, usize)> {
     let (rx, ry) = (search.range.0 as i32, search.range.1 as i32);
     let start = search.start(cell);
     let (x, y) = (shift.0 - start.0 + rx, shift.1 - start.1 + ry);
-    let inside = x >= 0 && y >= 0 && x <= 2 * rx && y <= 2 * ry;
-    inside.then(|| (y * (2 * rx + 1) + x) as usize)
+    let (first, last) = (x.max(0), (x + shifts as i32).min(2 * rx + 1));
+    let inside = first < last && y >= 0 && y <= 2 * ry;
+    inside.then(|| ((first - x) as usize, (last - first) as usize, (y * (2 * rx + 1) + first) as usize))
 }
 
 /// One group of cell rows, compiled for the widest vectors of the machine (same sums on every one).

@@ -535,5 +535,6 @@ fn method(m: MethodName) -> &'static str {
         MethodName::Dense => "dense",
         MethodName::Precision => "precision",
         MethodName::Spatial => "spatial",
+        MethodName::Regularized => "regularized",
     }
 }

@@ -122,6 +122,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "calibrated", help_heading = "Matching")]
     peak_sigma: PeakSigmaArg,
 
+    /// Distance in pixels over which displacements are smoothed; jumps stay (method regularized)
+    #[arg(long, value_name = "PX", default_value_t = crate::pipeline::SMOOTHNESS, help_heading = "Matching")]
+    smoothness: f64,
+
     /// Band number in both images, or several as in 2,3,4: one displacement from all of them (method lsm)
     #[arg(
         short = 'b',
@@ -186,6 +190,9 @@ enum MethodArg {
     Dense,
     /// Maximum of the normalised cross-correlation: the classical matching, without its bias to whole pixels
     Spatial,
+    /// Small windows and a smoothness that gives way at faults, at every pixel; in the manner of MicMac and semi-global
+    /// matching: for --step 1 and windows of 7 to 11 px
+    Regularized,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -377,6 +384,7 @@ pub(super) fn job(args: &Args) -> Result<Job> {
                 MethodArg::Frequency => MethodName::Frequency,
                 MethodArg::Spatial => MethodName::Spatial,
                 MethodArg::Dense => MethodName::Dense,
+                MethodArg::Regularized => MethodName::Regularized,
             },
             window: (args.window[0].0, args.window[0].1),
             larger_windows: args.window[1..].iter().map(|w| (w.0, w.1)).collect(),
@@ -409,6 +417,7 @@ pub(super) fn job(args: &Args) -> Result<Job> {
                 PeakSigmaArg::Calibrated => PeakSigma::Calibrated,
                 PeakSigmaArg::Ampcor => PeakSigma::Ampcor,
             },
+            smoothness: args.smoothness,
             ..Params::default()
         },
         search: args.search.0,

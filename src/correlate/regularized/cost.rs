@@ -162,7 +162,8 @@ fn add(
             let q = (b.0 + step * offset.0, b.1 + step * offset.1);
             g.data[k] = both.data[k] * phases.at(k % w, k / w, q);
         }
-        let (sg, sgg, sfg) = (box_sum(&g, radius), box_sum(&product(&g, &g), radius), box_sum(&product(&g, &fm), radius));
+        let (sg, sgg, sfg) =
+            (box_sum(&g, radius), box_sum(&product(&g, &g), radius), box_sum(&product(&g, &fm), radius));
         for k in 0..base.len() {
             let m = n.data[k];
             if m < least {

@@ -10,8 +10,8 @@ use crate::correlate::search::{SearchArea, TileWindows};
 const APART: usize = 2;
 const MOST: usize = 24 << 20;
 /// Penalties of whole pixels and of the steps of the ladder.
-const WHOLE: Penalty = Penalty { step: 150, most: 600 };
-const FINER: Penalty = Penalty { step: 120, most: 480 };
+const WHOLE: Penalty = Penalty { step: 300, most: 900 };
+const FINER: Penalty = Penalty { step: 250, most: 750 };
 /// Label step in quarters of a pixel, and labels on each side.
 const RUNGS: [(i32, i32); 2] = [(2, 2), (1, 1)];
 

@@ -13,6 +13,7 @@ pub mod ladder;
 pub mod refine;
 pub mod sigma;
 pub mod solve;
+pub mod speckle;
 
 use super::dense::start::bilinear;
 use super::dense::windows::box_sum;
@@ -24,8 +25,11 @@ use crate::pipeline::Params;
 use barrier::Barriers;
 use data::Source;
 
-/// Pixels around the cells' windows that a tile looks at.
-const HALO: usize = 64;
+/// Pixels around the cells' windows that a tile looks at: so many times the smoothness, and at least so many.
+const HALO: f32 = 4.0;
+const LEAST_HALO: usize = 48;
+/// Regions of labels smaller than this many pixels are taken for wrong.
+const SPECKLE: usize = 200;
 /// Least standard deviation reported, pixels: what interpolation leaves.
 const FLOOR: f32 = 1e-3;
 /// Fewer standard deviations of chance correlation in the 31 × 31 pixels around are no match.
@@ -47,13 +51,15 @@ impl Regularized {
 
 impl Method for Regularized {
     fn halo(&self) -> usize {
-        HALO
+        ((HALO * self.smoothness).ceil() as usize).max(LEAST_HALO)
     }
 
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
         let (w, h) = (tile.pre().values.width, tile.pre().values.height);
         let barriers = tile.cuts.map(|c| Barriers::new(c, w, h));
-        let labels = ladder::labels(tile, self.window, barriers.as_ref());
+        let mut labels = ladder::labels(tile, self.window, barriers.as_ref());
+        let closed = |a: (usize, usize), b: (usize, usize)| barriers.as_ref().is_some_and(|s| s.between(a, b));
+        speckle::remove(&mut labels, w, SPECKLE, &closed);
         let quarter = |v: i32| v as f32 / cost::PHASES as f32;
         let start = [
             Grid::from_vec(w, h, labels.iter().map(|l| quarter(l.0)).collect()),
@@ -64,7 +70,7 @@ impl Method for Regularized {
         if tile.stopped() {
             return vec![Measurement::failed(Status::NoData); tile.windows.len()];
         }
-        let covariance = sigma::covariance(&found, self.smoothness);
+        let covariance = sigma::covariance(&found);
         self.measure(tile, &found, &sources, &covariance)
     }
 }
@@ -131,7 +137,8 @@ fn variance(values: &Grid<f32>, weight: &Grid<f32>, radius: usize) -> Grid<f32> 
         data: a.data.iter().zip(&b.data).map(|(a, b)| a * b).collect(),
     };
     let masked = product(values, weight);
-    let (n, sum, square) = (box_sum(weight, radius), box_sum(&masked, radius), box_sum(&product(&masked, &masked), radius));
+    let (n, sum, square) =
+        (box_sum(weight, radius), box_sum(&masked, radius), box_sum(&product(&masked, &masked), radius));
     let one = |k: usize| {
         let n = n.data[k].max(1.0);
         (square.data[k] - sum.data[k] * sum.data[k] / n) / n

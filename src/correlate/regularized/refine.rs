@@ -12,17 +12,26 @@ use super::solve::{Field, System, zeros};
 use crate::correlate::dense::windows::box_sum;
 use crate::grid::Grid;
 
-/// Passes of warping, and of springs in each.
-const PASSES: usize = 5;
+/// Smoothness of each pass of warping as a share of what is asked for: little at first, so that jumps show before they
+/// are smoothed; and how often the springs are weighed in each.
+const SHARES: [f32; 3] = [0.6, 0.8, 1.0];
 const SPRINGS: usize = 3;
+/// When the solver stops: share of the first residual, iterations.
+const TOLERANCE: f64 = 1e-3;
+const ITERATIONS: usize = 30;
 /// Labels of neighbours that differ by more than this start without a spring, pixels.
 const APART: f32 = 0.6;
 /// Change of displacement from pixel to pixel that a spring gives way to: at least, and in units of the noise that a
 /// smooth field has.
-const LEAST_GAP: f32 = 0.008;
+const LEAST_GAP: f32 = 0.03;
 const GAP: f32 = 4.0;
 /// Share of the data's information that holds pixels without any.
 const HOLD: f32 = 1e-5;
+/// Radius of the box in which the data's pull on the smoothed field is judged, the pull (χ² of one axis) up to which
+/// it is noise, and the least share of the smoothness that it leaves.
+const PULL_RADIUS: usize = 8;
+const NOISE: f32 = 6.0;
+const LEAST_SHARE: f32 = 0.35;
 /// Largest change in one pass, pixels.
 const LARGEST: f32 = 1.0;
 
@@ -32,6 +41,10 @@ pub struct Refined {
     pub data: Data,
     /// Springs to the right and downwards relative to whole ones, 0 to 1.
     pub joined: [Grid<f32>; 2],
+    /// Distance over which each pixel was smoothed.
+    pub reach: Grid<f32>,
+    /// Square of what smoothness took from each component, as far as it is above noise.
+    pub bias: [Grid<f32>; 2],
 }
 
 /// Refines the labels `start` (pixels). `smoothness`: L in pixels.
@@ -42,11 +55,11 @@ pub fn refine(
     barriers: Option<&Barriers>,
     stop: impl Fn() -> bool,
 ) -> Refined {
-    let (w, h) = (start[0].width, start[0].height);
+    let mut reach = start[0].map(|_| smoothness);
     let mut d = start;
     let mut joined = first_springs(&d, barriers);
     let mut found = data(sources, [&d[0], &d[1]]);
-    for pass in 0..PASSES {
+    for (pass, share) in SHARES.into_iter().enumerate() {
         if stop() {
             break;
         }
@@ -54,19 +67,59 @@ pub fn refine(
             found = data(sources, [&d[0], &d[1]]);
         }
         let around = around(&found);
+        let length = reach.map(|v| share * v);
         let before = d.clone();
-        for round in 0..SPRINGS {
-            solve(&found, &around, &joined, smoothness, &before, &mut d);
-            if pass > 0 || round > 0 {
-                joined = springs(&d, &around, smoothness, barriers);
-            }
+        for _ in 0..SPRINGS {
+            solve(&found, &around, &joined, &length, &before, &mut d);
+            joined = springs(&d, &around, &length, barriers);
         }
         for (d, b) in d.iter_mut().zip(&before) {
             d.data.iter_mut().zip(&b.data).for_each(|(d, b)| *d = d.clamp(b - LARGEST, b + LARGEST));
         }
+        let pull = Pull::of(&found, &d);
+        for (k, v) in reach.data.iter_mut().enumerate() {
+            let share = (NOISE / pull.chi.data[k].max(NOISE)).sqrt().sqrt();
+            *v = (*v * share).max(LEAST_SHARE * smoothness);
+        }
     }
-    debug_assert!(d[0].data.len() == w * h);
-    Refined { data: data(sources, [&d[0], &d[1]]), d, joined }
+    let found = data(sources, [&d[0], &d[1]]);
+    let bias = Pull::of(&found, &d).bias;
+    Refined { d, data: found, joined, reach, bias }
+}
+
+/// Where the data around a pixel agree on another displacement than the smoothed one.
+struct Pull {
+    /// χ² per axis; 1 is noise.
+    chi: Grid<f32>,
+    /// Squared displacement above noise of each component.
+    bias: [Grid<f32>; 2],
+}
+
+impl Pull {
+    fn of(found: &Data, d: &[Grid<f32>; 2]) -> Pull {
+        let sum = |g: &Grid<f32>| box_sum(g, PULL_RADIUS);
+        let [a, b, c] = found.information.each_ref().map(sum);
+        let left = |i: usize| {
+            let [xx, xy, yy] = &found.information;
+            let (own, other) = if i == 0 { (xx, xy) } else { (yy, xy) };
+            let one = |k: usize| found.right[i].data[k] - own.data[k] * d[i].data[k] - other.data[k] * d[1 - i].data[k];
+            sum(&Grid { width: a.width, height: a.height, data: (0..a.data.len()).map(one).collect() })
+        };
+        let [x, y] = [left(0), left(1)];
+        let (mut chi, mut bias) = (a.map(|_| 0.0), [a.map(|_| 0.0), a.map(|_| 0.0)]);
+        for k in 0..a.data.len() {
+            let det = a.data[k] * c.data[k] - b.data[k] * b.data[k];
+            if det <= 1e-6 * (a.data[k] + c.data[k]).powi(2) {
+                continue;
+            }
+            let (p, q) = (x.data[k], y.data[k]);
+            let r = [(c.data[k] * p - b.data[k] * q) / det, (a.data[k] * q - b.data[k] * p) / det];
+            chi.data[k] = 0.5 * (r[0] * p + r[1] * q);
+            bias[0].data[k] = (r[0] * r[0] - NOISE * c.data[k] / det).max(0.0);
+            bias[1].data[k] = (r[1] * r[1] - NOISE * a.data[k] / det).max(0.0);
+        }
+        Pull { chi, bias }
+    }
 }
 
 /// Mean information of the pixels that have any, of both axes.
@@ -86,10 +139,9 @@ fn first_springs(d: &[Grid<f32>; 2], barriers: Option<&Barriers>) -> [Grid<f32>;
 }
 
 /// Springs of Geman & McClure at the field `d`.
-fn springs(d: &[Grid<f32>; 2], around: &Grid<f32>, smoothness: f32, barriers: Option<&Barriers>) -> [Grid<f32>; 2] {
-    let area = smoothness * smoothness;
+fn springs(d: &[Grid<f32>; 2], around: &Grid<f32>, length: &Grid<f32>, barriers: Option<&Barriers>) -> [Grid<f32>; 2] {
     each_edge(d, barriers, |k, gap| {
-        let s = LEAST_GAP.max(GAP / (around.data[k].sqrt() * area));
+        let s = LEAST_GAP.max(GAP / (around.data[k].sqrt() * length.data[k].powi(2)));
         let v = 1.0 / (1.0 + gap / (s * s));
         v * v
     })
@@ -114,17 +166,14 @@ fn solve(
     found: &Data,
     around: &Grid<f32>,
     joined: &[Grid<f32>; 2],
-    smoothness: f32,
+    length: &Grid<f32>,
     hold: &[Grid<f32>; 2],
     d: &mut [Grid<f32>; 2],
 ) {
     let (w, h) = (d[0].width, d[0].height);
-    let area = smoothness * smoothness;
+    let own = |k: usize| around.data[k] * length.data[k].powi(2);
     let stiff = |joined: &Grid<f32>, next: usize| -> Vec<f32> {
-        let one = |k: usize| {
-            let other = around.data[(k + next).min(w * h - 1)];
-            joined.data[k] * area * 0.5 * (around.data[k] + other)
-        };
+        let one = |k: usize| joined.data[k] * 0.5 * (own(k) + own((k + next).min(w * h - 1)));
         (0..w * h).map(one).collect()
     };
     let mut information = found.information.each_ref().map(|g| g.data.clone());
@@ -137,7 +186,7 @@ fn solve(
     }
     let system = System::new(w, h, information, [stiff(&joined[0], 1), stiff(&joined[1], w)]);
     let mut field = padded(d, w, h);
-    system.solve(&b, &mut field, 2e-4, 30);
+    system.solve(&b, &mut field, TOLERANCE, ITERATIONS);
     for i in 0..2 {
         d[i].data.copy_from_slice(&field[i][w..w * (h + 1)]);
     }

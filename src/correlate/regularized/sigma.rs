@@ -10,16 +10,16 @@ use super::refine::Refined;
 use crate::grid::Grid;
 
 /// Calibration of the variance on simulated pairs (optical and radar, several noise levels).
-const SCALE: f32 = 1.0;
+const SCALE: f32 = 1.2;
 /// Variance that differences to the neighbours add: where the jump lies is known to about a pixel.
 const AT_JUMPS: f32 = 0.25;
 /// Least information of an axis as a share of that of plain gradients.
 const LEAST: f32 = 0.04;
 
 /// Covariance xx, xy, yy of every pixel.
-pub fn covariance(found: &Refined, smoothness: f32) -> [Grid<f32>; 3] {
-    let [mut xx, mut xy, mut yy] = found.data.net.each_ref().map(|g| gathered(g, &found.joined, smoothness));
-    let plain = [0, 2].map(|i| gathered(&found.data.information[i], &found.joined, smoothness));
+pub fn covariance(found: &Refined) -> [Grid<f32>; 3] {
+    let [mut xx, mut xy, mut yy] = found.data.net.each_ref().map(|g| gathered(g, found));
+    let plain = [0, 2].map(|i| gathered(&found.data.information[i], found));
     let spread = spread(&found.d);
     for k in 0..xx.data.len() {
         let (a, c) = (xx.data[k].max(LEAST * plain[0].data[k]), yy.data[k].max(LEAST * plain[1].data[k]));
@@ -27,7 +27,7 @@ pub fn covariance(found: &Refined, smoothness: f32) -> [Grid<f32>; 3] {
         let b = xy.data[k].clamp(-limit, limit);
         let det = (a * c - b * b).max(f32::MIN_POSITIVE);
         let scale = SCALE / (4.0 * std::f32::consts::PI * det);
-        let [jx, jy] = spread.each_ref().map(|g| AT_JUMPS * g.data[k]);
+        let [jx, jy] = [0, 1].map(|i| AT_JUMPS * spread[i].data[k] + found.bias[i].data[k]);
         xx.data[k] = scale * c + jx;
         xy.data[k] = -scale * b;
         yy.data[k] = scale * a + jy;
@@ -36,31 +36,36 @@ pub fn covariance(found: &Refined, smoothness: f32) -> [Grid<f32>; 3] {
 }
 
 /// Σ_q exp(-2 |p - q| / L) v_q along the ways that springs leave.
-fn gathered(v: &Grid<f32>, joined: &[Grid<f32>; 2], smoothness: f32) -> Grid<f32> {
+fn gathered(v: &Grid<f32>, found: &Refined) -> Grid<f32> {
+    let (joined, reach) = (&found.joined, &found.reach);
     let (w, h) = (v.width, v.height);
     // A spring as weak as half of its stiffness is twice as long.
-    let pass = |j: f32| if j > 0.0 { (-2.0 / (smoothness * j.sqrt())).exp() } else { 0.0 };
+    let pass = |k: usize, axis: usize| {
+        let j = joined[axis].data[k];
+        if j > 0.0 { (-2.0 / (reach.data[k] * j.sqrt())).exp() } else { 0.0 }
+    };
+    let passes = [0, 1].map(|axis| -> Vec<f32> { (0..w * h).map(|k| pass(k, axis)).collect() });
     let mut out = v.clone();
     for y in 0..h {
-        let links = joined[0].row(y);
+        let links = &passes[0][y * w..(y + 1) * w];
         let own = v.row(y);
         let row = &mut out.data[y * w..(y + 1) * w];
         let mut run = 0.0;
         for x in 0..w {
-            run = own[x] + if x > 0 { pass(links[x - 1]) * run } else { 0.0 };
+            run = own[x] + if x > 0 { links[x - 1] * run } else { 0.0 };
             row[x] = run;
         }
         let mut run = 0.0;
         for x in (0..w).rev() {
             row[x] += run;
-            run = if x > 0 { pass(links[x - 1]) * (run + own[x]) } else { 0.0 };
+            run = if x > 0 { links[x - 1] * (run + own[x]) } else { 0.0 };
         }
     }
     let rows = out.clone();
     let mut run = vec![0.0f32; w];
     for y in 0..h {
         for x in 0..w {
-            let link = if y > 0 { pass(joined[1].data[(y - 1) * w + x]) } else { 0.0 };
+            let link = if y > 0 { passes[1][(y - 1) * w + x] } else { 0.0 };
             run[x] = rows.data[y * w + x] + link * run[x];
             out.data[y * w + x] = run[x];
         }
@@ -69,7 +74,7 @@ fn gathered(v: &Grid<f32>, joined: &[Grid<f32>; 2], smoothness: f32) -> Grid<f32
     for y in (0..h).rev() {
         for x in 0..w {
             out.data[y * w + x] += run[x];
-            let link = if y > 0 { pass(joined[1].data[(y - 1) * w + x]) } else { 0.0 };
+            let link = if y > 0 { passes[1][(y - 1) * w + x] } else { 0.0 };
             run[x] = link * (run[x] + rows.data[y * w + x]);
         }
     }

@@ -31,6 +31,8 @@ use clap::ValueEnum;
     shiftmap displacement july.tif august.tif ice.tif --search auto --backward --stable rock.tif
   Images on different grids, a cloud optimized GeoTIFF as result:
     shiftmap displacement before.tif after_other_utm_zone.tif map.tif --resample --of COG
+  A value at every pixel of a noisy pair, smooth but for faults:
+    shiftmap displacement before.tif after.tif map.tif --method regularized --window 9 --step 1
   A look at a part first (pixels of PRE: offset x y, size x y):
     shiftmap displacement before.tif after.tif part.tif --region 2000 3000 1024 1024")]
 pub struct Args {

@@ -17,7 +17,7 @@ use crate::grid::Grid;
 const SHARES: [f32; 3] = [0.6, 0.8, 1.0];
 const SPRINGS: usize = 3;
 /// When the solver stops: share of the first residual, iterations.
-const TOLERANCE: f64 = 1e-3;
+const TOLERANCE: f64 = 0.1;
 const ITERATIONS: usize = 30;
 /// Labels of neighbours that differ by more than this start without a spring, pixels.
 const APART: f32 = 0.6;

@@ -92,7 +92,7 @@ impl Volume {
                     spread(&mut paths, (lx, ly), penalty.step);
                     let (here, there) = (self.base(cell), self.base(from.1 * nx + from.0));
                     let moved = (here.0 - there.0, here.1 - there.1);
-                    shift(&paths, (lx, ly), moved, penalty.most, &mut message);
+                    shift(&paths, (lx, ly), moved, penalty, &mut message);
                 } else {
                     message.fill(0);
                 }
@@ -140,9 +140,10 @@ fn spread(costs: &mut [i16], (lx, ly): (usize, usize), step: i16) {
     }
 }
 
-/// The costs seen from a base that lies `moved` label steps further, `most` at most and beyond the other's labels.
+/// The costs seen from a base that lies `moved` label steps further.
 #[inline(always)]
-fn shift(costs: &[i16], (lx, ly): (usize, usize), moved: (i32, i32), most: i16, out: &mut [i16]) {
+fn shift(costs: &[i16], (lx, ly): (usize, usize), moved: (i32, i32), penalty: Penalty, out: &mut [i16]) {
+    let most = penalty.most;
     if moved == (0, 0) {
         for (o, c) in out.iter_mut().zip(costs) {
             *o = (*c).min(most);
@@ -151,9 +152,12 @@ fn shift(costs: &[i16], (lx, ly): (usize, usize), moved: (i32, i32), most: i16, 
     }
     for j in 0..ly {
         for i in 0..lx {
+            // Labels beyond the other's are reached from its nearest.
             let (x, y) = (i as i32 + moved.0, j as i32 + moved.1);
-            let inside = x >= 0 && y >= 0 && x < lx as i32 && y < ly as i32;
-            out[j * lx + i] = if inside { costs[y as usize * lx + x as usize].min(most) } else { most };
+            let (u, v) = (x.clamp(0, lx as i32 - 1), y.clamp(0, ly as i32 - 1));
+            let far = i32::from(penalty.step) * ((x - u).abs() + (y - v).abs());
+            let cost = i32::from(costs[v as usize * lx + u as usize]) + far;
+            out[j * lx + i] = cost.min(i32::from(most)) as i16;
         }
     }
 }

@@ -33,7 +33,7 @@ const SPECKLE: usize = 200;
 /// Least standard deviation reported, pixels: what interpolation leaves.
 const FLOOR: f32 = 1e-3;
 /// Fewer standard deviations of chance correlation in the 31 × 31 pixels around are no match.
-const LEAST_MATCH: f32 = 3.0;
+const LEAST_MATCH: f32 = 6.0;
 /// A cell whose standard deviation is larger was not measured, pixels.
 const LARGEST_SIGMA: f32 = 0.7;
 

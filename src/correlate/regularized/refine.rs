@@ -74,7 +74,9 @@ pub fn refine(
             joined = springs(&d, &around, &length, barriers);
         }
         for (d, b) in d.iter_mut().zip(&before) {
-            d.data.iter_mut().zip(&b.data).for_each(|(d, b)| *d = d.clamp(b - LARGEST, b + LARGEST));
+            // A pixel that nothing holds keeps what it had.
+            let keep = |d: f32, b: f32| if d.is_finite() { d.clamp(b - LARGEST, b + LARGEST) } else { b };
+            d.data.iter_mut().zip(&b.data).for_each(|(d, b)| *d = keep(*d, *b));
         }
         let pull = Pull::of(&found, &d);
         for (k, v) in reach.data.iter_mut().enumerate() {

@@ -435,6 +435,9 @@ impl Job {
             add("SHAPE", params.shape.name().into());
             add("BILATERAL", if params.bilateral { "YES" } else { "NO" }.into());
         }
+        if params.method == MethodName::Regularized {
+            add("SMOOTHNESS", params.smoothness.to_string());
+        }
         if params.peak_quality == PeakQuality::Snr {
             add("QUALITY", "snr".into());
         }
@@ -494,6 +497,9 @@ impl Job {
             text += &format!(" --taper {} --shape {}", p.taper.name(), p.shape.name());
             text += if p.bilateral { " --bilateral" } else { "" };
         }
+        if p.method == MethodName::Regularized {
+            text += &format!(" --smoothness {}", p.smoothness);
+        }
         let (pre_bands, post_bands) = self.band_lists();
         text += &format!(" --band {pre_bands}");
         if post_bands != pre_bands {
@@ -545,5 +551,6 @@ fn method(m: MethodName) -> &'static str {
         MethodName::Dense => "dense",
         MethodName::Precision => "precision",
         MethodName::Spatial => "spatial",
+        MethodName::Regularized => "regularized",
     }
 }

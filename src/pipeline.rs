@@ -23,6 +23,8 @@ pub enum MethodName {
     /// No matching: the precision that least squares could reach (`shiftmap precision`).
     Precision,
     Dense,
+    /// Dense matching with a smoothness cost.
+    Regularized,
 }
 
 /// Which prefilter (`--prefilter`).
@@ -109,6 +111,8 @@ pub struct Params {
     pub peak_quality: PeakQuality,
     /// Where `spatial` takes its standard deviations from.
     pub peak_sigma: PeakSigma,
+    /// Distance in pixels over which displacements are smoothed, `regularized` only.
+    pub smoothness: f64,
 }
 
 /// The quality of a correlation peak (`--quality`).
@@ -143,6 +147,9 @@ pub enum SigmaScale {
     Stable,
 }
 
+/// Default of [`Params::smoothness`].
+pub const SMOOTHNESS: f64 = 16.0;
+
 impl Default for Params {
     fn default() -> Self {
         Params {
@@ -162,6 +169,7 @@ impl Default for Params {
             bilateral: false,
             peak_quality: PeakQuality::Correlation,
             peak_sigma: PeakSigma::Calibrated,
+            smoothness: SMOOTHNESS,
             split: false,
         }
     }

@@ -31,6 +31,8 @@ use clap::ValueEnum;
     shiftmap displacement july.tif august.tif ice.tif --search auto --backward --stable rock.tif
   Images on different grids, a cloud optimized GeoTIFF as result:
     shiftmap displacement before.tif after_other_utm_zone.tif map.tif --resample --of COG
+  A value at every pixel of a noisy pair, smooth but for faults:
+    shiftmap displacement before.tif after.tif map.tif --method regularized --window 9 --step 1
   A look at a part first (pixels of PRE: offset x y, size x y):
     shiftmap displacement before.tif after.tif part.tif --region 2000 3000 1024 1024")]
 pub struct Args {
@@ -127,6 +129,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "calibrated", help_heading = "Matching")]
     peak_sigma: PeakSigmaArg,
 
+    /// Distance in pixels over which displacements are smoothed; jumps stay (method regularized)
+    #[arg(long, value_name = "PX", default_value_t = crate::pipeline::SMOOTHNESS, help_heading = "Matching")]
+    smoothness: f64,
+
     /// Band number in both images, or several as in 2,3,4: one displacement from all of them (method lsm)
     #[arg(
         short = 'b',
@@ -191,6 +197,9 @@ enum MethodArg {
     Dense,
     /// Maximum of the normalised cross-correlation: the classical matching, without its bias to whole pixels
     Spatial,
+    /// Small windows and a smoothness that gives way at faults, at every pixel; in the manner of MicMac and semi-global
+    /// matching: for --step 1 and windows of 7 to 11 px
+    Regularized,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -382,6 +391,7 @@ pub(super) fn job(args: &Args) -> Result<Job> {
                 MethodArg::Frequency => MethodName::Frequency,
                 MethodArg::Spatial => MethodName::Spatial,
                 MethodArg::Dense => MethodName::Dense,
+                MethodArg::Regularized => MethodName::Regularized,
             },
             window: (args.window[0].0, args.window[0].1),
             larger_windows: args.window[1..].iter().map(|w| (w.0, w.1)).collect(),
@@ -414,6 +424,7 @@ pub(super) fn job(args: &Args) -> Result<Job> {
                 PeakSigmaArg::Calibrated => PeakSigma::Calibrated,
                 PeakSigmaArg::Ampcor => PeakSigma::Ampcor,
             },
+            smoothness: args.smoothness,
             ..Params::default()
         },
         search: args.search.0,

@@ -87,6 +87,30 @@ impl Cuts {
         same_side(a, b, &self.near(&around(&[a, b])))
     }
 
+    /// Pixels of a tile of `width` × `height` from which a step to the right or downwards may cross a line.
+    pub fn pixels(&self, width: usize, height: usize) -> Vec<(usize, usize)> {
+        let mut found = Vec::new();
+        for s in &self.segments {
+            let b = around(&[s.a, s.b]);
+            let span = |low: f64, high: f64, n: usize| {
+                (low - 1.0).floor().clamp(0.0, n as f64) as usize..(high.floor() + 1.0).clamp(0.0, n as f64) as usize
+            };
+            for y in span(b[1], b[3], height) {
+                // The part of the segment near the row.
+                let along = |v: f64| {
+                    let t = if s.b.1 == s.a.1 { f64::NAN } else { (v - s.a.1) / (s.b.1 - s.a.1) };
+                    s.a.0 + t.clamp(0.0, 1.0) * (s.b.0 - s.a.0)
+                };
+                let (p, q) = (along(y as f64 - 1.0), along(y as f64 + 1.0));
+                let (low, high) = if p.is_nan() { (b[0], b[2]) } else { (p.min(q), p.max(q)) };
+                found.extend(span(low, high, width).map(|x| (x, y)));
+            }
+        }
+        found.sort_unstable_by_key(|p| (p.1, p.0));
+        found.dedup();
+        found
+    }
+
     /// Whether a line meets the window at `corner`.
     pub fn touches(&self, corner: (usize, usize), window: (usize, usize)) -> bool {
         !self.near(&covered(corner, window)).is_empty()

@@ -28,6 +28,7 @@ pub mod prefilter_choice;
 pub mod prepare;
 pub mod pyramid;
 pub mod radial;
+pub mod regularized;
 pub mod residual;
 pub mod scene;
 pub mod search;
@@ -184,5 +185,6 @@ pub fn plan<'a>(params: &'a Params, scenes: &'a [Scene]) -> Box<dyn Method + 'a>
         MethodName::Dense => Box::new(dense::Dense::new(params)),
         MethodName::Frequency => Box::new(frequency::Frequency::new(params, &scenes[0])),
         MethodName::Spatial => Box::new(spatial::Spatial::new(params, scenes)),
+        MethodName::Regularized => Box::new(regularized::Regularized::new(params)),
     }
 }

@@ -1,6 +1,6 @@
 //! Parameters that no single module can judge alone.
 
-use crate::pipeline::{MethodName, Pair, Params, PeakQuality, PeakSigma, Shape};
+use crate::pipeline::{MethodName, Pair, Params, PeakQuality, PeakSigma, SMOOTHNESS, Shape, Taper};
 use crate::{Error, Result};
 
 pub fn params(pair: &Pair, params: &Params) -> Result<()> {
@@ -47,6 +47,7 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
         let why = "the dense method does not keep windows on one side of lines; use --method lsm, spatial or frequency";
         return Err(Error::option("--cut", "a layer", why));
     }
+    regularized(params)?;
     if params.split && bands > 1 {
         return Err(Error::option(
             "--split",
@@ -62,6 +63,34 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
         }
         crate::layout::check_window(window, size)?;
         before = window;
+    }
+    Ok(())
+}
+
+/// Distances over which `regularized` smooths, pixels: what it looks at around a tile grows with them.
+const SMOOTHNESS_RANGE: std::ops::RangeInclusive<f64> = 2.0..=32.0;
+
+/// The options of `regularized`, and those that it does not have.
+fn regularized(params: &Params) -> Result<()> {
+    if params.method != MethodName::Regularized {
+        if params.smoothness != SMOOTHNESS {
+            return Err(Error::option("--smoothness", params.smoothness, "only --method regularized is smoothed"));
+        }
+        return Ok(());
+    }
+    if !SMOOTHNESS_RANGE.contains(&params.smoothness) {
+        let why = format!("give {} to {} pixels", SMOOTHNESS_RANGE.start(), SMOOTHNESS_RANGE.end());
+        return Err(Error::option("--smoothness", params.smoothness, why));
+    }
+    let why = "regularized matching does not have it; use --method lsm";
+    if params.shape != Shape::Translation {
+        return Err(Error::option("--shape", params.shape.name(), why));
+    }
+    if params.taper != Taper::Box {
+        return Err(Error::option("--taper", params.taper.name(), why));
+    }
+    if params.bilateral {
+        return Err(Error::option("--bilateral", "given", why));
     }
     Ok(())
 }

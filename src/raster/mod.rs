@@ -46,7 +46,7 @@ pub use product::{BANDS, DOMAIN, ProductWriter, band_specs, band_values, status_
 pub use read::read_complex;
 pub use resample::Resampled;
 pub use shared::SharedImage;
-pub use simple::{Band, RasterFile, read_all_bands, read_metadata, write_bands, write_image};
+pub use simple::{Band, RasterFile, band_names, read_all_bands, read_metadata, write_bands, write_image};
 pub use vector::{Line, Value, read_lines, write_lines};
 pub use writer::{BandSpec, PixelType, RasterSpec, RasterWriter, WriteOptions};
 

@@ -11,6 +11,7 @@ mod evaluate;
 mod generate;
 mod info;
 mod precision;
+mod profile;
 mod rewrite;
 mod synth;
 pub mod ui;
@@ -44,6 +45,7 @@ pub(crate) enum Command {
     Synth(synth::Args),
     Demo(demo::Args),
     Info(info::Args),
+    Profile(profile::Args),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -57,6 +59,7 @@ impl Command {
             Command::Synth(a) => a.common(),
             Command::Demo(a) => &a.common,
             Command::Info(a) => &a.common,
+            Command::Profile(a) => &a.common,
             Command::Generate(a) => &a.common,
         }
     }
@@ -69,6 +72,7 @@ impl Command {
             Command::Synth(a) => synth::run(a, ui),
             Command::Demo(a) => demo::run(a, ui),
             Command::Info(a) => info::run(a, ui),
+            Command::Profile(a) => profile::run(a, ui),
             Command::Generate(a) => generate::run(a, ui),
         }
     }

@@ -4,6 +4,7 @@
 //! hands out pieces of it ([`MapReader`]), so that no command has to hold a map in memory. Values are in the map's own
 //! unit, east and north positive, NaN where there is none.
 
+pub mod profile;
 pub mod reader;
 
 pub use reader::{DisplacementMap, MapBlock, MapReader, MapUnit};

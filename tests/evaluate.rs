@@ -59,7 +59,7 @@ fn sigma_bands_and_the_trace_are_found() {
     let z = got.calibration.unwrap();
     assert!((z.east.mean - 1.5).abs() < 1e-6 && z.east.within_95 == 1.0 && z.north.mean == 0.0);
     let n: Vec<usize> = got.by_distance.iter().map(|c| c.errors.as_ref().unwrap().east.n).collect();
-    assert_eq!(n, [1500, 4500, 24_000, 60_000], "a vertical trace along the left edge: 5, 15, 80 and 200 columns");
+    assert_eq!(n, [1500, 1500, 3000, 84_000], "a vertical trace along the left edge: 5, 5, 10 and 280 columns");
 }
 
 #[test]

@@ -13,8 +13,10 @@ mod info;
 mod precision;
 mod profile;
 mod rewrite;
+mod strain;
 mod synth;
 pub mod ui;
+mod vectors;
 
 use clap::{Parser, Subcommand};
 use ui::Ui;
@@ -46,6 +48,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     Info(info::Args),
     Profile(profile::Args),
+    Strain(strain::Args),
+    Vectors(vectors::Args),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -60,6 +64,8 @@ impl Command {
             Command::Demo(a) => &a.common,
             Command::Info(a) => &a.common,
             Command::Profile(a) => &a.common,
+            Command::Strain(a) => &a.common,
+            Command::Vectors(a) => &a.common,
             Command::Generate(a) => &a.common,
         }
     }
@@ -73,6 +79,8 @@ impl Command {
             Command::Demo(a) => demo::run(a, ui),
             Command::Info(a) => info::run(a, ui),
             Command::Profile(a) => profile::run(a, ui),
+            Command::Strain(a) => strain::run(a, ui),
+            Command::Vectors(a) => vectors::run(a, ui),
             Command::Generate(a) => generate::run(a, ui),
         }
     }

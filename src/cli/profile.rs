@@ -50,9 +50,9 @@ pub struct Args {
     #[arg(long, value_name = "LENGTH")]
     exclude: Option<f64>,
 
-    /// Degree of the curves on both sides: 1, lines, or 2, parabolas (long swaths)
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    degree: usize,
+    /// Degree of the curves on both sides: 1, lines, or 2, parabolas [default: 1, or 2 where lines bias the offsets]
+    #[arg(long, value_name = "N")]
+    degree: Option<usize>,
 
     /// Replace files of the same name in OUTDIR
     #[arg(long, help_heading = "Output options")]

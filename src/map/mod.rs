@@ -6,5 +6,7 @@
 
 pub mod profile;
 pub mod reader;
+pub mod strain;
+pub mod vectors;
 
 pub use reader::{DisplacementMap, MapBlock, MapReader, MapUnit};

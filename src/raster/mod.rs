@@ -42,7 +42,7 @@ pub use layers::{LayerSpec, LayerWriter, Placed, Shape};
 pub use memory::MemoryProduct;
 pub use open::{NoData, OpenOptions, RasterBand};
 pub use output::remove_unfinished;
-pub use png::write_png;
+pub use png::{write_png, write_text};
 pub use points::PointRaster;
 pub use product::{BANDS, DOMAIN, ProductWriter, band_specs, band_values, status_metadata};
 pub use read::read_complex;

@@ -6,13 +6,28 @@ use super::colour::Rgb;
 /// What is drawn in a graph, in the order given.
 #[derive(Debug, Clone)]
 pub enum Series {
-    Line { points: Vec<(f64, f64)>, colour: Rgb, width: f64 },
+    Line {
+        points: Vec<(f64, f64)>,
+        colour: Rgb,
+        width: f64,
+    },
     /// Points with error bars of ± the third number; 0 for none.
-    Points { points: Vec<(f64, f64, f64)>, colour: Rgb, size: f64 },
+    Points {
+        points: Vec<(f64, f64, f64)>,
+        colour: Rgb,
+        size: f64,
+    },
     /// The area between two curves: x, low, high.
-    Band { points: Vec<(f64, f64, f64)>, colour: Rgb },
+    Band {
+        points: Vec<(f64, f64, f64)>,
+        colour: Rgb,
+    },
     /// A range of x over the whole height.
-    Span { from: f64, to: f64, colour: Rgb },
+    Span {
+        from: f64,
+        to: f64,
+        colour: Rgb,
+    },
 }
 
 /// One graph. Infinite and NaN values are left out.
@@ -148,7 +163,7 @@ impl Chart {
                 Series::Span { .. } => {}
             }
         }
-        (x.range(0.0), y.range(0.06))
+        (x.range(0.015), y.range(0.06))
     }
 }
 

@@ -11,6 +11,8 @@ use crate::{Error, Result};
 pub struct Cell {
     /// Distance from the trace, positive on the right.
     pub d: f64,
+    /// Position along strike, from the swath's middle.
+    pub a: f64,
     /// Displacement parallel (along the trace's direction) and normal (to its right).
     pub values: [f64; 2],
     /// Their standard deviations; 1 for maps without.
@@ -51,7 +53,9 @@ pub fn collect(
         if !progress(strip.y as f64 / height) {
             return Err(Error::Cancelled);
         }
-        let touched = |b: &[f64; 4]| b[1] < strip.bottom() as f64 && b[3] > strip.y as f64 && b[2] > 0.0 && b[0] < strip.right() as f64;
+        let touched = |b: &[f64; 4]| {
+            b[1] < strip.bottom() as f64 && b[3] > strip.y as f64 && b[2] > 0.0 && b[0] < strip.right() as f64
+        };
         if !boxes.iter().any(touched) {
             continue;
         }
@@ -72,7 +76,7 @@ pub fn collect(
                         continue;
                     }
                     let place = grid.map(column as f64 + 0.5, row as f64 + 0.5);
-                    let Some((_, d)) = swath.distance(place, lengths.length) else { continue };
+                    let Some((a, d)) = swath.distance(place, lengths.length) else { continue };
                     let sigmas = match &block.sigma {
                         None => [1.0, 1.0],
                         Some((se, sn)) => {
@@ -86,6 +90,7 @@ pub fn collect(
                     }
                     cells.push(Cell {
                         d,
+                        a,
                         values: [t.0 * e + t.1 * v, n.0 * e + n.1 * v],
                         sigmas,
                         cell: (column as i64, row),

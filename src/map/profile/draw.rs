@@ -22,20 +22,17 @@ pub fn stack(profile: &Profile) -> Chart {
     series.push(Series::Band { points: scatter(|b| (b.parallel_median, b.parallel_nmad)), colour: pale(BLUE, 0.22) });
     series.push(Series::Points { points: points(|b| b.normal_median), colour: ORANGE, size: 2.0 });
     series.push(Series::Points { points: points(|b| b.parallel_median), colour: BLUE, size: 2.4 });
-    if let Some(mean) = profile.mean_parallel {
-        let slope = |pick: fn(&Station) -> Option<f64>| {
-            let all: Vec<f64> = profile.stations.iter().filter_map(pick).collect();
-            all.iter().sum::<f64>() / all.len().max(1) as f64
-        };
-        for (side, slope) in [(-1.0, slope(|s| s.slope_left)), (1.0, slope(|s| s.slope_right))] {
-            let at = |d: f64| (d, 0.5 * side * mean.value + slope * d);
-            series.push(Series::Line { points: vec![at(0.0), at(side * profile.length)], colour: [20, 20, 20], width: 1.6 });
+    for (side, line) in [(-1.0, through(profile, -1.0)), (1.0, through(profile, 1.0))] {
+        if let Some((level, slope)) = line {
+            let at = |d: f64| (d, level + slope * d);
+            let points = vec![at(0.0), at(side * profile.length)];
+            series.push(Series::Line { points, colour: [20, 20, 20], width: 1.6 });
         }
     }
     let offset = |o: Option<super::Offset>| o.map_or("none".into(), |o| format!("{:.3} ± {:.3}", o.value, o.sigma));
     Chart {
         title: format!(
-            "Mean offset: parallel {} {unit} (left-lateral +), normal {} {unit} (opening +)",
+            "Mean offset ({unit}): parallel {} (left +), normal {} (open +)",
             offset(profile.mean_parallel),
             offset(profile.mean_normal),
             unit = profile.unit
@@ -47,12 +44,17 @@ pub fn stack(profile: &Profile) -> Chart {
     }
 }
 
+/// Value at the fault and slope of the line through one side of the stack, to guide the eye.
+fn through(profile: &Profile, side: f64) -> Option<(f64, f64)> {
+    let used = profile.stack.iter().filter(|b| b.distance * side > 0.0 && b.excluded < 0.5);
+    let points: Vec<(f64, f64, f64)> = used.map(|b| (b.distance, b.parallel_median, b.n as f64)).collect();
+    super::rise::line(points.iter())
+}
+
 /// Offsets along strike with one standard deviation.
 pub fn slip(profile: &Profile) -> Chart {
     let mut series = Vec::new();
-    for (pick, colour) in
-        [((|s| s.normal) as fn(&Station) -> Option<super::Offset>, ORANGE), (|s| s.parallel, BLUE)]
-    {
+    for (pick, colour) in [((|s| s.normal) as fn(&Station) -> Option<super::Offset>, ORANGE), (|s| s.parallel, BLUE)] {
         let mut start = 0.0;
         let mut strand = 0;
         let mut longest = 0.0f64;

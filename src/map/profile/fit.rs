@@ -1,6 +1,7 @@
 //! Straight lines (or parabolas) through one side of a profile, robust, with the error of overlapping windows.
 //!
-//! Values are weighted by their variance and by Tukey's biweight of the residual. Errors of cells whose matching windows
+//! The displacement is a polynomial of the distance across, plus a slope along strike: slip that grows along the fault
+//! must not count as scatter. Values are weighted by their variance and by Tukey's biweight of the residual. Errors of cells whose matching windows
 //! overlap are correlated: the share of the window that two cells have in common is taken as their correlation, and the
 //! covariance of the coefficients follows from it, B M B with B = (X' W X)^-1 and M = sum w_i w_j s_i s_j rho_ij x_i x_j'.
 //!
@@ -16,6 +17,8 @@ use nalgebra::{DMatrix, DVector};
 pub struct Value {
     /// Distance from the fault.
     pub d: f64,
+    /// Position along strike, from the middle of the swath.
+    pub a: f64,
     pub y: f64,
     /// Standard deviation, above 0.
     pub sigma: f64,
@@ -26,7 +29,7 @@ pub struct Value {
 /// Sizes of the matching windows in cells: the range over which errors are correlated.
 pub type Overlap = (f64, f64);
 
-/// A fit: y = c0 + c1 d + ...
+/// A fit: y = c0 + c1 d + ... on the swath's axis.
 #[derive(Debug, Clone)]
 pub struct SideFit {
     pub coefficients: Vec<f64>,
@@ -55,12 +58,18 @@ impl SideFit {
 /// Fits a polynomial of the given degree; `None` with fewer than twice as many values as coefficients, or when the
 /// distances do not determine it.
 pub fn fit(values: &[Value], degree: usize, overlap: Overlap) -> Option<SideFit> {
-    let k = degree + 1;
+    // A swath one cell wide has no slope along strike.
+    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |m, v| (m.0.min(v.a), m.1.max(v.a)));
+    let sloped = high - low > 1e-9 * low.abs().max(high.abs());
+    let k = degree + 1 + usize::from(sloped);
     if values.len() < 2 * k {
         return None;
     }
     let scale = values.iter().fold(0.0f64, |m, v| m.max(v.d.abs()));
-    let row = |v: &Value| DVector::from_fn(k, |i, _| (v.d / scale).powi(i as i32));
+    let row = |v: &Value| {
+        let power = |i: usize| if i > degree { v.a / scale } else { (v.d / scale).powi(i as i32) };
+        DVector::from_fn(k, |i, _| power(i))
+    };
     let rows: Vec<DVector<f64>> = values.iter().map(row).collect();
     let mut weights = vec![1.0; values.len()];
     let mut residuals = vec![0.0; values.len()];
@@ -105,7 +114,7 @@ pub fn fit(values: &[Value], degree: usize, overlap: Overlap) -> Option<SideFit>
         variance: covariance[(0, 0)],
         squares: weights.iter().zip(&residuals).map(|(u, r)| u * r * r).sum(),
         expected: LEFT * (total - taken).max(0.0),
-        coefficients: beta.iter().enumerate().map(|(i, b)| b / scale.powi(i as i32)).collect(),
+        coefficients: beta.iter().take(degree + 1).enumerate().map(|(i, b)| b / scale.powi(i as i32)).collect(),
         weights,
         residuals,
     })
@@ -179,7 +188,13 @@ mod tests {
     use crate::synth::random::{Purpose, normal, numbered};
 
     fn line(n: usize, noise: &dyn Fn(usize) -> f64) -> Vec<Value> {
-        let value = |i: usize| Value { d: 1.0 + i as f64, y: 2.0 - 0.01 * i as f64 + noise(i), sigma: 0.5, cell: (i as i64, 0) };
+        let value = |i: usize| Value {
+            d: 1.0 + i as f64,
+            a: 0.0,
+            y: 2.0 - 0.01 * i as f64 + noise(i),
+            sigma: 0.5,
+            cell: (i as i64, 0),
+        };
         (0..n).map(value).collect()
     }
 
@@ -188,7 +203,11 @@ mod tests {
         let wobble = |i: usize| if i % 2 == 0 { 0.02 } else { -0.02 };
         let noise = |i: usize| if i % 9 == 4 { 5.0 } else { wobble(i) };
         let got = fit(&line(60, &noise), 1, (1.0, 1.0)).unwrap();
-        assert!((got.at(0.0) - 2.01).abs() < 0.01 && (got.coefficients[1] + 0.01).abs() < 5e-4, "{:?}", got.coefficients);
+        assert!(
+            (got.at(0.0) - 2.01).abs() < 0.01 && (got.coefficients[1] + 0.01).abs() < 5e-4,
+            "{:?}",
+            got.coefficients
+        );
         assert!(got.weights[4] == 0.0 && got.weights[5] > 0.9);
         assert!(fit(&line(3, &wobble), 1, (1.0, 1.0)).is_none());
         let flat: Vec<Value> = line(20, &wobble).into_iter().map(|v| Value { d: 3.0, ..v }).collect();

@@ -29,8 +29,8 @@ use crate::raster::{OutputFolder, read_line_features};
 use crate::{Error, Result};
 use collect::{Cell, collect};
 use fit::{Overlap, SideFit, Value};
-use rise::Rise;
 pub use report::width_text;
+use rise::Rise;
 pub use stack::Bin;
 use trace::{Swath, join};
 
@@ -50,8 +50,8 @@ pub struct ProfileJob {
     pub spacing: Option<f64>,
     /// Leave out cells nearer than this to the fault instead of those whose window contains it.
     pub exclude: Option<f64>,
-    /// 1: lines, 2: parabolas.
-    pub degree: usize,
+    /// 1: lines, 2: parabolas; `None`: parabolas where lines are found to bias the offsets.
+    pub degree: Option<usize>,
     pub overwrite: bool,
 }
 
@@ -66,7 +66,7 @@ impl ProfileJob {
             width: None,
             spacing: None,
             exclude: None,
-            degree: 1,
+            degree: None,
             overwrite: false,
         }
     }
@@ -119,6 +119,8 @@ pub struct Profile {
     pub spacing: f64,
     /// Distance up to which cells were left out by hand; `None`: those whose window contains the trace.
     pub exclude: Option<f64>,
+    /// 1: lines were fitted, 2: parabolas.
+    pub degree: usize,
     /// Side of the matching window that correlates the errors, in cells.
     pub overlap_cells: (f64, f64),
     /// Scatter about the lines over the map's sigma, parallel and normal: sigmas below are multiplied by it. Without
@@ -156,11 +158,8 @@ pub fn run(job: &ProfileJob, progress: &mut dyn Progress) -> Result<Profile> {
     let plane = map.plane();
     let local: Vec<Vec<(f64, f64)>> = lines.iter().map(|l| l.iter().map(|p| plane.apply(*p)).collect()).collect();
     let strands = join(local, 0.01 * lengths.pixel);
-    let swaths: Vec<Swath> = strands
-        .iter()
-        .enumerate()
-        .flat_map(|(k, strand)| strand.swaths(lengths.spacing, lengths.width, k))
-        .collect();
+    let swaths: Vec<Swath> =
+        strands.iter().enumerate().flat_map(|(k, strand)| strand.swaths(lengths.spacing, lengths.width, k)).collect();
     if swaths.is_empty() {
         return Err(Error::Open { path: job.trace.clone(), why: "its lines have no length".into() });
     }
@@ -230,14 +229,21 @@ impl Lengths {
         if let Some(e) = job.exclude
             && !(0.0..length).contains(&e)
         {
-            return Err(Error::option("--exclude", e, format!("give a distance from 0 to below the length of {length}")));
+            return Err(Error::option(
+                "--exclude",
+                e,
+                format!("give a distance from 0 to below the length of {length}"),
+            ));
         }
-        if !(1..=2).contains(&job.degree) {
-            return Err(Error::option("--degree", job.degree, "1 for lines or 2 for parabolas"));
+        if let Some(degree) = job.degree.filter(|d| !(1..=2).contains(d)) {
+            return Err(Error::option("--degree", degree, "1 for lines or 2 for parabolas"));
         }
         if length < 3.0 * cell || width < cell {
             let (name, value) = if width < cell { ("--width", width) } else { ("--length", length) };
-            let why = format!("a cell of the map is {cell} {}; swaths are one cell wide and three long at least", map.unit.name());
+            let why = format!(
+                "a cell of the map is {cell} {}; swaths are one cell wide and three long at least",
+                map.unit.name()
+            );
             return Err(Error::option(name, value, why));
         }
         Ok(Lengths { length, width, spacing, cell, pixel, window })
@@ -249,6 +255,43 @@ struct Fits {
     sides: [[Option<SideFit>; 2]; 2],
 }
 
+impl Fits {
+    /// The step at the fault, with the map's sigma.
+    fn offset(&self, component: usize) -> Option<Offset> {
+        let (l, r) = (self.sides[0][component].as_ref()?, self.sides[1][component].as_ref()?);
+        Some(Offset { value: r.at(0.0) - l.at(0.0), sigma: (l.variance + r.variance).sqrt() })
+    }
+}
+
+/// Scatter about the fits over the map's sigma, parallel and normal, pooled over all swaths.
+fn scatter(fits: &[Fits]) -> (f64, f64) {
+    let of = |component: usize| {
+        let (mut squares, mut expected) = (0.0, 0.0);
+        for fit in fits.iter().flat_map(|f| f.sides.iter().filter_map(|s| s[component].as_ref())) {
+            squares += fit.squares;
+            expected += fit.expected;
+        }
+        if expected > 0.0 { (squares / expected).sqrt() } else { 1.0 }
+    };
+    (of(0), of(1))
+}
+
+/// Whether lines bias the parallel offsets: over all swaths, parabolas give a share of the slip more or less that is twice
+/// its standard deviation. The difference of an estimate and a less efficient, less biased one has the difference of
+/// their variances (Hausman 1978, Econometrica 46, 1251).
+fn curved(lines: &[Fits], parabolas: &[Fits], scatter: (f64, f64)) -> bool {
+    let (mut top, mut bottom) = (0.0, 0.0);
+    for (line, parabola) in lines.iter().zip(parabolas) {
+        let (Some(a), Some(b)) = (line.offset(0), parabola.offset(0)) else { continue };
+        let variance = scatter.0.powi(2) * (b.sigma.powi(2) - a.sigma.powi(2));
+        if variance > 0.0 {
+            top += a.value * (b.value - a.value) / variance;
+            bottom += a.value * a.value / variance;
+        }
+    }
+    bottom > 0.0 && top.abs() > 2.0 * bottom.sqrt()
+}
+
 fn measure(
     job: &ProfileJob,
     map: &DisplacementMap,
@@ -257,28 +300,24 @@ fn measure(
     cells: &[Vec<Cell>],
 ) -> Result<Profile> {
     let known: Option<Overlap> = map.window.zip(map.step).map(|(w, s)| ((w.0 / s.0).max(1.0), (w.1 / s.1).max(1.0)));
-    let all = |overlap| cells.iter().map(|c| fits(c, job.degree, overlap)).collect::<Vec<Fits>>();
-    let (fits, overlap) = match known {
-        Some(overlap) => (all(overlap), overlap),
+    let all = |degree, overlap| cells.iter().map(|c| fits(c, degree, overlap)).collect::<Vec<Fits>>();
+    // How far errors reach is read off the residuals where the map does not say it.
+    let overlap = known.unwrap_or_else(|| correlation(cells, &all(1, (1.0, 1.0))));
+    let (degree, fits, scatter) = match job.degree {
+        Some(degree) => {
+            let fits = all(degree, overlap);
+            let scatter = scatter(&fits);
+            (degree, fits, scatter)
+        }
         None => {
-            // How far errors reach is read off the residuals.
-            let overlap = correlation(cells, &all((1.0, 1.0)));
-            (all(overlap), overlap)
+            let (lines, parabolas) = (all(1, overlap), all(2, overlap));
+            let (s1, s2) = (scatter(&lines), scatter(&parabolas));
+            if curved(&lines, &parabolas, s2) { (2, parabolas, s2) } else { (1, lines, s1) }
         }
     };
-    let scatter = |component: usize| {
-        let (mut squares, mut expected) = (0.0, 0.0);
-        for fit in fits.iter().flat_map(|f| f.sides.iter().filter_map(|s| s[component].as_ref())) {
-            squares += fit.squares;
-            expected += fit.expected;
-        }
-        if expected > 0.0 { (squares / expected).sqrt() } else { 1.0 }
-    };
-    let scatter = (scatter(0), scatter(1));
     let offset = |fit: &Fits, component: usize| {
-        let (l, r) = (fit.sides[0][component].as_ref()?, fit.sides[1][component].as_ref()?);
         let scale = if component == 0 { scatter.0 } else { scatter.1 };
-        Some(Offset { value: r.at(0.0) - l.at(0.0), sigma: scale * (l.variance + r.variance).sqrt() })
+        fit.offset(component).map(|o| Offset { sigma: scale * o.sigma, ..o })
     };
     let back = map.plane().inverse();
     let mut stations = Vec::new();
@@ -326,11 +365,8 @@ fn measure(
         let (l, r) = (fit.sides[0][component].as_ref()?, fit.sides[1][component].as_ref()?);
         Some(0.5 * (l.at(0.0) + r.at(0.0)))
     };
-    let parts: Vec<(&[Cell], f64, f64)> = cells
-        .iter()
-        .zip(&fits)
-        .filter_map(|(c, f)| Some((c.as_slice(), level(f, 0)?, level(f, 1)?)))
-        .collect();
+    let parts: Vec<(&[Cell], f64, f64)> =
+        cells.iter().zip(&fits).filter_map(|(c, f)| Some((c.as_slice(), level(f, 0)?, level(f, 1)?))).collect();
     let stack = stack::bins(&parts, lengths);
     let rise = stack::width(&stack, lengths, job.exclude, map);
     let cut = map.half_window_cells() == (0.0, 0.0);
@@ -352,6 +388,7 @@ fn measure(
         width: lengths.width,
         spacing: lengths.spacing,
         exclude: job.exclude,
+        degree,
         overlap_cells: overlap,
         scatter,
         mean_parallel: mean(|s| s.parallel),
@@ -367,8 +404,9 @@ fn measure(
 fn fits(cells: &[Cell], degree: usize, overlap: Overlap) -> Fits {
     let side = |right: bool, component: usize| {
         let used = cells.iter().filter(|c| !c.excluded && (c.d > 0.0) == right);
-        let values: Vec<Value> =
-            used.map(|c| Value { d: c.d, y: c.values[component], sigma: c.sigmas[component], cell: c.cell }).collect();
+        let values: Vec<Value> = used
+            .map(|c| Value { d: c.d, a: c.a, y: c.values[component], sigma: c.sigmas[component], cell: c.cell })
+            .collect();
         fit::fit(&values, degree, overlap)
     };
     Fits { sides: [false, true].map(|right| [side(right, 0), side(right, 1)]) }

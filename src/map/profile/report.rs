@@ -14,7 +14,10 @@ pub fn width_text(p: &Profile) -> Option<String> {
     let seen = format!("10-90 % rise {:.2} ± {:.2} {}", rise.width, rise.width_sigma, p.unit);
     Some(match (p.window_rise > 0.0, zone > 2.0 * rise.width_sigma) {
         (false, _) => seen,
-        (true, true) => format!("{seen}; the window gives a sharp step {:.2}, which leaves a fault zone of {zone:.2} {}", p.window_rise, p.unit),
+        (true, true) => format!(
+            "{seen}; the window gives a sharp step {:.2}, which leaves a fault zone of {zone:.2} {}",
+            p.window_rise, p.unit
+        ),
         (true, false) => format!("{seen}; the window gives a sharp step {:.2}: no wider zone is seen", p.window_rise),
     })
 }
@@ -28,12 +31,13 @@ pub fn write(folder: &OutputFolder, p: &Profile) -> Result<()> {
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Fault profile</title>\n<style>body{{font:15px \
          sans-serif;margin:2em;max-width:60em}}table{{border-collapse:collapse}}td,th{{padding:.2em .7em;text-align:right;\
          border-bottom:1px solid #ddd}}</style></head><body>\n<h1>Fault profile</h1>\n<p>{} across {}. Swaths {} {unit} wide every \
-         {} {unit}, {} {unit} to each side.</p>",
+         {} {unit}, {} {unit} to each side; {} fitted to each side.</p>",
         escaped(&p.map),
         escaped(&p.trace),
         p.width,
         p.spacing,
         p.length,
+        if p.degree == 1 { "lines" } else { "parabolas" },
         unit = p.unit
     );
     let _ = writeln!(

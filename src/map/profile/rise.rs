@@ -35,9 +35,8 @@ pub fn rise(points: &[(f64, f64, f64)], core: f64, correlated: f64) -> Option<Ri
         let f = 0.5 * (1.0 + erf((d - centre) / (s * std::f64::consts::SQRT_2)));
         at(left, d) * (1.0 - f) + at(right, d) * f
     };
-    let misfit = |centre: f64, s: f64| -> f64 {
-        points.iter().map(|p| p.2 * (p.1 - model(p.0, centre, s)).powi(2)).sum()
-    };
+    let misfit =
+        |centre: f64, s: f64| -> f64 { points.iter().map(|p| p.2 * (p.1 - model(p.0, centre, s)).powi(2)).sum() };
     // Coarse to fine on centre and logarithm of the width.
     let spacing = points.windows(2).map(|p| p[1].0 - p[0].0).fold(f64::INFINITY, f64::min);
     let (low, high) = ((0.05 * spacing).ln(), (2.0 * core.max(spacing)).ln());
@@ -85,7 +84,7 @@ pub fn rise(points: &[(f64, f64, f64)], core: f64, correlated: f64) -> Option<Ri
 }
 
 /// Weighted least-squares line: value at 0 and slope.
-fn line<'a>(points: impl Iterator<Item = &'a (f64, f64, f64)>) -> Option<(f64, f64)> {
+pub(super) fn line<'a>(points: impl Iterator<Item = &'a (f64, f64, f64)>) -> Option<(f64, f64)> {
     let (mut n, mut w, mut x, mut y, mut xx, mut xy) = (0, 0.0, 0.0, 0.0, 0.0, 0.0);
     for p in points {
         n += 1;
@@ -108,7 +107,8 @@ mod tests {
 
     #[test]
     fn widths_of_known_steps() {
-        let points = |f: &dyn Fn(f64) -> f64| (-60..=60).map(|i| (f64::from(i), f(f64::from(i)), 1.0)).collect::<Vec<_>>();
+        let points =
+            |f: &dyn Fn(f64) -> f64| (-60..=60).map(|i| (f64::from(i), f(f64::from(i)), 1.0)).collect::<Vec<_>>();
         let smooth = points(&|d| 0.01 * d + 0.5 * erf((d - 1.5) / (6.0 * std::f64::consts::SQRT_2)));
         let got = rise(&smooth, 25.0, 1.0).unwrap();
         assert!((got.width / (RISE * 6.0) - 1.0).abs() < 2e-3 && (got.centre - 1.5).abs() < 0.02, "{got:?}");

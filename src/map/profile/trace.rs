@@ -53,7 +53,8 @@ impl Strand {
             let line = self.part(s - 0.5 * width, s + 0.5 * width);
             let along = principal(&line);
             let origin = self.at(s);
-            let mut swath = Swath { strand, along: s, origin, tangent: along, half_width: 0.5 * width, line: Vec::new() };
+            let mut swath =
+                Swath { strand, along: s, origin, tangent: along, half_width: 0.5 * width, line: Vec::new() };
             let wide = self.part(s - width, s + width);
             swath.line = wide.iter().map(|p| swath.local(*p)).collect();
             swath
@@ -136,13 +137,8 @@ impl Swath {
         self.line.iter().fold(0.0, |m, p| m.max(p.1.abs()))
     }
 
-    /// Position along strike of a place, and its distance across from the trace itself (positive on the right);
-    /// `None` beside the swath, farther than `reach` or beyond the trace's end.
-    pub fn distance(&self, p: (f64, f64), reach: f64) -> Option<(f64, f64)> {
-        let (a, d) = self.local(p);
-        if a.abs() > self.half_width {
-            return None;
-        }
+    /// Distance of the trace from the swath's axis at a position along strike; `None` beyond the trace's end.
+    pub fn trace_at(&self, a: f64) -> Option<f64> {
         // Where the trace folds back over itself the crossing next to the swath's axis counts.
         let crossing = |s: &[(f64, f64)]| {
             let (p, q) = (s[0], s[1]);
@@ -151,7 +147,17 @@ impl Swath {
             }
             Some(p.1 + (a - p.0) / (q.0 - p.0) * (q.1 - p.1))
         };
-        let trace = self.line.windows(2).filter_map(crossing).min_by(|x, y| x.abs().total_cmp(&y.abs()))?;
+        self.line.windows(2).filter_map(crossing).min_by(|x, y| x.abs().total_cmp(&y.abs()))
+    }
+
+    /// Position along strike of a place, and its distance across from the trace itself (positive on the right);
+    /// `None` beside the swath, farther than `reach` or beyond the trace's end.
+    pub fn distance(&self, p: (f64, f64), reach: f64) -> Option<(f64, f64)> {
+        let (a, d) = self.local(p);
+        if a.abs() > self.half_width {
+            return None;
+        }
+        let trace = self.trace_at(a)?;
         let distance = d - trace;
         (distance.abs() <= reach).then_some((a, distance))
     }
@@ -173,7 +179,9 @@ pub fn join(lines: Vec<Vec<(f64, f64)>>, tolerance: f64) -> Vec<Strand> {
                 let hits: Vec<_> = hits.filter(|h| near(h.2, at)).map(|h| (h.0, h.1)).collect();
                 if hits.len() == 1 { Some(hits[0]) } else { None }
             };
-            ends(tail).map(|(k, turned)| (k, turned, true)).or_else(|| ends(head).map(|(k, turned)| (k, !turned, false)))
+            ends(tail)
+                .map(|(k, turned)| (k, turned, true))
+                .or_else(|| ends(head).map(|(k, turned)| (k, !turned, false)))
         } {
             let mut other = left.remove(k);
             if turned {

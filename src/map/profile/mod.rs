@@ -100,7 +100,7 @@ pub struct Station {
     /// Right side minus left.
     pub east: Option<Offset>,
     pub north: Option<Offset>,
-    /// Width of the step in the parallel component, where it stands out.
+    /// Width of the step in the component with the larger offset, where it stands out.
     pub rise: Option<Rise>,
     /// Slopes of the parallel component on the left and on the right: strain beside the fault.
     pub slope_left: Option<f64>,
@@ -130,7 +130,7 @@ pub struct Profile {
     /// Weighted mean of the stations' offsets.
     pub mean_parallel: Option<Offset>,
     pub mean_normal: Option<Offset>,
-    /// Step of the profile stacked over all swaths.
+    /// Step of the profile stacked over all swaths, in the component with the larger mean offset.
     pub rise: Option<Rise>,
     /// Rise that the matching window alone gives a sharp step.
     pub window_rise: f64,
@@ -332,7 +332,7 @@ fn measure(
         let used = |right: bool| cells.iter().filter(|c| !c.excluded && (c.d > 0.0) == right).count();
         let slope = |side: usize| Some(*fit.sides[side][0].as_ref()?.coefficients.get(1)?);
         let bins = stack::bins(&[(cells.as_slice(), 0.0, 0.0)], lengths);
-        let clear = parallel.is_some_and(|p| p.value.abs() > 6.0 * p.sigma);
+        let leading = leading(parallel, normal);
         stations.push(Station {
             strand: swath.strand,
             along: swath.along,
@@ -345,7 +345,7 @@ fn measure(
             normal,
             east: turned(t.0, n.0),
             north: turned(t.1, n.1),
-            rise: if clear { stack::width(&bins, lengths, job.exclude, map) } else { None },
+            rise: leading.and_then(|k| stack::width(&bins, k, lengths, job.exclude, map)),
             slope_left: slope(0),
             slope_right: slope(1),
         });
@@ -368,7 +368,6 @@ fn measure(
     let parts: Vec<(&[Cell], f64, f64)> =
         cells.iter().zip(&fits).filter_map(|(c, f)| Some((c.as_slice(), level(f, 0)?, level(f, 1)?))).collect();
     let stack = stack::bins(&parts, lengths);
-    let rise = stack::width(&stack, lengths, job.exclude, map);
     let cut = map.half_window_cells() == (0.0, 0.0);
     let window_sigma = if cut { 0.0 } else { lengths.window / 12f64.sqrt() };
     let window_rise = rise::RISE * window_sigma;
@@ -380,6 +379,8 @@ fn measure(
         let repeats = ((lengths.width + lengths.window) / lengths.spacing).max(1.0);
         (!found.is_empty()).then(|| Offset { value, sigma: (repeats / weight).sqrt() })
     };
+    let (mean_parallel, mean_normal) = (mean(|s| s.parallel), mean(|s| s.normal));
+    let rise = leading(mean_parallel, mean_normal).and_then(|k| stack::width(&stack, k, lengths, job.exclude, map));
     Ok(Profile {
         map: job.map.clone(),
         trace: job.trace.clone(),
@@ -391,14 +392,22 @@ fn measure(
         degree,
         overlap_cells: overlap,
         scatter,
-        mean_parallel: mean(|s| s.parallel),
-        mean_normal: mean(|s| s.normal),
+        mean_parallel,
+        mean_normal,
         zone_width: rise.map(|r| (r.width.powi(2) - window_rise.powi(2)).max(0.0).sqrt()),
         rise,
         window_rise,
         stations,
         stack,
     })
+}
+
+/// The component with the larger step, 0 parallel or 1 normal, where it exceeds six standard deviations: only there
+/// has a width a meaning.
+fn leading(parallel: Option<Offset>, normal: Option<Offset>) -> Option<usize> {
+    let (p, n) = (parallel?, normal?);
+    let (k, larger) = if n.value.abs() > p.value.abs() { (1, n) } else { (0, p) };
+    (larger.value.abs() > 6.0 * larger.sigma).then_some(k)
 }
 
 fn fits(cells: &[Cell], degree: usize, overlap: Overlap) -> Fits {

@@ -54,9 +54,16 @@ pub fn bins(parts: &[(&[Cell], f64, f64)], lengths: &Lengths) -> Vec<Bin> {
     lists.into_iter().enumerate().filter_map(bin).collect()
 }
 
-/// Width of the step in the parallel component.
-pub fn width(bins: &[Bin], lengths: &Lengths, exclude: Option<f64>, map: &DisplacementMap) -> Option<Rise> {
-    let points: Vec<(f64, f64, f64)> = bins.iter().map(|b| (b.distance, b.parallel_median, b.n as f64)).collect();
+/// Width of the step in a component: 0 parallel, 1 normal.
+pub fn width(
+    bins: &[Bin],
+    component: usize,
+    lengths: &Lengths,
+    exclude: Option<f64>,
+    map: &DisplacementMap,
+) -> Option<Rise> {
+    let value = |b: &Bin| if component == 0 { b.parallel_median } else { b.normal_median };
+    let points: Vec<(f64, f64, f64)> = bins.iter().map(|b| (b.distance, value(b), b.n as f64)).collect();
     // The windows' corners reach farthest: the core is what any window can smear.
     let half = map.half_window_cells();
     let smeared = half.0.hypot(half.1) * lengths.cell;

@@ -43,9 +43,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 8)]
     sections: usize,
 
-    /// How far cross-sections reach to each side, in pixels
-    #[arg(long, value_name = "PX", default_value_t = 64.0)]
-    section_length: f64,
+    /// How far cross-sections reach to each side, in pixels [default: 64, more for large windows]
+    #[arg(long, value_name = "PX")]
+    section_length: Option<f64>,
 
     /// Width along the trace over which a cross-section is averaged, in pixels
     #[arg(long, value_name = "PX", default_value_t = 32.0)]

@@ -109,9 +109,10 @@ impl EvaluateJob {
             return Err(Error::option("--outlier", self.outlier, "give a number of pixels above 0"));
         }
         check_distances(&self.distances)?;
-        for (name, value, least) in
-            [("--section-length", self.sections.reach, 8.0), ("--section-width", self.sections.width, 1.0)]
-        {
+        for (name, value, least) in [
+            ("--section-length", self.sections.reach.unwrap_or(64.0), 8.0),
+            ("--section-width", self.sections.width, 1.0),
+        ] {
             if !(value >= least && value <= 1e5) {
                 return Err(Error::option(name, value, format!("give a number of pixels of {least} or more")));
             }
@@ -150,10 +151,11 @@ impl EvaluateJob {
             outlier: (self.outlier * outlier.0, self.outlier * outlier.1),
         };
         let core = estimate.window.map_or(4.0, |w| 0.5 * w.0.hypot(w.1)).max(4.0);
-        if trace.is_some() && self.sections.count > 0 && core + 8.0 > self.sections.reach {
+        let made = trace.is_some() && self.sections.count > 0;
+        if let Some(reach) = self.sections.reach.filter(|r| made && core + 8.0 > *r) {
             let why =
                 format!("the estimate's window smears {core:.0} pixels to each side; give 8 more than that at least");
-            return Err(Error::option("--section-length", self.sections.reach, why));
+            return Err(Error::option("--section-length", reach, why));
         }
         let sections = trace
             .as_deref()

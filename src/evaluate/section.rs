@@ -12,15 +12,15 @@ use crate::map::profile::trace::{Strand, join};
 pub struct SectionPlan {
     /// How many, equally spaced along all of the trace.
     pub count: usize,
-    /// How far they reach to each side.
-    pub reach: f64,
+    /// How far they reach to each side; `None`: 64 pixels, or more where the estimate's window is large.
+    pub reach: Option<f64>,
     /// Width along strike over which each is averaged.
     pub width: f64,
 }
 
 impl Default for SectionPlan {
     fn default() -> Self {
-        SectionPlan { count: 8, reach: 64.0, width: 32.0 }
+        SectionPlan { count: 8, reach: None, width: 32.0 }
     }
 }
 
@@ -73,7 +73,7 @@ pub fn sections(
     let fields = [truth, estimate].map(|f| {
         (Sampled { values: &f.east, transform: f.transform }, Sampled { values: &f.north, transform: f.transform })
     });
-    let half = plan.reach.floor() as i64;
+    let half = plan.reach.unwrap_or_else(|| (1.5 * core + 16.0).max(64.0)).floor() as i64;
     let one = |swath: &crate::map::profile::trace::Swath| {
         // Half pixels: no sample lies on the trace.
         let distance: Vec<f64> = (-half..half).map(|k| k as f64 + 0.5).collect();

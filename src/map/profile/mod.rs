@@ -276,9 +276,9 @@ fn scatter(fits: &[Fits]) -> (f64, f64) {
     (of(0), of(1))
 }
 
-/// Whether lines bias the parallel offsets: over all swaths, parabolas give a share of the slip more or less that is twice
-/// its standard deviation. The difference of an estimate and a less efficient, less biased one has the difference of
-/// their variances (Hausman 1978, Econometrica 46, 1251).
+/// Whether lines bias the parallel offsets: over all swaths, parabolas give a share of the slip more or less that exceeds
+/// its standard deviation. A line too many costs a bias, a parabola too many only precision. The difference of an estimate
+/// and a less efficient, less biased one has the difference of their variances (Hausman 1978, Econometrica 46, 1251).
 fn curved(lines: &[Fits], parabolas: &[Fits], scatter: (f64, f64)) -> bool {
     let (mut top, mut bottom) = (0.0, 0.0);
     for (line, parabola) in lines.iter().zip(parabolas) {
@@ -289,7 +289,7 @@ fn curved(lines: &[Fits], parabolas: &[Fits], scatter: (f64, f64)) -> bool {
             bottom += a.value * a.value / variance;
         }
     }
-    bottom > 0.0 && top.abs() > 2.0 * bottom.sqrt()
+    bottom > 0.0 && top.abs() > bottom.sqrt()
 }
 
 fn measure(

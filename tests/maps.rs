@@ -185,7 +185,7 @@ fn offsets_of_a_measured_pair_are_those_of_its_truth() {
         let measured = profile(&job(&file("map.tif")), &mut Silent).unwrap();
         let (length, exclude) = (Some(60.0), Some(10.0));
         let (width, spacing) = (Some(measured.width), Some(measured.spacing));
-        let near = ProfileJob { length, width, spacing, exclude, degree: Some(1), ..job(&file("truth.tif")) };
+        let near = ProfileJob { length, width, spacing, exclude, degree: 1, ..job(&file("truth.tif")) };
         let truth = profile(&near, &mut Silent).unwrap();
         assert_eq!(measured.stations.len(), truth.stations.len());
         for (m, t) in measured.stations.iter().zip(&truth.stations) {
@@ -223,7 +223,7 @@ fn what_profile_cannot_use_is_refused_with_a_remedy() {
         (vec!["profile", &map, &on, &out, "--length", "-1"], "--length"),
         (vec!["profile", &map, &on, &out, "--width", "10"], "a cell of the map is 80 m"),
         (vec!["profile", &map, &on, &out, "--degree", "3"], "1 for lines"),
-        (vec!["profile", &map, &on, &out, "--length", "300"], "raise --length"),
+        (vec!["profile", &map, &on, &out, "--length", "250"], "raise --length"),
         (vec!["profile", &map, &map, &out], "vector layer"),
         (vec!["strain", &map, &out, "--window", "4"], "odd number"),
         (vec!["strain", &map, &out, "--window", "41"], "40 x 40"),

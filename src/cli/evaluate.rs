@@ -36,8 +36,8 @@ pub struct Args {
     trace: Option<String>,
 
     /// Limits of the classes of distance to the trace, in pixels
-    #[arg(long, value_name = "PX,PX,...", value_delimiter = ',', default_values_t = crate::evaluate::compare::DISTANCES)]
-    distances: Vec<f64>,
+    #[arg(long, value_name = "PX,PX,...", default_value = "5,10,20")]
+    distances: Limits,
 
     /// Number of cross-sections along the trace; 0 for none
     #[arg(long, value_name = "N", default_value_t = 8)]
@@ -83,6 +83,19 @@ pub struct Args {
     pub common: Common,
 }
 
+/// Numbers separated by commas.
+#[derive(Clone, Debug)]
+struct Limits(Vec<f64>);
+
+impl std::str::FromStr for Limits {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let number = |s: &str| s.trim().parse::<f64>().map_err(|_| format!("`{s}` is no number; write e.g. 5,10,20"));
+        text.split(',').map(number).collect::<std::result::Result<_, _>>().map(Limits)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum UnitsArg {
     /// Pixels of the pre image
@@ -113,7 +126,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
             AtArg::Pixels => Place::Pixels,
         },
         outlier: args.outlier,
-        distances: args.distances.clone(),
+        distances: args.distances.0.clone(),
         stable: args.stable.clone(),
         sections: SectionPlan { count: args.sections, reach: args.section_length, width: args.section_width },
         ..EvaluateJob::new(estimate, truth)

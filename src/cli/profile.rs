@@ -8,7 +8,7 @@ use crate::map::profile::{Offset, Profile, ProfileJob, run as make, width_text};
 /// Offsets across a fault, swath by swath, with standard deviations.
 ///
 /// MAP is a displacement map (east and north in the bands of these names, otherwise in bands 1 and 2), TRACE any layer of
-/// lines in any coordinate system. Swaths are laid across the trace; in each a robust straight line is fitted to the
+/// lines in any coordinate system. Swaths are laid across the trace; in each a robust parabola is fitted to the
 /// displacement on either side, and the offset is their difference at the fault: parallel (left-lateral positive) and
 /// normal (opening positive). Cells whose matching window contains the trace are left out. Standard deviations come from
 /// the map's sigma, the overlap of the windows and the scatter about the lines.
@@ -20,7 +20,7 @@ use crate::map::profile::{Offset, Profile, ProfileJob, run as make, width_text};
 /// The map streams; the cells within the swaths are kept in memory, some 90 bytes each.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "EXAMPLES
-  With swaths of two windows, three windows to each side:
+  With swaths of two windows, four windows to each side:
     shiftmap profile map.tif rupture.gpkg profile
   A denser slip curve of a map in metres, 2 km to each side:
     shiftmap profile map.tif rupture.gpkg profile --length 2000 --width 500 --spacing 250")]
@@ -34,25 +34,25 @@ pub struct Args {
     /// Folder for the results, new or existing
     outdir: String,
 
-    /// How far swaths reach to each side of the fault [default: 3 windows]
-    #[arg(long, value_name = "LENGTH")]
+    /// How far swaths reach to each side of the fault [default: 4 windows]
+    #[arg(long, value_name = "LENGTH", allow_negative_numbers = true)]
     length: Option<f64>,
 
     /// Width of a swath along strike [default: 2 windows]
-    #[arg(long, value_name = "LENGTH")]
+    #[arg(long, value_name = "LENGTH", allow_negative_numbers = true)]
     width: Option<f64>,
 
     /// Distance between swaths along strike [default: their width]
-    #[arg(long, value_name = "LENGTH")]
+    #[arg(long, value_name = "LENGTH", allow_negative_numbers = true)]
     spacing: Option<f64>,
 
     /// Leave out cells nearer than this to the fault, instead of those whose window contains it
-    #[arg(long, value_name = "LENGTH")]
+    #[arg(long, value_name = "LENGTH", allow_negative_numbers = true)]
     exclude: Option<f64>,
 
-    /// Degree of the curves on both sides: 1, lines, or 2, parabolas [default: 1, or 2 where lines bias the offsets]
-    #[arg(long, value_name = "N")]
-    degree: Option<usize>,
+    /// Degree of the curves on both sides: 2, parabolas, or 1, lines: less noise, but a bias where the ground bends
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    degree: usize,
 
     /// Replace files of the same name in OUTDIR
     #[arg(long, help_heading = "Output options")]

@@ -28,11 +28,11 @@ pub struct Args {
     every: usize,
 
     /// Length of the arrows over the displacement [default: the largest are as long as arrows are apart]
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
     scale: Option<f64>,
 
     /// Leave out arrows shorter than this many standard deviations
-    #[arg(long, value_name = "N", default_value_t = 0.0)]
+    #[arg(long, value_name = "N", default_value_t = 0.0, allow_negative_numbers = true)]
     min_snr: f64,
 
     /// Replace OUT if it is there already

@@ -81,8 +81,8 @@ pub struct Evaluation {
     pub calibration: Option<Components<Calibration>>,
     /// Empty without a trace.
     pub by_distance: Vec<DistanceClass>,
-    /// Mean structural similarity; none where no window of 11 × 11 positions is complete.
-    pub ssim: Option<Components<MeanSsim>>,
+    /// Mean structural similarity; none where no window of 11 × 11 positions is complete, or the truth is constant.
+    pub ssim: Components<Option<MeanSsim>>,
 }
 
 /// Limits of the distance classes in pixels, unless others are asked for.
@@ -171,7 +171,7 @@ impl Comparison<'_> {
     }
 
     /// Structural similarity on the grid of the comparison.
-    fn ssim(&self) -> Option<Components<MeanSsim>> {
+    fn ssim(&self) -> Components<Option<MeanSsim>> {
         let part = |estimate: &Grid<f32>, truth: &Grid<f32>, scale: f64| {
             let (estimate, truth) = (
                 Sampled { values: estimate, transform: self.estimate.transform },
@@ -195,6 +195,9 @@ impl Comparison<'_> {
             let range = (0..on.values.height).fold(start, |range, j| {
                 row(j).0.iter().filter(|v| v.is_finite()).fold(range, |r, v| (r.0.min(*v), r.1.max(*v)))
             });
+            if range.1 <= range.0 {
+                return None;
+            }
             let mut rows = SsimRows::new(range.1 - range.0);
             for j in 0..on.values.height {
                 let (t, e) = row(j);
@@ -202,10 +205,10 @@ impl Comparison<'_> {
             }
             rows.mean()
         };
-        Some(Components {
-            east: part(&self.estimate.east, &self.truth.east, self.scale.0)?,
-            north: part(&self.estimate.north, &self.truth.north, self.scale.1)?,
-        })
+        Components {
+            east: part(&self.estimate.east, &self.truth.east, self.scale.0),
+            north: part(&self.estimate.north, &self.truth.north, self.scale.1),
+        }
     }
 
     /// Whether a map position lies in the border that is left out.

@@ -59,8 +59,8 @@ pub fn table(e: &FileEvaluation) -> String {
         let _ =
             writeln!(out, "{:<17}{:>9}{:>9}{:>9}{:>9}{:>12}{:>12}", "(right sigma)", "", 0, 1, 1, "68.3 %", "95.0 %");
     }
-    if let Some(s) = &r.ssim {
-        let _ = writeln!(out, "\nmean SSIM (11 x 11): East {:.4}, North {:.4}", s.east.mean, s.north.mean);
+    if let Some(text) = similarity(e) {
+        let _ = writeln!(out, "\nmean SSIM (11 x 11), east / north: {text}");
     }
     if let Some(s) = &e.sharpness {
         let _ = writeln!(
@@ -85,6 +85,13 @@ pub fn table(e: &FileEvaluation) -> String {
         }
     }
     out.trim_end().to_string()
+}
+
+/// Structural similarity of both components; none where neither has one.
+fn similarity(e: &FileEvaluation) -> Option<String> {
+    let s = &e.result.ssim;
+    let text = |v: Option<super::ssim::MeanSsim>| v.map_or("-".into(), |v| format!("{:.4}", v.mean));
+    s.east.or(s.north).map(|_| format!("{} / {}", text(s.east), text(s.north)))
 }
 
 /// Figures of several estimates side by side, as Markdown.
@@ -128,7 +135,7 @@ pub fn comparison(list: &[FileEvaluation]) -> String {
     add("10-90 % rise (px; truth)".into(), &|e| {
         e.sharpness.map(|s| format!("{:.2} ({:.2})", s.estimate_rise, s.truth_rise))
     });
-    add("mean SSIM".into(), &|e| e.result.ssim.and_then(|s| two(s.east.mean, s.north.mean)));
+    add("mean SSIM (east / north)".into(), &similarity);
     add("std of error / sigma".into(), &|e| e.result.calibration.and_then(|c| two(c.east.std, c.north.std)));
     for (name, f) in [
         ("within 1 sigma (68.3 % when right)", (|c| c.within_68) as fn(&Calibration) -> f64),

@@ -107,9 +107,9 @@ pub fn comparison(list: &[FileEvaluation]) -> String {
     };
     let unit = list.first().map_or("px", |e| e.unit);
     let two = |a: f64, b: f64| Some(format!("{a:.4} / {b:.4}"));
-    let part = |name: &str, f: fn(&ErrorStats) -> f64| -> (String, Box<dyn Fn(&FileEvaluation) -> Option<String>>) {
+    let part = |name: &str, f: fn(&ErrorStats) -> f64| {
         let pick = move |e: &FileEvaluation| two(f(&e.result.errors.east), f(&e.result.errors.north));
-        (format!("{name} ({unit}, east / north)"), Box::new(pick))
+        (format!("{name} ({unit}, east / north)"), pick)
     };
     add("positions compared".into(), &|e| {
         Some(format!("{} ({:.1} %)", e.result.compared, 100.0 * e.result.compared as f64 / e.result.positions as f64))

@@ -158,7 +158,7 @@ impl DisplacementMap {
     pub fn reader(&self) -> Result<MapReader<'_>> {
         let mut bands: [Option<Box<dyn ImageReader + '_>>; 6] = Default::default();
         for (reader, band) in bands.iter_mut().zip(&self.bands) {
-            *reader = band.as_ref().map(|b| ImageFile::open(b)).transpose()?;
+            *reader = band.as_ref().map(ImageFile::open).transpose()?;
         }
         Ok(MapReader { bands })
     }

@@ -184,7 +184,7 @@ impl Extent {
     fn range(&self, air: f64) -> (f64, f64) {
         match self.1 - self.0 {
             span if span > 0.0 => (self.0 - air * span, self.1 + air * span),
-            span if span == 0.0 => (self.0 - 1.0, self.1 + 1.0),
+            0.0 => (self.0 - 1.0, self.1 + 1.0),
             _ => (0.0, 1.0),
         }
     }

@@ -1,11 +1,11 @@
 //! Offsets across a fault (`shiftmap profile`).
 //!
 //! Swaths are laid across the trace at equal distances. In each, the displacement is split into the components parallel
-//! and normal to the fault; a robust parabola is fitted to each side, without the cells whose matching window
-//! contains the trace, and the offset is the difference of the two curves where they meet the fault (elastic
-//! deformation bends within a few windows; lines, to be had for less noise, would read the slip some per cent too small). Its standard
-//! deviation follows from the map's sigma, from the overlap of the matching windows ([`fit`]) and from the scatter about
-//! the lines, pooled over all swaths.
+//! and normal to the fault; a robust parabola is fitted to each side, without the cells whose matching window contains
+//! the trace, and the offset is the difference of the two curves where they meet the fault. Elastic deformation bends
+//! within a few windows: lines, to be had for less noise, read the slip some per cent too small. Standard deviations follow
+//! from the map's sigma, from the overlap of the matching windows ([`fit`]) and from the scatter about the curves, pooled
+//! over all swaths.
 //!
 //! Signs: the parallel offset is positive for left-lateral slip, the normal one for opening; neither depends on the
 //! direction in which the trace was drawn. Distances are positive to the right of that direction.
@@ -124,7 +124,7 @@ pub struct Profile {
     pub degree: usize,
     /// Side of the matching window that correlates the errors, in cells.
     pub overlap_cells: (f64, f64),
-    /// Scatter about the lines over the map's sigma, parallel and normal: sigmas below are multiplied by it. Without
+    /// Scatter about the curves over the map's sigma, parallel and normal: sigmas below are multiplied by it. Without
     /// sigma bands it is the scatter itself.
     pub scatter: (f64, f64),
     pub stations: Vec<Station>,

@@ -96,7 +96,8 @@ pub fn fit(values: &[Value], degree: usize, overlap: Overlap) -> Option<SideFit>
         if round > 0 && change <= 1e-10 * beta.amax() {
             break;
         }
-        let spread = nmad(&residuals);
+        // About zero: while outliers still pull the curve, the residuals' own middle is off.
+        let spread = 1.4826 * median(residuals.iter().map(|r| r.abs()).collect())?;
         if spread <= 0.0 {
             break;
         }

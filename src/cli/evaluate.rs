@@ -27,9 +27,13 @@ use clap::ValueEnum;
   Two methods side by side, as a table and a picture:
     shiftmap evaluate lsm.tif frequency.tif quake/truth.tif --trace quake/trace.gpkg --report table.md --report table.png")]
 pub struct Args {
-    /// Displacement maps to be judged, and the true displacement at the end
-    #[arg(num_args = 2.., required = true, value_names = ["EST", "TRUTH"])]
-    files: Vec<String>,
+    /// Displacement map to be judged
+    #[arg(value_name = "EST")]
+    estimate: String,
+
+    /// More maps to be judged, and the true displacement at the end
+    #[arg(num_args = 1.., required = true, value_name = "TRUTH")]
+    more: Vec<String>,
 
     /// Vector layer with the fault trace: errors by distance to it, cross-sections
     #[arg(long, value_name = "LAYER")]
@@ -113,9 +117,10 @@ enum AtArg {
 }
 
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
-    let Some((truth, estimates)) = args.files.split_last() else {
-        return Err(crate::Error::Internal("no files".into()));
+    let Some((truth, others)) = args.more.split_last() else {
+        return Err(crate::Error::Internal("no truth".into()));
     };
+    let estimates = std::iter::once(&args.estimate).chain(others);
     args.report.iter().try_for_each(|path| written::check(path))?;
     let job = |estimate: &String| EvaluateJob {
         trace: args.trace.clone(),
@@ -131,7 +136,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         sections: SectionPlan { count: args.sections, reach: args.section_length, width: args.section_width },
         ..EvaluateJob::new(estimate, truth)
     };
-    let results = estimates.iter().map(|e| job(e).run()).collect::<Result<Vec<_>>>()?;
+    let results = estimates.map(|e| job(e).run()).collect::<Result<Vec<_>>>()?;
     args.report.iter().try_for_each(|path| written::write(path, &results, args.overwrite))?;
     match &results[..] {
         [one] => {

@@ -154,11 +154,16 @@ impl Chart {
         let (mut x, mut y) = (Extent::new(), Extent::new());
         for series in &self.series {
             match series {
-                Series::Line { points, .. } => points.iter().for_each(|p| (x.add(p.0), y.add(p.1), ()).2),
-                Series::Points { points, .. } => points.iter().for_each(|p| {
-                    let error = if p.2.is_finite() { p.2 } else { 0.0 };
-                    (x.add(p.0), y.add(p.1 - error), y.add(p.1 + error), ()).3
-                }),
+                Series::Line { points, .. } => points
+                    .iter()
+                    .filter(|p| p.0.is_finite() && p.1.is_finite())
+                    .for_each(|p| (x.add(p.0), y.add(p.1), ()).2),
+                Series::Points { points, .. } => {
+                    points.iter().filter(|p| p.0.is_finite() && p.1.is_finite()).for_each(|p| {
+                        let error = if p.2.is_finite() { p.2 } else { 0.0 };
+                        (x.add(p.0), y.add(p.1 - error), y.add(p.1 + error), ()).3
+                    })
+                }
                 Series::Band { points, .. } => points.iter().for_each(|p| (x.add(p.0), y.add(p.1), y.add(p.2), ()).3),
                 Series::Span { .. } => {}
             }

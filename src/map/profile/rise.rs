@@ -113,9 +113,9 @@ mod tests {
         let got = rise(&smooth, 25.0, 1.0).unwrap();
         assert!((got.width / (RISE * 6.0) - 1.0).abs() < 2e-3 && (got.centre - 1.5).abs() < 0.02, "{got:?}");
         assert!((got.step - 1.0).abs() < 1e-3);
-        // A ramp of a box window of 32: 10 to 90 % is 25.6, the best error function is a little narrower.
+        // A ramp of a box window of 32: 10 to 90 % is 25.6, and nearly so for the best error function.
         let ramp = rise(&points(&|d| (d / 32.0).clamp(-0.5, 0.5)), 25.0, 1.0).unwrap();
-        assert!((21.0..26.0).contains(&ramp.width), "{ramp:?}");
+        assert!((23.0..28.0).contains(&ramp.width), "{ramp:?}");
         assert!(rise(&points(&|d| if d as i64 % 2 == 0 { 0.1 } else { -0.1 }), 25.0, 1.0).is_none());
     }
 }

@@ -167,6 +167,7 @@ impl Swath {
 /// where needed. Longest strand first.
 pub fn join(lines: Vec<Vec<(f64, f64)>>, tolerance: f64) -> Vec<Strand> {
     let mut left: Vec<Vec<(f64, f64)>> = lines.into_iter().map(without_repeats).filter(|l| l.len() > 1).collect();
+    let tips: Vec<(f64, f64)> = left.iter().flat_map(|l| [l[0], l[l.len() - 1]]).collect();
     let mut strands = Vec::new();
     let near = |p: (f64, f64), q: (f64, f64)| (p.0 - q.0).hypot(p.1 - q.1) <= tolerance;
     while !left.is_empty() {
@@ -177,7 +178,8 @@ pub fn join(lines: Vec<Vec<(f64, f64)>>, tolerance: f64) -> Vec<Strand> {
             let ends = |at: (f64, f64)| {
                 let hits = left.iter().enumerate().flat_map(|(k, l)| [(k, false, l[0]), (k, true, l[l.len() - 1])]);
                 let hits: Vec<_> = hits.filter(|h| near(h.2, at)).map(|h| (h.0, h.1)).collect();
-                if hits.len() == 1 { Some(hits[0]) } else { None }
+                let meeting = tips.iter().filter(|t| near(**t, at)).count();
+                if meeting == 2 { hits.first().copied() } else { None }
             };
             ends(tail)
                 .map(|(k, turned)| (k, turned, true))

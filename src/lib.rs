@@ -18,6 +18,7 @@
 //! | [`layout`], [`engine`], [`pipeline`] | output grid and tiles; one tile; the streaming run, the only place that starts threads |
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
+//! | [`map`] | what is done on displacement maps: profiles, strain, arrows |
 //! | [`render`] | pictures |
 //! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
 //! | [`capi`] | the C interface, `include/shiftmap.h` |
@@ -44,6 +45,8 @@ pub mod grid;
 pub mod job;
 #[forbid(unsafe_code)]
 pub mod layout;
+#[forbid(unsafe_code)]
+pub mod map;
 #[forbid(unsafe_code)]
 pub mod options;
 #[forbid(unsafe_code)]

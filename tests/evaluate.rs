@@ -59,7 +59,7 @@ fn sigma_bands_and_the_trace_are_found() {
     let z = got.calibration.unwrap();
     assert!((z.east.mean - 1.5).abs() < 1e-6 && z.east.within_95 == 1.0 && z.north.mean == 0.0);
     let n: Vec<usize> = got.by_distance.iter().map(|c| c.errors.as_ref().unwrap().east.n).collect();
-    assert_eq!(n, [1500, 4500, 24_000, 60_000], "a vertical trace along the left edge: 5, 15, 80 and 200 columns");
+    assert_eq!(n, [1500, 1500, 3000, 84_000], "a vertical trace along the left edge: 5, 5, 10 and 280 columns");
 }
 
 #[test]
@@ -146,4 +146,74 @@ fn the_table_and_the_json_carry_the_numbers() {
     assert_eq!(json["errors"]["north"]["bias"], -0.125);
     assert_eq!(json["outliers"], 1.0);
     assert_eq!(json["unit"], "px");
+}
+
+/// A step of 20 m across the middle column, smeared by `smear` pixels in the estimate.
+fn stepped(folder: &Folder, name: &str, smear: f64, shift: f32) -> String {
+    let path = folder.file(name);
+    let east =
+        Grid::from_fn(200, 200, |_, j| ((100.0 - (j as f64 + 0.5)) / smear).clamp(-0.5, 0.5) as f32 * 20.0 + shift);
+    field(&path, &east, &Grid::filled(200, 200, 0.0), "m", Some(&utm(0.0, 2000.0)));
+    path
+}
+
+#[test]
+fn several_estimates_stand_side_by_side_with_sharpness_similarity_and_stable_ground() {
+    let folder = Folder::new();
+    let truth = stepped(&folder, "truth.tif", 1e-6, 0.0);
+    let (sharp, blurred) = (stepped(&folder, "sharp.tif", 10.0, 0.0), stepped(&folder, "blurred.tif", 30.0, 1.0));
+    let trace = folder.file("trace.gpkg");
+    let line = Line { points: vec![(0.0, 1000.0), (2000.0, 1000.0)], attributes: vec![] };
+    write_lines(&trace, "trace", &[line], Some(&Crs::from_definition("EPSG:32612").unwrap()), false).unwrap();
+    // In another coordinate system: it is brought to the rasters.
+    let degrees = folder.file("degrees.gpkg");
+    common::gdal("ogr2ogr", &["-t_srs", "EPSG:4326", &degrees, &trace]);
+    let stable = folder.file("stable.tif");
+    let flags = Grid::from_fn(200, 200, |_, j| if j < 50 { 1.0 } else { 0.0 });
+    write_bands(
+        &stable,
+        &[Band { description: "stable", unit: "", values: &flags }],
+        Some(&utm(0.0, 2000.0)),
+        &[],
+        false,
+    )
+    .unwrap();
+    let (md, json, png) = (folder.file("r.md"), folder.file("r.json"), folder.file("r.png"));
+    let common_part = ["--trace", &degrees, "--distances", "10,40", "--stable", &stable];
+    let arguments = [&["evaluate", &sharp, &blurred, &truth][..], &common_part].concat();
+    let reports = ["--report", &md, "--report", &json, "--report", &png, "--json"];
+    let (code, out, error) = common::run(&folder, &[&arguments[..], &reports].concat());
+    assert_eq!(code, 0, "{error}");
+    let list: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(list, serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(&json).unwrap()).unwrap());
+    // A ramp of n pixels rises from 10 to 90 % over 0.8 n, seen by an error function as some 0.74 n.
+    for (k, n) in [(0, 10.0), (1, 30.0)] {
+        let e = &list[k];
+        let rise = e["sharpness"]["estimate_rise"].as_f64().unwrap();
+        assert!((0.6 * n..0.9 * n).contains(&rise), "{n}: {rise}");
+        assert!(e["sharpness"]["truth_rise"].as_f64().unwrap() < 1.5);
+        assert_eq!(e["by_distance"].as_array().unwrap().len(), 3);
+        assert_eq!(e["by_distance"][1]["label"], "10-40 px");
+        assert!((e["stable"]["values"]["east"]["median"].as_f64().unwrap() - 1.0 - 0.1 * k as f64).abs() < 1e-5);
+        assert_eq!(e["stable"]["values"]["east"]["n"], 50 * 200);
+    }
+    let similar = |k: usize| list[k]["ssim"]["east"]["mean"].as_f64().unwrap();
+    assert!(similar(0) > similar(1) && similar(0) < 1.0, "{} {}", similar(0), similar(1));
+    let table = std::fs::read_to_string(&md).unwrap();
+    assert!(table.contains("| sharp") || table.contains("sharp.tif"), "{table}");
+    assert!(table.contains("10-90 % rise") && table.contains("MAE > 40 px"), "{table}");
+    assert!(std::fs::metadata(&png).unwrap().len() > 2000);
+    // Existing reports are not replaced unasked; other names and limits are refused.
+    for (extra, want) in [
+        (["--report", md.as_str()], "--overwrite"),
+        (["--report", "x.docx"], ".md, .json or .png"),
+        (["--distances", "9,5"], "ascending order"),
+        (["--section-length", "2"], "--section-length"),
+    ] {
+        let (code, _, error) =
+            common::run(&folder, &[&["evaluate", &sharp, &truth, "--trace", &degrees][..], &extra].concat());
+        assert!(code == 1 && error.contains(want), "{extra:?}: {error}");
+    }
+    let (code, _, error) = common::run(&folder, &["evaluate", &sharp]);
+    assert_eq!(code, 2, "{error}");
 }

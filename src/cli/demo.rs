@@ -3,6 +3,7 @@
 use super::common::{Common, ThreadArgs};
 use super::demo_pictures::{Measured, draw};
 use super::ui::Ui;
+use crate::evaluate::section::SectionPlan;
 use crate::evaluate::{EvaluateJob, FileEvaluation};
 use crate::job::Job;
 use crate::pipeline::{MethodName, Params};
@@ -80,6 +81,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         let evaluation = EvaluateJob {
             trace: Some(path("trace.gpkg")),
             border: BORDER,
+            distances: vec![5.0, 20.0, 100.0],
+            sections: SectionPlan { count: 0, ..Default::default() },
             ..EvaluateJob::new(&path(map), &path("truth.tif"))
         };
         results.push((name, window, evaluation.run()?));

@@ -11,9 +11,12 @@ mod evaluate;
 mod generate;
 mod info;
 mod precision;
+mod profile;
 mod rewrite;
+mod strain;
 mod synth;
 pub mod ui;
+mod vectors;
 
 use clap::{Parser, Subcommand};
 use ui::Ui;
@@ -44,6 +47,9 @@ pub(crate) enum Command {
     Synth(synth::Args),
     Demo(demo::Args),
     Info(info::Args),
+    Profile(profile::Args),
+    Strain(strain::Args),
+    Vectors(vectors::Args),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -57,6 +63,9 @@ impl Command {
             Command::Synth(a) => a.common(),
             Command::Demo(a) => &a.common,
             Command::Info(a) => &a.common,
+            Command::Profile(a) => &a.common,
+            Command::Strain(a) => &a.common,
+            Command::Vectors(a) => &a.common,
             Command::Generate(a) => &a.common,
         }
     }
@@ -69,6 +78,9 @@ impl Command {
             Command::Synth(a) => synth::run(a, ui),
             Command::Demo(a) => demo::run(a, ui),
             Command::Info(a) => info::run(a, ui),
+            Command::Profile(a) => profile::run(a, ui),
+            Command::Strain(a) => strain::run(a, ui),
+            Command::Vectors(a) => vectors::run(a, ui),
             Command::Generate(a) => generate::run(a, ui),
         }
     }

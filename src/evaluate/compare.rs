@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::sample::Sampled;
+use super::ssim::{MeanSsim, SsimRows};
 use super::stats::{Calibration, ErrorStats};
 use crate::field::GeoTransform;
 use crate::grid::Grid;
@@ -43,6 +44,8 @@ pub struct Comparison<'a> {
     pub border: f64,
     /// Fault trace in map coordinates.
     pub trace: Option<&'a [Vec<(f64, f64)>]>,
+    /// Upper limits of the distance classes in pixels, ascending; beyond the last there is one more class.
+    pub distances: &'a [f64],
     /// Limit of an outlier in the unit of the result, east and north.
     pub outlier: (f64, f64),
 }
@@ -78,10 +81,12 @@ pub struct Evaluation {
     pub calibration: Option<Components<Calibration>>,
     /// Empty without a trace.
     pub by_distance: Vec<DistanceClass>,
+    /// Mean structural similarity; none where no window of 11 × 11 positions is complete, or the truth is constant.
+    pub ssim: Components<Option<MeanSsim>>,
 }
 
-/// Limits of the distance classes in pixels.
-const CLASSES: [f64; 4] = [0.0, 5.0, 20.0, 100.0];
+/// Limits of the distance classes in pixels, unless others are asked for.
+pub const DISTANCES: [f64; 3] = [5.0, 10.0, 20.0];
 
 /// One compared position.
 struct Position {
@@ -113,9 +118,12 @@ impl Comparison<'_> {
             outliers: found.iter().filter(off).count() as f64 / found.len() as f64,
             errors,
             calibration: calibration(&found),
+            ssim: self.ssim(),
             by_distance: match self.trace {
                 None => Vec::new(),
-                Some(_) => classes(|from, to| pick(&|p| (p.distance > from || from == 0.0) && p.distance <= to)),
+                Some(_) => classes(self.distances, |from, to| {
+                    pick(&|p| (p.distance > from || from == 0.0) && p.distance <= to)
+                }),
             },
         })
     }
@@ -162,6 +170,47 @@ impl Comparison<'_> {
         (positions, found)
     }
 
+    /// Structural similarity on the grid of the comparison.
+    fn ssim(&self) -> Components<Option<MeanSsim>> {
+        let part = |estimate: &Grid<f32>, truth: &Grid<f32>, scale: f64| {
+            let (estimate, truth) = (
+                Sampled { values: estimate, transform: self.estimate.transform },
+                Sampled { values: truth, transform: self.truth.transform },
+            );
+            let on = match self.place {
+                Place::Cells => &estimate,
+                Place::Pixels => &truth,
+            };
+            let row = |j: usize| -> (Vec<f64>, Vec<f64>) {
+                let at = |i: usize| {
+                    let (x, y) = on.transform.map(i as f64 + 0.5, j as f64 + 0.5);
+                    match self.in_border(x, y) {
+                        true => (f64::NAN, f64::NAN),
+                        false => (truth.at(x, y) * scale, estimate.at(x, y) * scale),
+                    }
+                };
+                (0..on.values.width).map(at).unzip()
+            };
+            let start = (f64::INFINITY, f64::NEG_INFINITY);
+            let range = (0..on.values.height).fold(start, |range, j| {
+                row(j).0.iter().filter(|v| v.is_finite()).fold(range, |r, v| (r.0.min(*v), r.1.max(*v)))
+            });
+            if range.1 <= range.0 {
+                return None;
+            }
+            let mut rows = SsimRows::new(range.1 - range.0);
+            for j in 0..on.values.height {
+                let (t, e) = row(j);
+                rows.push(&t, &e);
+            }
+            rows.mean()
+        };
+        Components {
+            east: part(&self.estimate.east, &self.truth.east, self.scale.0),
+            north: part(&self.estimate.north, &self.truth.north, self.scale.1),
+        }
+    }
+
     /// Whether a map position lies in the border that is left out.
     fn in_border(&self, x: f64, y: f64) -> bool {
         let Some((c, r)) = self.truth.transform.pixel(x, y) else { return true };
@@ -205,9 +254,11 @@ fn calibration(found: &[Position]) -> Option<Components<Calibration>> {
     })
 }
 
-fn classes(pick: impl Fn(f64, f64) -> Option<Components<ErrorStats>>) -> Vec<DistanceClass> {
-    let limits = CLASSES.iter().enumerate().map(|(i, from)| (*from, CLASSES.get(i + 1).copied()));
-    limits
+fn classes(distances: &[f64], pick: impl Fn(f64, f64) -> Option<Components<ErrorStats>>) -> Vec<DistanceClass> {
+    let starts = std::iter::once(0.0).chain(distances.iter().copied());
+    let ends = distances.iter().copied().map(Some).chain([None]);
+    starts
+        .zip(ends)
         .map(|(from, to)| {
             let label = match to {
                 Some(to) if from == 0.0 => format!("<= {to} px"),
@@ -241,6 +292,7 @@ mod tests {
             scale: (0.1, 0.1),
             border: 0.0,
             trace: None,
+            distances: &[5.0, 20.0, 100.0],
             outlier: (0.5, 0.5),
         }
     }

@@ -2,9 +2,13 @@
 
 use serde::Serialize;
 
-use super::compare::{Comparison, Evaluation, FieldRaster, Place};
-use crate::grid::{Grid, Image};
-use crate::raster::{CrsKind, DOMAIN, GeoReference, RasterFile, read_all_bands, read_lines, read_metadata};
+use super::compare::{Comparison, Components, DISTANCES, Evaluation, FieldRaster, Place};
+use super::section::{Section, SectionPlan, Sharpness, sections, sharpness};
+use super::stats::{Calibration, ErrorStats};
+use crate::grid::{Grid, Image, PointFile};
+use crate::raster::{
+    CrsKind, DOMAIN, GeoReference, PointRaster, RasterFile, read_all_bands, read_line_features, read_metadata,
+};
 use crate::{Error, Result};
 
 /// What `shiftmap evaluate` is told.
@@ -20,6 +24,12 @@ pub struct EvaluateJob {
     pub place: Place,
     /// Limit of an outlier in pixels.
     pub outlier: f64,
+    /// Limits of the distance classes in pixels, ascending.
+    pub distances: Vec<f64>,
+    /// Raster that is not zero on ground that did not move.
+    pub stable: Option<String>,
+    /// Cross-sections, made where a trace is given.
+    pub sections: SectionPlan,
 }
 
 impl EvaluateJob {
@@ -33,6 +43,9 @@ impl EvaluateJob {
             metres: false,
             place: Place::Cells,
             outlier: 0.5,
+            distances: DISTANCES.to_vec(),
+            stable: None,
+            sections: SectionPlan::default(),
         }
     }
 }
@@ -51,6 +64,19 @@ pub struct FileEvaluation {
     pub outlier_px: f64,
     #[serde(flatten)]
     pub result: Evaluation,
+    pub stable: Option<StableGround>,
+    /// Profiles of the component along strike across the trace; empty without one.
+    pub sections: Vec<Section>,
+    pub sharpness: Option<Sharpness>,
+}
+
+/// What the estimate says where the ground did not move.
+#[derive(Debug, Clone, Serialize)]
+pub struct StableGround {
+    /// Of the estimate itself, not of its error.
+    pub values: Components<ErrorStats>,
+    /// Of its values about their median, over sigma.
+    pub calibration: Option<Components<Calibration>>,
 }
 
 /// One file, understood.
@@ -60,6 +86,8 @@ struct Loaded {
     unit: Unit,
     /// Cell size in pixels of the pre image.
     step: Option<(f64, f64)>,
+    /// Side lengths of the largest matching window in pixels; `None` also where windows do not contain the fault.
+    window: Option<(f64, f64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +107,15 @@ impl EvaluateJob {
         }
         if self.outlier.is_nan() || self.outlier <= 0.0 {
             return Err(Error::option("--outlier", self.outlier, "give a number of pixels above 0"));
+        }
+        check_distances(&self.distances)?;
+        for (name, value, least) in [
+            ("--section-length", self.sections.reach.unwrap_or(64.0), 8.0),
+            ("--section-width", self.sections.width, 1.0),
+        ] {
+            if !(value >= least && value <= 1e5) {
+                return Err(Error::option(name, value, format!("give a number of pixels of {least} or more")));
+            }
         }
         let mut estimate = load(&self.estimate)?;
         let mut truth = load(&self.truth)?;
@@ -110,9 +147,24 @@ impl EvaluateJob {
             scale: (1.0, 1.0),
             border: self.border,
             trace: trace.as_deref(),
+            distances: &self.distances,
             outlier: (self.outlier * outlier.0, self.outlier * outlier.1),
         };
+        let core = estimate.window.map_or(4.0, |w| 0.5 * w.0.hypot(w.1)).max(4.0);
+        let made = trace.is_some() && self.sections.count > 0;
+        if let Some(reach) = self.sections.reach.filter(|r| made && core + 8.0 > *r) {
+            let why =
+                format!("the estimate's window smears {core:.0} pixels to each side; give 8 more than that at least");
+            return Err(Error::option("--section-length", reach, why));
+        }
+        let sections = trace
+            .as_deref()
+            .map_or(Vec::new(), |trace| sections(&estimate.field, &truth.field, trace, pixel, &self.sections, core));
+        let stable = self.stable.as_deref().map(|path| self.stable_ground(path, &estimate, outlier)).transpose()?;
         Ok(FileEvaluation {
+            stable,
+            sharpness: sharpness(&sections),
+            sections,
             estimate: self.estimate.clone(),
             truth: self.truth.clone(),
             unit: if self.metres { "m" } else { "px" },
@@ -121,6 +173,37 @@ impl EvaluateJob {
             outlier_px: self.outlier,
             result: comparison.run()?,
         })
+    }
+
+    /// Scatter of the estimate where `path` says that nothing moved.
+    fn stable_ground(&self, path: &str, estimate: &Loaded, outlier: (f64, f64)) -> Result<StableGround> {
+        let flags = PointRaster::flag(path, "--stable", &estimate.georef)?;
+        let mut reader = flags.open()?;
+        let field = &estimate.field;
+        let (mut values, mut sigmas) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+        for j in 0..field.east.height {
+            let points: Vec<(f64, f64)> = (0..field.east.width).map(|i| (i as f64, j as f64)).collect();
+            for (i, flag) in reader.sample(&points)?.into_iter().enumerate() {
+                let (e, n) = (f64::from(field.east.get(i, j)), f64::from(field.north.get(i, j)));
+                if flag.is_some_and(|f| f.0 != 0.0) && e.is_finite() && n.is_finite() {
+                    values[0].push(e);
+                    values[1].push(n);
+                    if let Some((se, sn)) = &field.sigma {
+                        sigmas[0].push(f64::from(se.get(i, j)));
+                        sigmas[1].push(f64::from(sn.get(i, j)));
+                    }
+                }
+            }
+        }
+        let nothing = || Error::option("--stable", path, "it marks no cell where the estimate has a value");
+        let east = ErrorStats::of(&values[0], self.outlier * outlier.0).ok_or_else(nothing)?;
+        let north = ErrorStats::of(&values[1], self.outlier * outlier.1).ok_or_else(nothing)?;
+        let z = |k: usize, median: f64| {
+            let centred: Vec<f64> = values[k].iter().map(|v| v - median).collect();
+            Calibration::of(&centred, &sigmas[k])
+        };
+        let calibration = z(0, east.median).zip(z(1, north.median)).map(|(east, north)| Components { east, north });
+        Ok(StableGround { values: Components { east, north }, calibration })
     }
 
     /// Both must lie in the same plane: the same CRS, or pixel coordinates.
@@ -175,6 +258,17 @@ impl FieldRaster {
     }
 }
 
+fn check_distances(distances: &[f64]) -> Result<()> {
+    let text = || distances.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
+    let ascending = distances.windows(2).all(|d| d[0] < d[1]);
+    match distances.iter().all(|d| *d > 0.0 && d.is_finite()) && ascending && !distances.is_empty() {
+        true => Ok(()),
+        false => {
+            Err(Error::option("--distances", text(), "give limits in pixels above 0 in ascending order, e.g. 5,10,20"))
+        }
+    }
+}
+
 /// Pixel of the pre image in map units: the estimate's cell divided by its step, otherwise the truth's pixel.
 fn pixel_size(estimate: &Loaded, truth: &Loaded) -> (f64, f64) {
     let cell = estimate.field.transform.pixel_size();
@@ -205,7 +299,9 @@ fn load(path: &str) -> Result<Loaded> {
     let sigma = band("East sigma").zip(band("North sigma")).map(|(e, n)| (values(e), values(n)));
     let field = FieldRaster { east: values(east), north: values(north), sigma, transform: file.georef.transform };
     let unit = unit(&file, east, find("UNITS"), path)?;
-    Ok(Loaded { field, unit, step: find("STEP").and_then(two), georef: file.georef })
+    let windows = |text: &str| text.split(',').filter_map(two).max_by(|a, b| (a.0 * a.1).total_cmp(&(b.0 * b.1)));
+    let window = find("WINDOW").and_then(windows).filter(|_| find("CUT").is_none());
+    Ok(Loaded { field, unit, step: find("STEP").and_then(two), window, georef: file.georef })
 }
 
 /// Unit of the displacement: the band's, the metadata's, or what the CRS suggests.
@@ -225,9 +321,10 @@ fn unit(file: &RasterFile, band: usize, metadata: Option<&str>, path: &str) -> R
     }
 }
 
-/// The trace, which must lie on the rasters: layers carry no promise about their coordinate system.
+/// The trace in the truth's coordinate system; it must lie on the rasters.
 fn read_trace(path: &str, truth: &Loaded) -> Result<Vec<Vec<(f64, f64)>>> {
-    let lines = read_lines(path)?;
+    let features = read_line_features(path, truth.georef.crs.as_ref())?;
+    let lines: Vec<Vec<(f64, f64)>> = features.into_iter().map(|l| l.points).collect();
     let (w, h) = (truth.field.east.width as f64, truth.field.east.height as f64);
     let on = |p: &(f64, f64)| {
         let place = truth.field.transform.pixel(p.0, p.1);
@@ -236,7 +333,8 @@ fn read_trace(path: &str, truth: &Loaded) -> Result<Vec<Vec<(f64, f64)>>> {
     match lines.iter().flatten().any(on) {
         true => Ok(lines),
         false => Err(Error::GridMismatch(format!(
-            "{path} lies outside the truth raster: give it the same coordinate system with `ogr2ogr -t_srs`"
+            "{path} lies outside the truth raster; a layer without a coordinate system counts as being in the raster's: name its own \
+             with `ogr2ogr -a_srs`, or bring it there with `ogr2ogr -t_srs`"
         ))),
     }
 }

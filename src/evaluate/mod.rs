@@ -6,6 +6,9 @@ pub mod compare;
 mod files;
 pub mod report;
 pub mod sample;
+pub mod section;
+pub mod ssim;
 pub mod stats;
+pub mod written;
 
 pub use files::{EvaluateJob, FileEvaluation};

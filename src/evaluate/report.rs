@@ -59,7 +59,106 @@ pub fn table(e: &FileEvaluation) -> String {
         let _ =
             writeln!(out, "{:<17}{:>9}{:>9}{:>9}{:>9}{:>12}{:>12}", "(right sigma)", "", 0, 1, 1, "68.3 %", "95.0 %");
     }
+    if let Some(text) = similarity(e) {
+        let _ = writeln!(out, "\nmean SSIM (11 x 11), east / north: {text}");
+    }
+    if let Some(s) = &e.sharpness {
+        let _ = writeln!(
+            out,
+            "10-90 % rise across the trace: {:.2} px, truth {:.2} px (median of {} sections)",
+            s.estimate_rise, s.truth_rise, s.sections
+        );
+    }
+    if let Some(s) = &e.stable {
+        let (v, n) = (&s.values, s.values.east.n);
+        let _ = writeln!(
+            out,
+            "stable ground, {n} cells: NMAD {:.4} / {:.4}, median {:+.4} / {:+.4}",
+            v.east.nmad, v.north.nmad, v.east.median, v.north.median
+        );
+        if let Some(c) = &s.calibration {
+            let _ = writeln!(
+                out,
+                "stable ground, robust scatter over sigma: {:.2} / {:.2}",
+                c.east.robust_std, c.north.robust_std
+            );
+        }
+    }
     out.trim_end().to_string()
+}
+
+/// Structural similarity of both components; none where neither has one.
+fn similarity(e: &FileEvaluation) -> Option<String> {
+    let s = &e.result.ssim;
+    let text = |v: Option<super::ssim::MeanSsim>| v.map_or("-".into(), |v| format!("{:.4}", v.mean));
+    s.east.or(s.north).map(|_| format!("{} / {}", text(s.east), text(s.north)))
+}
+
+/// Figures of several estimates side by side, as Markdown.
+pub fn comparison(list: &[FileEvaluation]) -> String {
+    let mut rows: Vec<Vec<String>> = vec![vec!["".into()]];
+    rows[0].extend(list.iter().map(|e| e.estimate.clone()));
+    let mut add = |name: String, pick: &dyn Fn(&FileEvaluation) -> Option<String>| {
+        if list.iter().any(|e| pick(e).is_some()) {
+            let mut row = vec![name];
+            row.extend(list.iter().map(|e| pick(e).unwrap_or_else(|| "-".into())));
+            rows.push(row);
+        }
+    };
+    let unit = list.first().map_or("px", |e| e.unit);
+    let two = |a: f64, b: f64| Some(format!("{a:.4} / {b:.4}"));
+    let part = |name: &str, f: fn(&ErrorStats) -> f64| {
+        let pick = move |e: &FileEvaluation| two(f(&e.result.errors.east), f(&e.result.errors.north));
+        (format!("{name} ({unit}, east / north)"), pick)
+    };
+    add("positions compared".into(), &|e| {
+        Some(format!("{} ({:.1} %)", e.result.compared, 100.0 * e.result.compared as f64 / e.result.positions as f64))
+    });
+    for (name, pick) in [
+        part("MAE", |s| s.mae),
+        part("RMSE", |s| s.rmse),
+        part("bias", |s| s.bias),
+        part("NMAD", |s| s.nmad),
+        part("90 % of errors below", |s| s.p90),
+        part("99 % of errors below", |s| s.p99),
+    ] {
+        add(name, &pick);
+    }
+    let labels: Vec<String> =
+        list.first().map_or(vec![], |e| e.result.by_distance.iter().map(|c| c.label.clone()).collect());
+    for (k, label) in labels.iter().enumerate() {
+        add(format!("MAE {label} from the trace ({unit})"), &|e| {
+            let c = e.result.by_distance.get(k)?.errors.as_ref()?;
+            two(c.east.mae, c.north.mae)
+        });
+    }
+    add("10-90 % rise (px; truth)".into(), &|e| {
+        e.sharpness.map(|s| format!("{:.2} ({:.2})", s.estimate_rise, s.truth_rise))
+    });
+    add("mean SSIM (east / north)".into(), &similarity);
+    add("std of error / sigma".into(), &|e| e.result.calibration.and_then(|c| two(c.east.std, c.north.std)));
+    for (name, f) in [
+        ("within 1 sigma (68.3 % when right)", (|c| c.within_68) as fn(&Calibration) -> f64),
+        ("within 1.96 sigma (95 % when right)", |c| c.within_95),
+    ] {
+        add(name.into(), &|e| {
+            let c = e.result.calibration?;
+            Some(format!("{:.1} % / {:.1} %", 100.0 * f(&c.east), 100.0 * f(&c.north)))
+        });
+    }
+    add(format!("stable ground NMAD ({unit})"), &|e| {
+        e.stable.as_ref().and_then(|s| two(s.values.east.nmad, s.values.north.nmad))
+    });
+    let widths: Vec<usize> =
+        (0..=list.len()).map(|k| rows.iter().map(|r| r[k].chars().count()).max().unwrap_or(0).max(3)).collect();
+    let line = |cells: &Vec<String>| {
+        let padded = cells.iter().zip(&widths).map(|(c, w)| format!("{c}{}", " ".repeat(w - c.chars().count())));
+        format!("| {} |\n", padded.collect::<Vec<_>>().join(" | "))
+    };
+    let mut out = line(&rows[0]);
+    out += &format!("|{}|\n", widths.iter().map(|w| "-".repeat(w + 2)).collect::<Vec<_>>().join("|"));
+    rows[1..].iter().for_each(|r| out += &line(r));
+    out
 }
 
 fn row(out: &mut String, label: &str, s: &ErrorStats) {

@@ -274,9 +274,10 @@ mod tests {
     fn other_commands_parse_too() {
         let words = arguments("synth pair", &["out"], &options(&["DX=-0.5", "LEFT_LATERAL=1"])).unwrap();
         assert_eq!(words, ["synth", "pair", "--dx=-0.5", "--left-lateral", "--", "out"]);
-        let text = |p: &[&str], o: &[&str]| parse("evaluate", Door::Files, p, &options(o)).err().unwrap().to_string();
-        assert!(text(&["a.tif"], &[]).contains("needs also <TRUTH>"), "{}", text(&["a.tif"], &[]));
-        assert!(text(&["a", "b", "c"], &[]).contains("unexpected argument 'c'"), "{}", text(&["a", "b", "c"], &[]));
+        let text = |c: &str, p: &[&str]| parse(c, Door::Files, p, &[]).err().unwrap().to_string();
+        assert!(text("evaluate", &["a.tif"]).contains("needs also <TRUTH>"), "{}", text("evaluate", &["a.tif"]));
+        let three = text("strain", &["a", "b", "c"]);
+        assert!(three.contains("unexpected argument 'c'"), "{three}");
         let conflict = parse("synth pair", Door::Files, &["out"], &options(&["IMAGE=a.tif", "SIZE=4"]));
         let text = conflict.err().unwrap().to_string();
         assert!(text.contains("'SIZE' cannot be used with") || text.contains("'IMAGE' cannot be used with"), "{text}");

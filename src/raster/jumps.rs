@@ -90,7 +90,7 @@ impl JumpWriter {
 }
 
 /// GeoPackages carry the time of their making; the same job gives the same file.
-fn dated<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn dated<T>(work: impl FnOnce() -> T) -> T {
     const KEY: &str = "OGR_CURRENT_DATE";
     // Without it the file differs in its date only.
     let _ = set_thread_local_config_option(KEY, "2000-01-01T00:00:00.000Z");

@@ -1,4 +1,4 @@
-//! Pictures.
+//! Pictures, and plain text.
 
 use super::check::Probe;
 use super::output::Output;
@@ -34,5 +34,16 @@ pub fn write_png(path: &str, width: usize, height: usize, rgb: &[u8], overwrite:
     if !message.is_empty() {
         return Err(fail(format!("{message}; is the disk full?")));
     }
+    output.commit()
+}
+
+/// Writes a text file under a temporary name first, like every other result.
+///
+/// # Errors
+/// [`Error::Exists`], [`Error::Write`].
+pub fn write_text(path: &str, content: &str, overwrite: bool) -> Result<()> {
+    let output = Output::new(path, overwrite)?;
+    std::fs::write(output.path(), content)
+        .map_err(|e| Error::Write { path: path.into(), why: super::output::os_text(&e) })?;
     output.commit()
 }

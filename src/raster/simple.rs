@@ -111,6 +111,19 @@ pub fn read_all_bands(path: &str) -> Result<RasterFile> {
     Ok(file)
 }
 
+/// Description and unit of every band of a raster, possibly empty.
+///
+/// # Errors
+/// [`Error::Open`].
+pub fn band_names(path: &str) -> Result<Vec<(String, String)>> {
+    let dataset = open_dataset(path, &[])?;
+    let name = |band| {
+        let band = dataset.rasterband(band).map_err(|e| Error::Open { path: path.into(), why: reason(e) })?;
+        Ok((band.description().unwrap_or_default(), band.unit()))
+    };
+    (1..=dataset.raster_count()).map(name).collect()
+}
+
 /// Keys and values of a metadata domain of a raster; empty when there are none.
 ///
 /// # Errors

@@ -50,14 +50,7 @@ pub fn write_lines(path: &str, layer: &str, lines: &[Line], crs: Option<&Crs>, o
                 let mut geometry = Geometry::empty(OGRwkbGeometryType::wkbLineString)?;
                 line.points.iter().for_each(|&p| geometry.add_point_2d(p));
                 feature.set_geometry(geometry)?;
-                for (name, value) in &line.attributes {
-                    let field = feature.field_index(name)?;
-                    match value {
-                        Value::Text(v) => feature.set_field_string(field, v)?,
-                        Value::Real(v) => feature.set_field_double(field, *v)?,
-                        Value::Integer(v) => feature.set_field_integer64(field, *v)?,
-                    }
-                }
+                set_fields(&mut feature, line.attributes.iter().map(|(name, value)| (name.as_str(), value)))?;
                 feature.create(&target)?;
             }
             transaction.commit()?;
@@ -72,7 +65,24 @@ pub fn write_lines(path: &str, layer: &str, lines: &[Line], crs: Option<&Crs>, o
     output.commit()
 }
 
-fn field_type(value: &Value) -> OGRFieldType::Type {
+/// Sets attributes; a NaN leaves its field empty.
+pub(super) fn set_fields<'a>(
+    feature: &mut Feature,
+    attributes: impl Iterator<Item = (&'a str, &'a Value)>,
+) -> gdal::errors::Result<()> {
+    for (name, value) in attributes {
+        let field = feature.field_index(name)?;
+        match value {
+            Value::Text(v) => feature.set_field_string(field, v)?,
+            Value::Real(v) if v.is_nan() => {}
+            Value::Real(v) => feature.set_field_double(field, *v)?,
+            Value::Integer(v) => feature.set_field_integer64(field, *v)?,
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn field_type(value: &Value) -> OGRFieldType::Type {
     match value {
         Value::Text(_) => OGRFieldType::OFTString,
         Value::Real(_) => OGRFieldType::OFTReal,

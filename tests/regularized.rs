@@ -162,10 +162,10 @@ fn faults_are_sharper_and_the_rest_quieter_than_the_correlation_peak() {
 
 #[test]
 fn shifts_of_any_fraction_have_no_bias_and_are_not_quantised() {
-    // A slope through all fractions: 1 px over 256.
+    // A slope through all fractions: 1 px over 180.
     let at = |x: f64, y: f64| rough_at(x, y) as f32;
     let pre = Image::from_values(Grid::from_fn(300, 200, |x, y| at(x as f64, y as f64)));
-    let slope = 1.0 / 256.0;
+    let slope = 1.0 / 180.0;
     // x' = x + slope x, so the ground at x' comes from x' / (1 + slope).
     let post = Image::from_values(Grid::from_fn(300, 200, |x, y| at(x as f64 / (1.0 + slope), y as f64 - 0.37)));
     let found = map((&pre, &post), &params(), &[], 2, None);

@@ -48,6 +48,8 @@ pub struct SideFit {
 const TUKEY: f64 = 4.685;
 const LEFT: f64 = 0.828;
 const ROUNDS: usize = 12;
+/// Spread of the residuals, in sigma, below which the values lie on the curve.
+const EXACT: f64 = 1e-6;
 
 impl SideFit {
     pub fn at(&self, d: f64) -> f64 {
@@ -98,7 +100,8 @@ pub fn fit(values: &[Value], degree: usize, overlap: Overlap) -> Option<SideFit>
         }
         // About zero: while outliers still pull the curve, the residuals' own middle is off.
         let spread = 1.4826 * median(residuals.iter().map(|r| r.abs()).collect())?;
-        if spread <= 0.0 {
+        // Residuals of nothing but rounding tell no outliers.
+        if spread <= EXACT {
             break;
         }
         for (u, r) in weights.iter_mut().zip(&residuals) {

@@ -64,17 +64,40 @@ def label(name):
     return tr(LABELS[name]) if name in LABELS else tr(name.replace("_", " ").capitalize())
 
 
+# As in "(method lsm)".
+METHODS = re.compile(r" *\((?:method|methods|only|only with) ([a-z, ]+)\)")
+# What the program says for a terminal, said for a dialog.
+HELP = {
+    "REGION": "Only this part of the first image is used: draw it, or take a layer's extent. The values are those of the whole run.",
+    "CUT": "Lines that no window may reach across: a fault trace, the outline of a glacier. Unsaved edits and filters count.",
+    "STABLE": "Scale sigma by what ground that has not moved shows: a raster that is not zero there.",
+    "BACKWARD": "Measure from the second image to the first as well and reject cells where the two differ by more than this, "
+    "e.g. 0.5 (status 6). Empty: not done.",
+    "CO": "Creation options of the raster format, e.g. COMPRESS=ZSTD|BIGTIFF=YES.",
+}
+
+
 def help_text(option):
     """The program's help without its dashes, then what each choice means."""
-    text = re.sub(r"--([a-z][a-z-]*)", lambda m: m.group(1).upper().replace("-", "_"), option["help"])
+    text = tr(HELP[option["name"]]) if option["name"] in HELP else option["help"]
+    text = re.sub(r"--([a-z][a-z-]*)", lambda m: m.group(1).upper().replace("-", "_"), text)
+    text = METHODS.sub("", text).replace("PRE image", "first image").replace("POST image", "second image")
     choices = [f"{c['value']}: {c['help']}" for c in option["choices"] if c["help"]]
     return ". ".join([text.rstrip("."), *choices]) + "."
 
 
 def meant_for(option, method):
-    """Whether an option whose help names methods is for this one."""
-    named = re.search(r"\((?:method|methods|only) ([a-z, ]+)\)", option["help"])
+    """Whether an option or a choice whose help names methods is for this one."""
+    named = METHODS.search(option["help"])
     return named is None or method in re.findall(r"[a-z]+", named.group(1))
+
+
+def for_method(option, method):
+    """The option with the choices that this method has; None where nothing can be chosen."""
+    if not meant_for(option, method) and not option["repeat"]:
+        return None
+    choices = [c for c in option["choices"] if meant_for(c, method)]
+    return None if option["choices"] and len(choices) < 2 else dict(option, choices=choices)
 
 
 def parameter(option, image=None, visible=False, methods=None, required=False):
@@ -98,7 +121,7 @@ def parameter(option, image=None, visible=False, methods=None, required=False):
         number = None if default is None else float(default)
         made = QgsProcessingParameterNumber(name, text, qt.INTEGER if kind == "int" else qt.DOUBLE, number, default is None)
     else:
-        made = QgsProcessingParameterString("OPTIONS" if name == "CO" else name, text, default, False, True)
+        made = QgsProcessingParameterString("OPTIONS" if name == "CO" else name, text, default, False, default is None)
     if hasattr(made, "setHelp"):
         made.setHelp(help_text(option))
     return made if visible else qt.advanced(made)

@@ -7,6 +7,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsArrowSymbolLayer,
     QgsColorRampShader,
+    QgsFillSymbol,
     QgsGradientColorRamp,
     QgsGradientStop,
     QgsGraduatedSymbolRenderer,
@@ -14,7 +15,6 @@ from qgis.core import (
     QgsMarkerSymbol,
     QgsProcessingLayerPostProcessorInterface,
     QgsProject,
-    QgsRasterLayer,
     QgsRasterShader,
     QgsRendererRange,
     QgsSingleBandPseudoColorRenderer,
@@ -48,46 +48,47 @@ _waiting = {}
 
 
 class _Styler(QgsProcessingLayerPostProcessorInterface):
-    def __init__(self, style, name, hidden):
+    def __init__(self, style, name):
         super().__init__()
-        self.style, self.layer_name, self.hidden = style, name, hidden
+        self.style, self.layer_name = style, name
 
     def postProcessLayer(self, layer, context, feedback):  # noqa: N802
         self.style(layer)
         layer.setName(self.layer_name)
         layer.triggerRepaint()
-        node = (context.project() or QgsProject.instance()).layerTreeRoot().findLayer(layer.id())
-        if node is not None and self.hidden:
-            node.setItemVisibilityChecked(False)
         _waiting.pop(id(self), None)
 
 
-def style_when_loaded(context, output, style, name, hidden=False):
+def style_when_loaded(context, output, style, name):
     """Asks QGIS to style the layer of `output`, if it loads it."""
     if not context.willLoadLayerOnCompletion(output):
         return
-    styler = _Styler(style, name, hidden)
+    styler = _Styler(style, name)
     _waiting[id(styler)] = styler
     context.layerToLoadOnCompletionDetails(output).setPostProcessor(styler)
 
 
-def add_bands(context, path):
-    """Loads north and sigma of the product at `path` as well, switched off."""
-    from qgis.core import QgsProcessingContext
+def product(unit):
+    """The style of a displacement product: east, with layers of north and sigma below it, switched off."""
 
-    data = gdal.Open(path)
-    if data is None:
-        return
-    unit = data.GetRasterBand(1).GetUnitType()
-    project = context.project() or QgsProject.instance()
-    for text, style in ((tr("North displacement ({0})"), north), (tr("Sigma, east ({0})"), sigma_of_product)):
-        name = text.format(unit)
-        layer = QgsRasterLayer(path, name, "gdal")
-        if not layer.isValid():
-            continue
-        context.temporaryLayerStore().addMapLayer(layer)
-        context.addLayerToLoadOnCompletion(layer.id(), QgsProcessingContext.LayerDetails(name, project, name))
-        style_when_loaded(context, layer.id(), style, name, hidden=True)
+    def style(layer):
+        east(layer)
+        project = QgsProject.instance()
+        node = project.layerTreeRoot().findLayer(layer.id())
+        if node is None:
+            return
+        # Not handed to QGIS as results: it would take one of them for the output, which has the same source.
+        for text, band_style in ((tr("Sigma, east ({0})"), sigma_of_product), (tr("North displacement ({0})"), north)):
+            other = layer.clone()
+            other.setName(text.format(unit))
+            band_style(other)
+            project.addMapLayer(other, False)
+            parent = node.parent()
+            added = parent.insertLayer(parent.children().index(node) + 1, other)
+            added.setItemVisibilityChecked(False)
+            added.setExpanded(False)
+
+    return style
 
 
 def limit(path, bands, within=WITHIN):
@@ -194,7 +195,9 @@ class Arrows:
         arrow.setHeadLength(1.5)
         arrow.setHeadThickness(0.9)
         arrow.setSubSymbol(_fill(colour))
-        line = QgsLineSymbol([arrow])
+        # A symbol made from a list of layers does not take them over.
+        line = QgsLineSymbol()
+        line.changeSymbolLayer(0, arrow)
         field = QgsVectorFieldSymbolLayer()
         field.setXAttribute("east")
         field.setYAttribute("north")
@@ -202,7 +205,9 @@ class Arrows:
         field.setScale(self.LONGEST / self.most)
         field.setDistanceUnit(MILLIMETERS)
         field.setSubSymbol(line)
-        return QgsMarkerSymbol([field])
+        marker = QgsMarkerSymbol()
+        marker.changeSymbolLayer(0, field)
+        return marker
 
     def __call__(self, layer):
         count = len(self.COLOURS)
@@ -216,6 +221,4 @@ class Arrows:
 
 
 def _fill(colour):
-    from qgis.core import QgsFillSymbol
-
     return QgsFillSymbol.createSimple({"color": colour, "outline_color": "white", "outline_width": "0.1"})

@@ -13,8 +13,10 @@ Every other option of the command becomes an Advanced parameter by itself.
 import re
 
 from qgis.core import (
+    QgsApplication,
     QgsProcessingAlgorithm,
     QgsProcessingException,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterRasterDestination,
@@ -24,7 +26,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
-from .. import inputs, options
+from .. import inputs, options, qt
 from ..library import NOTE, Cancelled, Failed
 from ..texts import tr
 
@@ -64,6 +66,9 @@ class Algorithm(QgsProcessingAlgorithm):
         return tr(self.about)
 
     def shortHelpString(self):  # noqa: N802
+        if QgsApplication.platform() != "desktop":
+            # qgis_process lists the parameters' help by itself.
+            return tr(self.about)
         shown = [d for d in self.parameterDefinitions() if getattr(d, "help", lambda: "")()]
         rows = "".join(f"<p><b>{d.description()}</b><br>{d.help()}</p>" for d in shown)
         return f"<p>{tr(self.about)}</p>{rows}"
@@ -98,15 +103,19 @@ class Command(Algorithm):
 
     def asked(self):
         """The options that become parameters, visible ones first."""
-        known = {k: o for k, o in self.library.options(self.command).items() if k not in options.UNASKED and k not in self.hidden}
+        known = {k: o for k, o in self.known().items() if k not in options.UNASKED and k not in self.hidden}
         first = [known[k] for k in self.visible if k in known]
         return first, [o for k, o in known.items() if k not in self.visible and k != "POST_BAND"]
+
+    def known(self):
+        """The options of the command."""
+        return self.library.options(self.command)
 
     def image(self):
         return self.rasters[0][0] if self.rasters else "IMAGE"
 
     def initAlgorithm(self, configuration=None):  # noqa: N802
-        known = self.library.options(self.command)
+        known = self.known()
         bands = "BAND" in known and "BAND" not in self.hidden
         for name, text in self.rasters:
             self.addParameter(QgsProcessingParameterRasterLayer(name, tr(text)))
@@ -122,6 +131,10 @@ class Command(Algorithm):
                     continue
                 needed = option["name"] in self.required
                 self.addParameter(options.parameter(option, self.image(), visible, required=needed))
+                if option["name"] == "STABLE":
+                    auto = QgsProcessingParameterBoolean("STABLE_AUTO", tr("Calibrate sigma by the scatter between neighbours"), False)
+                    auto.setHelp(tr("Scale sigma by the scatter between neighbouring windows, when there is no raster of stable ground."))
+                    self.addParameter(qt.advanced(auto))
         if self.output:
             self.addParameter(OUTPUTS[self.output]("OUTPUT", tr(self.output_label)))
 
@@ -132,7 +145,9 @@ class Command(Algorithm):
         if not fine:
             return fine, message
         try:
-            self.library.check(self.command, self.plain(parameters, context))
+            # Layers are opened later: whether they are given is what matters here.
+            files = [n for n in self.known() if (n in options.RASTERS or n in options.VECTORS) and parameters.get(n)]
+            self.library.check(self.command, self.plain(parameters, context) + [f"{n}=file" for n in files])
         except Failed as error:
             return False, self.in_words(str(error))
         return True, ""
@@ -172,7 +187,10 @@ class Command(Algorithm):
                 bands = self.parameterAsInts(parameters, f"{name}_BAND", context) or [1]
                 self.words += options.written("BAND" if name == "REFERENCE" else "POST_BAND", bands)
         self.words += opened
-        known = self.library.options(self.command)
+        if self.parameterDefinition("STABLE_AUTO") is not None and self.parameterAsBool(parameters, "STABLE_AUTO", context) \
+                and not parameters.get("STABLE"):
+            self.words.append("STABLE=auto")
+        known = self.known()
         for name in known:
             if self.parameterDefinition(name) is None or not parameters.get(name):
                 continue

@@ -36,12 +36,17 @@ class Displacement(Command):
         self.identity = f"displacement_{method}"
         self.title = TITLES.get(method, f"Displacement: {method}")
         self.about = f"{library.commands['displacement']}. {what}."
-        super().__init__(library)
-        self.hidden = [o["name"] for o in library.options("displacement").values() if not options.meant_for(o, method)]
+        made = {n: options.for_method(o, method) for n, o in library.options("displacement").items()}
+        self.options = {n: o for n, o in made.items() if o is not None}
         if method == "dense":
-            # It has windows of its own and cells on every pixel are what it is for.
-            self.defaults = {"STEP": "1", "WINDOW": "33"}
-            self.hidden.append("CUT")
+            # It has windows of its own, refuses lines, and is made for a value at every pixel.
+            self.options["WINDOW"] = dict(self.options["WINDOW"], default="33")
+            self.options["STEP"] = dict(self.options["STEP"], default="1")
+            self.options.pop("CUT", None)
+        super().__init__(library)
+
+    def known(self):
+        return self.options
 
     def createInstance(self):  # noqa: N802
         return Displacement(self.library, self.method)
@@ -62,7 +67,7 @@ class Displacement(Command):
             self.addOutput(QgsProcessingOutputNumber(name, tr(text)))
 
     def splits(self):
-        return "SPLIT_LINES" in self.library.options("displacement") and "SPLIT" not in self.hidden
+        return "SPLIT" in self.options
 
     def plain(self, parameters, context):
         return [f"METHOD={self.method}", *super().plain(parameters, context)]
@@ -82,8 +87,7 @@ class Displacement(Command):
         for name, text in measures.NUMBERS.items():
             shown = "%" if name == "VALID_SHARE" else unit
             feedback.pushInfo(f"{tr(text)}: {numbers[name]:.4g} {shown}" if numbers[name] is not None else f"{tr(text)}: -")
-        self.shown = output if context.willLoadLayerOnCompletion(output) else None
-        styles.style_when_loaded(context, output, styles.east, tr("East displacement ({0})").format(unit))
+        styles.style_when_loaded(context, output, styles.product(unit), tr("East displacement ({0})").format(unit))
         results = dict(numbers)
         if parameters.get("MAGNITUDE"):
             length = self.parameterAsOutputLayer(parameters, "MAGNITUDE", context)
@@ -91,8 +95,3 @@ class Displacement(Command):
             styles.style_when_loaded(context, length, styles.magnitude, tr("Displacement ({0})").format(unit))
             results["MAGNITUDE"] = length
         return results
-
-    def postProcessAlgorithm(self, context, feedback):  # noqa: N802
-        if getattr(self, "shown", None):
-            styles.add_bands(context, self.shown)
-        return {}

@@ -29,8 +29,6 @@ class Evaluate(Command):
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         table = []
-        info = feedback.pushInfo
-        self.said = table.append
         summary = self.call(self.arguments, self.words, Told(feedback, table))
         results = {}
         for name in ("REPORT", "JSON"):
@@ -41,7 +39,7 @@ class Evaluate(Command):
                 f"<html><head><meta charset='utf-8'></head><body><pre>{html.escape(chr(10).join(table))}</pre></body></html>"
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
-            info(path)
+            feedback.pushInfo(path)
         results.update(numbers(summary))
         return results
 
@@ -49,7 +47,7 @@ class Evaluate(Command):
 def numbers(summary):
     """East and north figures of all cells."""
     return {
-        f"{axis.upper()}_{name.upper()}": summary["all"][axis][name]
+        f"{axis.upper()}_{name.upper()}": summary["errors"][axis][name]
         for axis in ("east", "north")
         for name in NUMBERS
     }

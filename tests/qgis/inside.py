@@ -204,9 +204,10 @@ def styles():
     QgsProject.instance().clear()
     arrows = loaded("vectors", {"INPUT": out("styled.tif"), "OUTPUT": out("arrows.gpkg")})["Displacement arrows (m)"]
     assert arrows.renderer().type() == "graduatedSymbol" and arrows.featureCount() > 100
-    symbol = arrows.renderer().ranges()[0].symbol().symbolLayer(0)
+    ranges = arrows.renderer().ranges()
+    symbol = ranges[0].symbol().symbolLayer(0)
     assert symbol.layerType() == "VectorField" and symbol.xAttribute() == "east", symbol.layerType()
-    assert arrows.renderer().ranges()[1].label().endswith(" m")
+    assert ranges[1].label().endswith(" m")
     first = next(arrows.getFeatures())
     assert abs(first["length"] ** 2 - first["east"] ** 2 - first["north"] ** 2) < 1e-9
     QgsProject.instance().clear()

@@ -15,9 +15,12 @@ from qgis.core import (
     QgsMarkerSymbol,
     QgsProcessingLayerPostProcessorInterface,
     QgsProject,
+    QgsProperty,
     QgsRasterShader,
     QgsRendererRange,
+    QgsSimpleMarkerSymbolLayer,
     QgsSingleBandPseudoColorRenderer,
+    QgsSymbolLayer,
     QgsUnitTypes,
     QgsVectorFieldSymbolLayer,
 )
@@ -36,6 +39,17 @@ try:
     MILLIMETERS = Qgis.RenderUnit.Millimeters
 except AttributeError:  # before QGIS 3.30
     MILLIMETERS = QgsUnitTypes.RenderMillimeters
+
+
+
+def _property(name):
+    """QgsSymbolLayer.PropertySize, since QGIS 3.36 QgsSymbolLayer.Property.Size."""
+    old = f"Property{name}"
+    return getattr(QgsSymbolLayer, old) if hasattr(QgsSymbolLayer, old) else getattr(QgsSymbolLayer.Property, name)
+
+
+_ARROW = {"ArrowWidth": 0.4, "ArrowStartWidth": 0.4, "ArrowHeadLength": 1.5, "ArrowHeadThickness": 0.9}
+
 
 # Perceptually even: blue is negative, red positive, almost white is zero.
 DIVERGING = ["#053061", "#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b", "#67001f"]
@@ -190,11 +204,11 @@ class Arrows:
         arrow = QgsArrowSymbolLayer.create({})
         arrow.setIsCurved(False)
         arrow.setIsRepeated(False)
-        arrow.setArrowStartWidth(0.4)
-        arrow.setArrowWidth(0.4)
-        arrow.setHeadLength(1.5)
-        arrow.setHeadThickness(0.9)
         arrow.setSubSymbol(_fill(colour))
+        # A vector field's picture in the legend is as wide as it may be and leaves no room for the text: there, where
+        # there is no feature, a small marker stands for it.
+        for key, size in _ARROW.items():
+            arrow.setDataDefinedProperty(_property(key), QgsProperty.fromExpression(f"if($id is null, 0, {size})"))
         # A symbol made from a list of layers does not take them over.
         line = QgsLineSymbol()
         line.changeSymbolLayer(0, arrow)
@@ -205,8 +219,11 @@ class Arrows:
         field.setScale(self.LONGEST / self.most)
         field.setDistanceUnit(MILLIMETERS)
         field.setSubSymbol(line)
+        sample = QgsSimpleMarkerSymbolLayer.create({"name": "arrow", "angle": "90", "size": "4", "color": colour, "outline_style": "no"})
+        sample.setDataDefinedProperty(_property("Size"), QgsProperty.fromExpression("if($id is null, 4, 0)"))
         marker = QgsMarkerSymbol()
         marker.changeSymbolLayer(0, field)
+        marker.appendSymbolLayer(sample)
         return marker
 
     def __call__(self, layer):
@@ -221,4 +238,4 @@ class Arrows:
 
 
 def _fill(colour):
-    return QgsFillSymbol.createSimple({"color": colour, "outline_color": "white", "outline_width": "0.1"})
+    return QgsFillSymbol.createSimple({"color": colour, "outline_style": "no"})

@@ -24,7 +24,6 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
     QgsProject,
     QgsRasterLayer,
-    QgsTask,
     QgsVectorLayer,
 )
 
@@ -237,6 +236,12 @@ def model():
     result.setChildOutputName("OUTPUT")
     arrows.setModelOutputs({"arrows": result})
     made.addChildAlgorithm(arrows)
+    for child in (match, arrows):
+        # As the designer does for what is left alone.
+        for definition in child.algorithm().parameterDefinitions():
+            if definition.name() not in child.parameterSources() and definition.defaultValue() is not None:
+                child.addParameterSources(definition.name(), [source.fromStaticValue(definition.defaultValue())])
+        made.setChildAlgorithm(child)
     made.updateDestinationParameters()
     fine, errors = made.validate()
     assert fine, errors

@@ -41,7 +41,6 @@ except AttributeError:  # before QGIS 3.30
     MILLIMETERS = QgsUnitTypes.RenderMillimeters
 
 
-
 def _property(name):
     """QgsSymbolLayer.PropertySize, since QGIS 3.36 QgsSymbolLayer.Property.Size."""
     old = f"Property{name}"

@@ -157,7 +157,8 @@ fn every_algorithm_runs_in_qgis_process() {
 
 #[test]
 fn a_real_pair() {
-    let data = root().join("../shared/data/stable-pairs");
+    let shared = std::env::var_os("SHIFTMAP_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let data = shared.join("data/stable-pairs");
     let names = ["landsat5_nanjing_20000503_b1-5-7.tif", "landsat5_nanjing_20020712_b1-5-7.tif"];
     if !data.join(names[0]).exists() {
         println!("skipped: no {}", data.display());

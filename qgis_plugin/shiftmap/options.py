@@ -94,8 +94,9 @@ def meant_for(option, method):
 
 def for_method(option, method):
     """The option with the choices that this method has; None where nothing can be chosen."""
-    if not meant_for(option, method) and not option["repeat"]:
-        return None
+    if not meant_for(option, method):
+        # "or several (method lsm)": the others take one.
+        return dict(option, repeat=False) if option["repeat"] else None
     choices = [c for c in option["choices"] if meant_for(c, method)]
     return None if option["choices"] and len(choices) < 2 else dict(option, choices=choices)
 

@@ -8,6 +8,8 @@
 #   make install         library, header, program, GDAL plugin, manual below PREFIX (/usr/local); DESTDIR works
 #   make uninstall       takes them away again
 #   make wheel           Python wheel in dist/
+#   make plugin          QGIS plugin as a zip in dist/
+#   make plugin-install  QGIS plugin and library into the user's QGIS profile
 #   make header          include/shiftmap.h from src/capi/
 #   make fuzz            two minutes of each fuzz target (FUZZ_SECONDS)
 #   make setup build clean
@@ -15,8 +17,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages rust nextest build demo test bench bench-accuracy lint install uninstall wheel header \
-	fuzz clean
+.PHONY: help setup system-packages rust nextest build demo test bench bench-accuracy lint install uninstall wheel plugin \
+	plugin-install qgis-packages header fuzz clean
 
 # rustup's default place, for shells that do not have it in their PATH yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -70,6 +72,20 @@ system-packages:
 	"$${sudo[@]}" apt-get update -qq </dev/null; \
 	"$${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}" </dev/null
 
+# For the tests of the QGIS plugin only, which are skipped without them.
+QGIS_PACKAGES := qgis python3-qgis qgis-providers xvfb xauth
+
+qgis-packages:
+	@if command -v qgis_process >/dev/null && command -v xvfb-run >/dev/null; then exit 0; fi; \
+	sudo=(); if [ "$$(id -u)" -ne 0 ]; then sudo=(sudo -n); fi; \
+	if ! command -v apt-get >/dev/null || { [ $${#sudo[@]} -ne 0 ] && ! sudo -n true </dev/null 2>/dev/null; }; then \
+	  echo "QGIS is not installed: its tests are skipped. Debian: apt-get install $(QGIS_PACKAGES)" >&2; exit 0; \
+	fi; \
+	echo "installing: $(QGIS_PACKAGES)"; \
+	{ "$${sudo[@]}" apt-get update -qq </dev/null && \
+	  "$${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(QGIS_PACKAGES) </dev/null; } \
+	  || echo "QGIS could not be installed: its tests are skipped" >&2
+
 rust:
 	@if ! command -v $(CARGO) >/dev/null; then \
 	  echo "cargo was not found. Install Rust 1.92 or newer, see https://www.rust-lang.org/tools/install" >&2; \
@@ -87,7 +103,7 @@ demo: build
 	$(SHIFTMAP) demo $(DEMO) --overwrite </dev/null
 	@echo "The pictures:"; ls -1 $(DEMO)/*.png
 
-test: setup nextest
+test: setup qgis-packages nextest
 	if command -v cargo-nextest >/dev/null; then \
 	  $(CARGO) nextest run --release --locked --no-fail-fast </dev/null; \
 	else \
@@ -124,6 +140,13 @@ uninstall:
 
 wheel: build
 	PYTHON=$(PYTHON) packaging/wheel.sh dist
+
+plugin:
+	packaging/qgis.sh zip dist
+
+plugin-install: build
+	packaging/qgis.sh install
+	@echo "switch it on in QGIS: Plugins > Manage and Install Plugins > Installed, or: qgis_process plugins enable shiftmap"
 
 header:
 	SHIFTMAP_WRITE_HEADER=1 $(CARGO) test --release --locked --test header </dev/null

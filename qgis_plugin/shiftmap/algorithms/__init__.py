@@ -1,0 +1,23 @@
+"""One file an algorithm. A command that the library does not have makes no algorithm."""
+
+from . import about, displacement, evaluate, precision, synthesize, synthesize_field, vectors
+
+COMMANDS = [
+    precision.Precision,
+    evaluate.Evaluate,
+    synthesize.Synthesize,
+    synthesize_field.SynthesizeField,
+]
+
+
+def every(library, problem):
+    """New objects of all algorithms that `library` (None: there is none, and `problem` says why) can run."""
+    yield about.About(library, problem)
+    if library is None:
+        return
+    for method in displacement.methods(library):
+        yield displacement.Displacement(library, method)
+    for algorithm in COMMANDS:
+        if algorithm.command in library.commands:
+            yield algorithm(library)
+    yield vectors.Vectors()

@@ -1,0 +1,7 @@
+"""Translated texts."""
+
+from qgis.PyQt.QtCore import QCoreApplication
+
+
+def tr(text: str) -> str:
+    return QCoreApplication.translate("shiftmap", text)

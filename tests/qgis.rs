@@ -145,6 +145,13 @@ fn every_algorithm_runs_in_qgis_process() {
     assert!(said.contains("EAST_MAE") && said.contains("in 1 sigma"), "{said}");
     assert!(std::fs::read_to_string(qgis.folder.path().join("report.html")).unwrap().contains("East"));
     qgis.succeeds("vectors", &["INPUT=lsm.tif", "OUTPUT=arrows.gpkg"]);
+    qgis.succeeds("profile", &["INPUT=lsm.tif", "TRACE=pair/trace.gpkg", "OUTPUT=profile"]);
+    qgis.shiftmap(&["profile", "lsm.tif", "pair/trace.gpkg", "profile_cli", "--quiet"]);
+    qgis.same("profile/offsets.csv", "profile_cli/offsets.csv");
+    assert!(std::fs::read_to_string(qgis.folder.path().join("profile/report.html")).unwrap().contains("<svg"));
+    qgis.succeeds("strain", &["INPUT=lsm.tif", "OUTPUT=strain.tif"]);
+    qgis.shiftmap(&["strain", "lsm.tif", "strain_cli.tif", "--quiet"]);
+    qgis.same("strain.tif", "strain_cli.tif");
     qgis.succeeds("synthesize", &["PRESET=low", "SIZE=128", "OUTPUT=made"]);
     qgis.shiftmap(&["synth", "pair", "made_cli", "--preset", "low", "--size", "128", "--quiet"]);
     qgis.same("made/post.tif", "made_cli/post.tif");

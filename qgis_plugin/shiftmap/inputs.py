@@ -7,6 +7,7 @@ from qgis.core import (
     QgsCoordinateTransformContext,
     QgsProcessingException,
     QgsProcessingUtils,
+    QgsRasterLayer,
     QgsVectorFileWriter,
 )
 
@@ -44,6 +45,11 @@ def vector_source(layer, feedback):
         raise QgsProcessingException(tr("The layer {0} could not be written for the library: {1}").format(layer.name(), message))
     feedback.pushInfo(tr("The layer {0} was written to {1} as it is shown now.").format(layer.name(), file))
     return file
+
+
+def place_source(layer, feedback):
+    """A raster or polygon layer."""
+    return raster_source(layer)[0] if isinstance(layer, QgsRasterLayer) else vector_source(layer, feedback)
 
 
 def region(path, extent):

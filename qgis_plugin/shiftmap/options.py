@@ -7,6 +7,7 @@ from qgis.core import (
     QgsProcessingParameterBoolean,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
+    QgsProcessingParameterMapLayer,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
@@ -17,7 +18,9 @@ from . import qt
 from .texts import tr
 
 # Options whose value is a file.
-RASTERS = {"PRIOR", "STABLE", "IMAGE", "POST"}
+RASTERS = {"PRIOR", "IMAGE", "POST"}
+# Rasters or polygons.
+PLACES = {"STABLE", "MASK"}
 VECTORS = {"CUT": qt.LINE_OR_POLYGON, "TRACE": [qt.VECTOR_LINE], "FAULTS": [qt.VECTOR]}
 # Options that are not asked: QGIS has asked already, or they are for a terminal.
 UNASKED = {"METHOD", "OVERWRITE", "OF", "OO", "SPLIT_LINES"}
@@ -35,7 +38,12 @@ LABELS = {
     "SPLIT": "Look for unknown faults inside windows",
     "OUTLIERS": "Values that neighbours do not share",
     "BACKWARD": "Check backwards: largest difference (pixels)",
-    "STABLE": "Ground that has not moved (raster), calibrates sigma",
+    "STABLE": "Ground that has not moved (raster or polygons), calibrates sigma",
+    "MASK": "Leave out: clouds, water (raster or polygons)",
+    "SMOOTHNESS": "Smoothness (pixels)",
+    "LENGTH": "Reach of the swaths to each side (map units)",
+    "WIDTH": "Width of a swath along the fault (map units)",
+    "SPACING": "Distance between swaths (map units)",
     "MIN_VALID": "Least share of valid pixels in a window",
     "QUALITY": "Quality band",
     "PEAK_SIGMA": "Origin of sigma",
@@ -60,6 +68,11 @@ LABELS = {
 }
 
 
+def is_file(name):
+    """Whether the value of an option is a layer."""
+    return name in RASTERS or name in PLACES or name in VECTORS
+
+
 def label(name):
     return tr(LABELS[name]) if name in LABELS else tr(name.replace("_", " ").capitalize())
 
@@ -70,7 +83,8 @@ METHODS = re.compile(r" *\((?:method|methods|only|only with) ([a-z, ]+)\)")
 HELP = {
     "REGION": "Only this part of the first image is used: draw it, or take a layer's extent. The values are those of the whole run.",
     "CUT": "Lines that no window may reach across: a fault trace, the outline of a glacier. Unsaved edits and filters count.",
-    "STABLE": "Scale sigma by what ground that has not moved shows: a raster that is not zero there.",
+    "STABLE": "Scale sigma by what ground that has not moved shows: polygons around it, or a raster that is not zero there.",
+    "MASK": "Leave out these pixels of both images (clouds, water): polygons around them, or a raster that is not zero there.",
     "BACKWARD": "Measure from the second image to the first as well and reject cells where the two differ by more than this, "
     "e.g. 0.5 (status 6). Empty: not done.",
     "CO": "Creation options of the raster format, e.g. COMPRESS=ZSTD|BIGTIFF=YES.",
@@ -111,6 +125,8 @@ def parameter(option, image=None, visible=False, methods=None, required=False):
         made = QgsProcessingParameterBand(name, text, 1, image, True, allowMultiple=option["repeat"])
     elif name in RASTERS:
         made = QgsProcessingParameterRasterLayer(name, text, optional=optional)
+    elif name in PLACES:
+        made = QgsProcessingParameterMapLayer(name, text, optional=optional, types=qt.RASTER_OR_POLYGON)
     elif name in VECTORS:
         made = QgsProcessingParameterVectorLayer(name, text, VECTORS[name], optional=optional)
     elif kind == "boolean":
@@ -126,6 +142,18 @@ def parameter(option, image=None, visible=False, methods=None, required=False):
     if hasattr(made, "setHelp"):
         made.setHelp(help_text(option))
     return made if visible else qt.advanced(made)
+
+
+def is_default(option, value):
+    """Whether a value is the one that the option has anyway."""
+    default = option["default"]
+    if default is None or option["repeat"]:
+        return False
+    if isinstance(value, bool):
+        return value == (default == "YES")
+    if isinstance(value, (int, float)):
+        return float(default) == value
+    return str(value) == default
 
 
 def written(name, value):

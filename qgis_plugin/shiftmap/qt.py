@@ -12,6 +12,7 @@ try:
     VECTOR_POINT = Qgis.ProcessingSourceType.VectorPoint
     VECTOR = Qgis.ProcessingSourceType.Vector
     LINE_OR_POLYGON = [Qgis.ProcessingSourceType.VectorLine, Qgis.ProcessingSourceType.VectorPolygon]
+    RASTER_OR_POLYGON = [Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorPolygon]
 except AttributeError:  # before QGIS 3.36
     ADVANCED = QgsProcessingParameterDefinition.FlagAdvanced
     INTEGER = QgsProcessingParameterNumber.Integer
@@ -20,6 +21,7 @@ except AttributeError:  # before QGIS 3.36
     VECTOR_POINT = QgsProcessing.TypeVectorPoint
     VECTOR = QgsProcessing.TypeVector
     LINE_OR_POLYGON = [QgsProcessing.TypeVectorLine, QgsProcessing.TypeVectorPolygon]
+    RASTER_OR_POLYGON = [QgsProcessing.TypeRaster, QgsProcessing.TypeVectorPolygon]
 
 
 def advanced(parameter):

@@ -2,6 +2,7 @@
 
 inside.py PAIR FOLDER: PAIR has pre.tif, post.tif and map.tif, the command line's result for them."""
 
+import faulthandler
 import os
 import shutil
 import sys
@@ -27,6 +28,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+faulthandler.enable()
 pair, folder = sys.argv[1:3]
 pre, post, truth = (os.path.join(pair, f"{n}.tif") for n in ("pre", "post", "truth"))
 LSM = "shiftmap:displacement_lsm"
@@ -54,7 +56,7 @@ def parameters_are_described():
         assert same.id() == algorithm.id() and len(same.parameterDefinitions()) == len(algorithm.parameterDefinitions())
     lsm = registry.algorithmById(LSM)
     visible = [d.name() for d in lsm.parameterDefinitions() if not d.flags() & d.FlagAdvanced and not d.isDestination()]
-    wanted = ["REFERENCE", "REFERENCE_BAND", "SECONDARY", "SECONDARY_BAND", "WINDOW", "STEP", "SEARCH", "CUT", "EXTENT"]
+    wanted = ["REFERENCE", "REFERENCE_BAND", "SECONDARY", "SECONDARY_BAND", "WINDOW", "STEP", "SEARCH", "MASK", "CUT", "EXTENT"]
     assert visible == wanted, visible
     library = plugin.provider.library
     for choice in library.options("displacement")["METHOD"]["choices"]:
@@ -162,6 +164,24 @@ def a_trace_with_unsaved_edits():
     QgsProject.instance().addMapLayer(web)
     message = refused("displacement_lsm", {"REFERENCE": web, "SECONDARY": post, "OUTPUT": out("bad.tif")})
     assert "wms" in message or "not from a file" in message, message
+    QgsProject.instance().clear()
+
+
+def polygons_mask_what_they_cover():
+    image = QgsRasterLayer(pre, "pre")
+    layer = QgsVectorLayer(f"Polygon?crs={image.crs().authid()}", "clouds", "memory")
+    box = image.extent()
+    x, low, high = [box.xMinimum(), box.center().x()], box.yMinimum(), box.yMaximum()
+    ring = ", ".join(f"{a} {b}" for a, b in ((x[0], low), (x[1], low), (x[1], high), (x[0], high), (x[0], low)))
+    feature = QgsFeature(layer.fields())
+    feature.setGeometry(QgsGeometry.fromWkt(f"POLYGON(({ring}))"))
+    layer.dataProvider().addFeature(feature)
+    QgsProject.instance().addMapLayer(layer)
+    processing.run(LSM, {"REFERENCE": pre, "SECONDARY": post, "MASK": layer, "OUTPUT": out("masked.tif")})
+    data = gdal.Open(out("masked.tif"))
+    status = data.GetRasterBand(6).ReadAsArray()
+    half = status.shape[1] // 2
+    assert (status[:, :half - 4] != 0).all() and (status[:, half + 4:] == 0).mean() > 0.8, status
     QgsProject.instance().clear()
 
 
@@ -294,7 +314,7 @@ def a_virtual_job_opens():
 
 for check in (
     parameters_are_described, progress_and_numbers, cancel, bad_input, extent_is_a_part_of_the_whole,
-    a_trace_with_unsaved_edits, styles, model, batch, two_tasks_at_once, a_virtual_job_opens,
+    a_trace_with_unsaved_edits, polygons_mask_what_they_cover, styles, model, batch, two_tasks_at_once, a_virtual_job_opens,
 ):  # fmt: skip
     check()
     done(check.__name__)

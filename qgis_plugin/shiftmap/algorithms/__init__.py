@@ -1,10 +1,12 @@
 """One file an algorithm. A command that the library does not have makes no algorithm."""
 
-from . import about, displacement, evaluate, precision, synthesize, synthesize_field, vectors
+from . import about, displacement, evaluate, precision, profile, strain, synthesize, synthesize_field, vectors
 
 COMMANDS = [
     precision.Precision,
     evaluate.Evaluate,
+    profile.Profile,
+    strain.Strain,
     synthesize.Synthesize,
     synthesize_field.SynthesizeField,
 ]

@@ -4,6 +4,7 @@
         command = "profile"                      # as in shiftmap_commands
         title = "Fault profile"
         rasters = [("INPUT", "Displacement")]    # positional arguments, in order
+        lines = [("TRACE", "Fault trace")]       # and line layers after them
         visible = ["WIDTH"]                      # options that are not folded as Advanced
         output = "raster"                        # raster, vector, folder, file or None
 
@@ -77,6 +78,7 @@ class Algorithm(QgsProcessingAlgorithm):
 class Command(Algorithm):
     command = ""
     rasters = []
+    lines = []
     visible = []
     hidden = []
     required = []
@@ -124,6 +126,8 @@ class Command(Algorithm):
                 band.setName(f"{name}_BAND")
                 band.setDescription(tr("Band of the first image") if name == "REFERENCE" else tr("Band of the second image"))
                 self.addParameter(band)
+        for name, text in self.lines:
+            self.addParameter(QgsProcessingParameterVectorLayer(name, tr(text), [qt.VECTOR_LINE]))
         first, rest = self.asked()
         for group, visible in ((first, True), (rest, False)):
             for option in group:
@@ -146,7 +150,7 @@ class Command(Algorithm):
             return fine, message
         try:
             # Layers are opened later: whether they are given is what matters here.
-            files = [n for n in self.known() if (n in options.RASTERS or n in options.VECTORS) and parameters.get(n)]
+            files = [n for n in self.known() if options.is_file(n) and parameters.get(n)]
             self.library.check(self.command, self.plain(parameters, context) + [f"{n}=file" for n in files])
         except Failed as error:
             return False, self.in_words(str(error))
@@ -157,7 +161,7 @@ class Command(Algorithm):
         words = []
         for option in sum(self.asked(), []):
             name = option["name"]
-            if name in options.RASTERS or name in options.VECTORS or name == "REGION":
+            if options.is_file(name) or name == "REGION":
                 continue
             key = "OPTIONS" if name == "CO" else name
             if self.parameterDefinition(key) is None or parameters.get(key) is None and option["default"] is None:
@@ -173,7 +177,9 @@ class Command(Algorithm):
                 value = exact(parameters, key, context)
             else:
                 value = self.parameterAsString(parameters, key, context)
-            words += options.written(name, value)
+            # Some options need others as soon as they are given, even with their own default.
+            if not options.is_default(option, value):
+                words += options.written(name, value)
         return words
 
     def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802
@@ -186,6 +192,9 @@ class Command(Algorithm):
             if self.parameterDefinition(f"{name}_BAND") is not None:
                 bands = self.parameterAsInts(parameters, f"{name}_BAND", context) or [1]
                 self.words += options.written("BAND" if name == "REFERENCE" else "POST_BAND", bands)
+        for name, _ in self.lines:
+            layer = self.parameterAsVectorLayer(parameters, name, context)
+            self.arguments.append(inputs.vector_source(layer, feedback))
         self.words += opened
         if self.parameterDefinition("STABLE_AUTO") is not None and self.parameterAsBool(parameters, "STABLE_AUTO", context) \
                 and not parameters.get("STABLE"):
@@ -197,6 +206,9 @@ class Command(Algorithm):
             if name in options.RASTERS:
                 layer = self.parameterAsRasterLayer(parameters, name, context)
                 self.words.append(f"{name}={inputs.raster_source(layer)[0]}")
+            elif name in options.PLACES:
+                layer = self.parameterAsLayer(parameters, name, context)
+                self.words.append(f"{name}={inputs.place_source(layer, feedback)}")
             elif name in options.VECTORS:
                 layer = self.parameterAsVectorLayer(parameters, name, context)
                 self.words.append(f"{name}={inputs.vector_source(layer, feedback)}")

@@ -27,7 +27,7 @@ def methods(library):
 class Displacement(Command):
     command = "displacement"
     rasters = [("REFERENCE", "First image (before)"), ("SECONDARY", "Second image (after)")]
-    visible = ["WINDOW", "STEP", "SEARCH", "CUT", "REGION"]
+    visible = ["WINDOW", "STEP", "SEARCH", "MASK", "CUT", "REGION"]
 
     def __init__(self, library, method):
         choices = library.options("displacement")["METHOD"]["choices"]

@@ -16,6 +16,7 @@ class Evaluate(Command):
     title = "Errors against a known displacement"
     rasters = [("INPUT", "Displacement"), ("TRUTH", "True displacement")]
     visible = ["TRACE", "UNITS"]
+    hidden = ["REPORT"]
     output = None
 
     def initAlgorithm(self, configuration=None):  # noqa: N802

@@ -69,7 +69,7 @@ mod tests {
     fn islands_go_and_regions_stay() {
         // Two halves, an island in each, a slope that is no jump.
         let mut labels: Vec<(i32, i32)> =
-            (0..400).map(|k| if k % 20 < 10 { (0, 0) } else { (8 + (k / 20) as i32 / 5, 0) }).collect();
+            (0..400).map(|k| if k % 20 < 10 { (0, 0) } else { (8 + (k / 20) / 5, 0) }).collect();
         let want = labels.clone();
         for k in [44, 45, 64, 235, 236] {
             labels[k] = (-12, 3);

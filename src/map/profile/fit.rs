@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_line_is_found_and_outliers_do_not_pull_it() {
-        let wobble = |i: usize| if i % 2 == 0 { 0.02 } else { -0.02 };
+        let wobble = |i: usize| if i.is_multiple_of(2) { 0.02 } else { -0.02 };
         let noise = |i: usize| if i % 9 == 4 { 5.0 } else { wobble(i) };
         let got = fit(&line(60, &noise), 1, (1.0, 1.0)).unwrap();
         assert!(

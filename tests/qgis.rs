@@ -244,7 +244,7 @@ fn the_desktop_shows_it() {
     let out = command.output().unwrap();
     let said = std::fs::read_to_string(pictures.join("done.txt")).unwrap_or_default();
     assert_eq!(said, "ok", "{}", text(&out));
-    for name in ["toolbox.png", "dialog.png", "log.png", "east.png", "arrows.png"] {
+    for name in ["toolbox.png", "dialog.png", "log.png", "east.png", "arrows.png", "profile.png"] {
         let size = std::fs::metadata(pictures.join(name)).unwrap().len();
         assert!(size > 20_000, "{name}: {size} bytes");
         if let Some(folder) = std::env::var_os("SHIFTMAP_PICTURES") {

@@ -107,6 +107,27 @@ def visible(*wanted):
         node.setExpanded(node.layer() in wanted and node.layer() not in layers.values())
 
 
+def report(path):
+    """The page of a fault profile beside the map."""
+    from qgis.PyQt.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+    from qgis.PyQt.QtSvg import QSvgWidget
+
+    page, area = QWidget(), QScrollArea()
+    rows = QVBoxLayout(page)
+    for name in ("stack.svg", "slip.svg"):
+        picture = QSvgWidget(os.path.join(os.path.dirname(path), name))
+        picture.setFixedSize(picture.sizeHint() * (560 / picture.sizeHint().width()))
+        rows.addWidget(picture)
+    area.setWidget(page)
+    dock = QDockWidget("Fault profile", iface.mainWindow())
+    dock.setWidget(area)
+    dock.setMinimumWidth(600)
+    iface.addDockWidget(Qt.RightDockWidgetArea if hasattr(Qt, "RightDockWidgetArea") else Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    iface.mapCanvas().setExtent(layers["pre"].extent())
+    wait(2)
+    drawn()
+
+
 def on_image(layer):
     """A displacement over the image: the image's relief stays visible."""
     from qgis.PyQt.QtGui import QPainter
@@ -159,6 +180,17 @@ def run():
     wait(1)
     drawn()
     save(window, "arrows.png")
+    profiled = processing.run("shiftmap:profile", {"INPUT": output, "TRACE": trace, "OUTPUT": os.path.join(pictures, "profile")})
+    offsets = QgsVectorLayer(profiled["OFFSETS"], "Offsets", "ogr")
+    swaths = QgsVectorLayer(profiled["OFFSETS"].replace("layername=offsets", "layername=swaths"), "Swaths", "ogr")
+    assert offsets.isValid() and offsets.featureCount() > 3 and swaths.isValid(), profiled
+    for layer in (swaths, offsets):
+        project.addMapLayer(layer)
+    visible(layers["pre"], east, swaths, offsets)
+    wait(1)
+    drawn()
+    report(profiled["REPORT"])
+    save(window, "profile.png")
 
 
 def main():

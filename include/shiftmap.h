@@ -381,6 +381,30 @@ int shiftmap_precision(struct shiftmap_context *ctx,
                        void *userdata);
 
 /**
+ * Offsets across a fault, shiftmap profile --help: map is a displacement map, trace a layer of lines; writes
+ * tables, layers, graphs and a report into the folder dst. Options and callbacks as for shiftmap_displacement.
+ * Since 0.1.0.
+ */
+int shiftmap_profile(struct shiftmap_context *ctx,
+                     const char *map,
+                     const char *trace,
+                     const char *dst,
+                     const char *const *options,
+                     shiftmap_progress_fn progress,
+                     void *userdata);
+
+/**
+ * Strain and rotation of the displacement map map, with standard deviations, as the raster dst,
+ * shiftmap strain --help. Options and callbacks as for shiftmap_displacement. Since 0.1.0.
+ */
+int shiftmap_strain(struct shiftmap_context *ctx,
+                    const char *map,
+                    const char *dst,
+                    const char *const *options,
+                    shiftmap_progress_fn progress,
+                    void *userdata);
+
+/**
  * Errors of a displacement map against a known truth, shiftmap evaluate --help. *json receives the result as JSON,
  * to be released with shiftmap_free; it is set only on SHIFTMAP_OK. Since 0.1.0.
  */

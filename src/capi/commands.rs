@@ -57,6 +57,56 @@ pub unsafe extern "C" fn shiftmap_precision(
     }
 }
 
+/// Offsets across a fault, `shiftmap profile --help`: `map` is a displacement map, `trace` a layer of lines; writes
+/// tables, layers, graphs and a report into the folder `dst`. Options and callbacks as for shiftmap_displacement.
+/// Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_profile(
+    ctx: *mut shiftmap_context,
+    map: *const c_char,
+    trace: *const c_char,
+    dst: *const c_char,
+    options_list: *const *const c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let paths = [text(map, "map")?, text(trace, "trace")?, text(dst, "dst")?];
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, "profile", &paths, options(options_list)?, null_mut())
+        })
+    }
+}
+
+/// Strain and rotation of the displacement map `map`, with standard deviations, as the raster `dst`,
+/// `shiftmap strain --help`. Options and callbacks as for shiftmap_displacement. Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_strain(
+    ctx: *mut shiftmap_context,
+    map: *const c_char,
+    dst: *const c_char,
+    options_list: *const *const c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let paths = [text(map, "map")?, text(dst, "dst")?];
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, "strain", &paths, options(options_list)?, null_mut())
+        })
+    }
+}
+
 /// Errors of a displacement map against a known truth, `shiftmap evaluate --help`. `*json` receives the result as JSON,
 /// to be released with shiftmap_free; it is set only on SHIFTMAP_OK. Since 0.1.0.
 ///

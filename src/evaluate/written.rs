@@ -39,7 +39,7 @@ pub fn write(path: &str, list: &[FileEvaluation], overwrite: bool) -> Result<()>
     }
 }
 
-/// Refuses a name that [`write`] would refuse, before any work is done.
+/// Refuses a name that [`write()`] would refuse, before any work is done.
 pub fn check(path: &str) -> Result<()> {
     extension(path).map(|_| ())
 }

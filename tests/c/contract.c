@@ -220,6 +220,12 @@ static void wrong(const char *folder)
             snprintf(files[0], sizeof files[0], "%s/pre.tif", path);
             snprintf(files[1], sizeof files[1], "%s/sigma.tif", path);
             EXPECT(shiftmap_precision(ctx, files[0], files[0], files[1], coarse, NULL, NULL), SHIFTMAP_OK, "");
+            snprintf(files[0], sizeof files[0], "%s/truth.tif", path);
+            snprintf(files[1], sizeof files[1], "%s/strain.tif", path);
+            EXPECT(shiftmap_strain(ctx, files[0], files[1], NULL, NULL, NULL), SHIFTMAP_OK, "");
+            EXPECT(shiftmap_strain(ctx, files[0], files[1], NULL, NULL, NULL), SHIFTMAP_ERR_EXISTS, "OVERWRITE=YES");
+            EXPECT(shiftmap_profile(ctx, files[0], files[0], path, NULL, NULL, NULL), SHIFTMAP_ERR_OPEN, "truth.tif");
+            EXPECT(shiftmap_profile(ctx, files[0], NULL, path, NULL, NULL, NULL), SHIFTMAP_ERR_NULL, "trace");
         }
         EXPECT(shiftmap_run(ctx, "synth pair", NULL, size, NULL, NULL, NULL), SHIFTMAP_ERR_OPTION, "needs also");
         EXPECT(shiftmap_run(ctx, "nonsense", NULL, NULL, NULL, NULL, NULL), SHIFTMAP_ERR_OPTION, "no such command");

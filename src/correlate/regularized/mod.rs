@@ -3,7 +3,7 @@
 //! Correlations of small windows at whole pixels ([`cost`]) are aggregated along eight directions ([`aggregate`]); a
 //! ladder of steps of 1/2 and 1/4 pixel ([`ladder`]) does the same around the labels found; then a continuous field is
 //! fitted to the single pixels with springs that give way at jumps ([`refine`], [`solve`]), so nothing is quantised.
-//! The field is solved at every pixel; `--step` samples it. What a tile sees of its neighbours ([`HALO`]) is several
+//! The field is solved at every pixel; `--step` samples it. What a tile sees of its neighbours (`HALO`) is several
 //! times the distance over which pixels act on each other.
 pub mod aggregate;
 pub mod barrier;

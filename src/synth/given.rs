@@ -7,7 +7,7 @@ use super::fault_line::FaultLine;
 use super::tde::Triangle;
 use super::triangle_file::{COLUMNS, surface_traces, triangles};
 use crate::field::GeoTransform;
-use crate::raster::{Crs, Line, Value, read_line_features, read_table};
+use crate::raster::{Crs, GeoReference, Line, Units, Value, read_line_features, read_table};
 use crate::{Error, Result};
 
 /// Values for lines that lack an attribute; `None`: every line must have it (dip, opening and top have defaults).
@@ -49,6 +49,26 @@ pub struct GivenFaults {
 
 /// Shear modulus of the seismic moment, Pa.
 pub const SHEAR_MODULUS: f64 = 33e9;
+
+/// Reads the faults of `path` in a plane about the middle of an image, and gives that plane too. `georef`, `size` and
+/// `image` are the image's georeference, width and height, and name for messages.
+///
+/// # Errors
+/// An image without a place in metres; those of [`GivenFaults::read`].
+pub fn read_on_image<'a>(
+    path: &str,
+    (georef, size, image): (&'a GeoReference, (usize, usize), &str),
+    defaults: &Defaults,
+) -> Result<(GivenFaults, Plane<'a>)> {
+    let ground = georef.ground(Units::Metres, image, size)?;
+    let Some(crs) = georef.crs.as_ref() else {
+        return Err(Error::Internal("an image in metres without a CRS".into()));
+    };
+    let origin = georef.transform.map(size.0 as f64 / 2.0, size.1 as f64 / 2.0);
+    let plane = Plane { crs: Some(crs), metres_per_unit: crs.metres_per_unit, origin };
+    let pixel = ground.transform.pixel_size();
+    Ok((GivenFaults::read(path, plane, defaults, 2.0 * pixel.0.min(pixel.1))?, plane))
+}
 
 impl GivenFaults {
     /// Reads `path`: a table with the columns of [`triangles`], or any vector layer of lines with the attributes

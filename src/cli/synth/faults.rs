@@ -1,11 +1,11 @@
 //! Given faults as the displacement of `shiftmap synth pair`.
 
-use crate::raster::{GeoReference, Units};
+use crate::Result;
+use crate::raster::GeoReference;
 use crate::synth::event::EventField;
 use crate::synth::field::MARGIN;
-use crate::synth::given::{Defaults, GivenFaults, Plane};
+use crate::synth::given::{Defaults, read_on_image};
 use crate::synth::given_field::event_field;
-use crate::{Error, Result};
 
 /// The faults and what their lines lack.
 #[derive(clap::Args, Debug)]
@@ -65,10 +65,6 @@ impl FaultArgs {
         image: &str,
     ) -> Result<Option<(EventField, serde_json::Value)>> {
         let Some(path) = &self.faults else { return Ok(None) };
-        let ground = georef.ground(Units::Metres, image, size)?;
-        let Some(crs) = georef.crs.as_ref() else {
-            return Err(Error::Internal("an image in metres without a CRS".into()));
-        };
         let defaults = Defaults {
             slip: self.fault_slip,
             rake: self.fault_rake,
@@ -80,10 +76,7 @@ impl FaultArgs {
             taper: self.fault_taper,
             prefix: "fault-",
         };
-        let origin = georef.transform.map(size.0 as f64 / 2.0, size.1 as f64 / 2.0);
-        let plane = Plane { crs: Some(crs), metres_per_unit: crs.metres_per_unit, origin };
-        let pixel = ground.transform.pixel_size();
-        let faults = GivenFaults::read(path, plane, &defaults, 2.0 * pixel.0.min(pixel.1))?;
+        let (faults, plane) = read_on_image(path, (georef, size, image), &defaults)?;
         let field = event_field(&faults, self.poisson, &plane.pixels(&georef.transform, size), MARGIN)?;
         let record = serde_json::json!({
             "file": path,

@@ -3,9 +3,9 @@
 use super::super::common::{Common, ThreadArgs};
 use super::super::ui::Ui;
 use crate::progress::Progress;
-use crate::raster::{OpenOptions, OutputFolder, RasterBand, Units};
+use crate::raster::{OpenOptions, OutputFolder, RasterBand};
 use crate::synth::field_files::{self, FieldRecord};
-use crate::synth::given::{Defaults, GivenFaults, Plane};
+use crate::synth::given::{Defaults, read_on_image};
 use crate::{Error, Result};
 
 /// The displacement that given faults cause, on the grid of an image.
@@ -95,10 +95,6 @@ pub fn run(args: &FieldArgs, ui: &Ui) -> Result<()> {
     let folder = OutputFolder::new(&args.outdir, &field_files::FILES, args.overwrite)?;
     let band = RasterBand::open(&args.template, OpenOptions::default())?;
     let (size, georef) = ((band.width(), band.height()), band.georef());
-    let ground = georef.ground(Units::Metres, &args.template, size)?;
-    let Some(crs) = georef.crs.as_ref() else {
-        return Err(Error::Internal("an image in metres without a CRS".into()));
-    };
     let defaults = Defaults {
         slip: args.slip,
         rake: args.rake,
@@ -110,10 +106,7 @@ pub fn run(args: &FieldArgs, ui: &Ui) -> Result<()> {
         taper: args.taper,
         prefix: "",
     };
-    let origin = georef.transform.map(size.0 as f64 / 2.0, size.1 as f64 / 2.0);
-    let plane = Plane { crs: Some(crs), metres_per_unit: crs.metres_per_unit, origin };
-    let pixel = ground.transform.pixel_size();
-    let faults = GivenFaults::read(&args.faults, plane, &defaults, 2.0 * pixel.0.min(pixel.1))?;
+    let (faults, plane) = read_on_image(&args.faults, (georef, size, &args.template), &defaults)?;
     let record = FieldRecord { template: &args.template, file: &args.faults, poisson: args.poisson };
     let mut progress = ui.progress();
     let summary =

@@ -152,10 +152,9 @@ pub fn double(a: &Grid<f32>, width: usize, height: usize) -> Grid<f32> {
                     let [before, own, after] = [line[i], line[i + 1], line[i + 2]];
                     *pair = [0.75 * own + 0.25 * before, 0.75 * own + 0.25 * after];
                 }
-                let last = rest.len().min(1);
-                if last == 1 {
+                if let [last] = rest {
                     let i = (width / 2).min(n - 1);
-                    rest[0] = 0.75 * line[i + 1] + 0.25 * line[i];
+                    *last = 0.75 * line[i + 1] + 0.25 * line[i];
                 }
             }
         },

@@ -4,6 +4,7 @@
 //! The square of an image has twice its bandwidth, so its sums are smooth in the position only when sampled every half
 //! pixel (Ampcor oversamples its chips twice for the same reason).
 
+use super::lanes::vectors;
 use super::prepare::PreparedPost;
 use super::sums::{area, summed};
 use crate::field::PixelShift;
@@ -43,7 +44,6 @@ impl HalfPixels {
         ((per * d.dx).round() as i64, (per * d.dy).round() as i64)
     }
 
-    #[inline(always)]
     pub fn new(post: &PreparedPost) -> Self {
         let (w, h) = (post.values.width + 2 * BEYOND, post.values.height + 2 * BEYOND);
         let margin = (post.search + BEYOND) as i64;
@@ -51,11 +51,16 @@ impl HalfPixels {
         let sample = |i: usize, j: usize| {
             let (tx, ty) = (c.taps(-margin, 0.5 * i as f64), c.taps(-margin, 0.5 * j as f64));
             let mut rows = vec![0.0; c.rows(h) * w];
-            c.along_x(&tx, ty.first, c.rows(h), w, &mut rows);
             let mut out = Grid::filled(w, h, 0.0);
-            for (y, line) in out.data.chunks_exact_mut(w).enumerate() {
-                c.along_y(&ty.weights, &rows, y, w, line);
-            }
+            vectors(
+                #[inline(always)]
+                || {
+                    c.along_x(&tx, ty.first, c.rows(h), w, &mut rows);
+                    for (y, line) in out.data.chunks_exact_mut(w).enumerate() {
+                        c.along_y(&ty.weights, &rows, y, w, line);
+                    }
+                },
+            );
             out
         };
         let power = |g: &Grid<f32>| g.data.iter().map(|&v| (v as f64).powi(2)).sum::<f64>();

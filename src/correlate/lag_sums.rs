@@ -4,9 +4,10 @@
 //! ([`super::peak`]). At one lag those are sums of one product image, so that overlapping windows share them as they
 //! share the whole-pixel search; neighbouring windows move alike and ask for the same lags.
 
+use super::batch_sums::{BatchSums, LANES, Part, Rows, Totals};
 use super::interp::Coefficients;
 use super::prepare::PreparedPre;
-use super::sums::{BATCH, BatchSums, Intervals, Part, Rows};
+use super::sums::Intervals;
 
 /// Lags along each axis: a spline of six taps anywhere in three neighbouring intervals of the knots.
 pub const SIDE: usize = 8;
@@ -20,7 +21,7 @@ pub struct LagSums {
     products: Vec<[f64; SIDE * SIDE]>,
     plain: Vec<[f64; SIDE * SIDE]>,
     sums: BatchSums,
-    totals: [Vec<[f64; BATCH]>; 2],
+    totals: [Totals; 2],
     ones: Vec<f32>,
 }
 
@@ -32,7 +33,6 @@ pub fn first_lag(d: f64, factor: usize) -> i64 {
 impl LagSums {
     /// Computes the lags of the cells of `rows` (of `columns` cells each); `firsts` has the first lag of each of them
     /// or `None` where none are wanted.
-    #[inline(always)]
     pub fn compute(
         &mut self,
         (pre, c): (&PreparedPre, &Coefficients),
@@ -59,14 +59,13 @@ impl LagSums {
                 let mut tx = low.0 + phase;
                 while tx < high.0 + side {
                     self.batch((pre, c), (x, y), (columns, rows), firsts, (tx, ty));
-                    tx += factor * BATCH as i64;
+                    tx += factor * LANES as i64;
                 }
             }
         }
     }
 
-    /// The lags (tx + factor·s, ty), s = 0..[`BATCH`], for the cells that want one of them.
-    #[inline(always)]
+    /// The lags (tx + factor·s, ty), s = 0..[`LANES`], for the cells that want one of them.
     fn batch(
         &mut self,
         (pre, c): (&PreparedPre, &Coefficients),
@@ -83,7 +82,7 @@ impl LagSums {
                 return None;
             }
             let from = (fx - tx + factor - 1).div_euclid(factor).max(0);
-            let to = (fx + side - 1 - tx).div_euclid(factor).min(BATCH as i64 - 1) + 1;
+            let to = (fx + side - 1 - tx).div_euclid(factor).min(LANES as i64 - 1) + 1;
             (from < to).then_some((from as usize, to as usize))
         };
         let height = rows.1 - rows.0;
@@ -91,7 +90,7 @@ impl LagSums {
         while column < columns {
             // A stretch of columns, with the rows and the shifts that it needs.
             let (mut first, mut last) = (None, column);
-            let (mut top, mut bottom, mut from, mut to) = (height, 0, BATCH, 0);
+            let (mut top, mut bottom, mut from, mut to) = (height, 0, LANES, 0);
             while column < columns && first.is_none_or(|_| column - last <= GAP) {
                 for r in 0..height {
                     if let Some((a, b)) = wants(r * columns + column) {
@@ -127,8 +126,8 @@ impl LagSums {
                     let index = (r - top) * width + k;
                     for s in a..b {
                         let place = (ty - fy) * side + tx + factor * s as i64 - fx;
-                        self.products[cell][place as usize] = self.totals[0][index][s - from];
-                        self.plain[cell][place as usize] = self.totals[1][index][s - from];
+                        self.products[cell][place as usize] = self.totals[0].of(index)[s - from];
+                        self.plain[cell][place as usize] = self.totals[1].of(index)[s - from];
                     }
                 }
             }

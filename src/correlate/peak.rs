@@ -8,6 +8,7 @@
 use super::half_pixel::HalfPixels;
 use super::interp::{Coefficients, Spline};
 use super::lag_sums::SIDE;
+use super::lanes::vectors;
 use super::lsm::{CAPTURE, Limits};
 use super::prepare::{PreparedPost, PreparedPre};
 use super::window_sums::WindowTerms;
@@ -183,11 +184,17 @@ impl WindowCorrelation {
         let knot = (px.round() as i64, py.round() as i64);
         if knot != self.knot {
             self.knot = knot;
-            self.correlate(c, corner);
+            vectors(
+                #[inline(always)]
+                || self.correlate(c, corner),
+            );
         }
         if away(halves, d, self.half) {
             self.half = halves.nearest(d);
-            self.norm(halves, corner);
+            vectors(
+                #[inline(always)]
+                || self.norm(halves, corner),
+            );
         }
         let product = spline(c.spline, &self.lags, (px - knot.0 as f64, py - knot.1 as f64), factor);
         let norm = norm_at(halves, &self.norms, d, self.half);

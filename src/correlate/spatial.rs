@@ -12,6 +12,7 @@
 use super::ampcor::{self, At};
 use super::half_pixel::HalfPixels;
 use super::lag_sums::{LagSums, first_lag};
+use super::lanes::vectors;
 use super::lsm::Limits;
 use super::peak::{self, Maximum, SharedCorrelation, WindowCorrelation};
 use super::scene::Scene;
@@ -52,7 +53,6 @@ struct Shared {
 }
 
 impl Shared {
-    #[inline(always)]
     fn new(tile: &Tile) -> Self {
         let w = &tile.windows;
         let intervals =
@@ -253,22 +253,6 @@ fn sandwich(maximum: &Maximum, rho: f64, bands: &[WindowTerms]) -> Option<Covari
 
 impl Method for Spatial {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
-        pulp::Arch::new().dispatch(WholeTile { method: self, tile })
-    }
-}
-
-/// All windows, compiled for the widest vectors of the machine (same sums on every one).
-struct WholeTile<'t, 'm> {
-    method: &'m mut Spatial,
-    tile: &'t Tile<'t>,
-}
-
-impl pulp::WithSimd for WholeTile<'_, '_> {
-    type Output = Vec<Measurement>;
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
-        let tile = self.tile;
         let shared = Shared::new(tile);
         let pairs = tile.pairs();
         let mut surfaces = Surfaces::new(&pairs, &tile.windows, &tile.area);
@@ -284,20 +268,22 @@ impl pulp::WithSimd for WholeTile<'_, '_> {
             let cells = first * columns..last * columns;
             peaks.clear();
             peaks.extend(cells.clone().map(|c| peak(surfaces.of(c), &tile.area, c)));
-            let method = &mut *self.method;
             for (k, band) in tile.bands.iter().enumerate().rev() {
                 let c = &band.post.coefficients;
                 firsts.clear();
                 firsts.extend(cells.clone().zip(&peaks).map(|(cell, p): (usize, &Peak)| {
                     let d = p.start();
-                    method.shares(tile, cell, p).then(|| (first_lag(d.dx, c.factor), first_lag(d.dy, c.factor)))
+                    self.shares(tile, cell, p).then(|| (first_lag(d.dx, c.factor), first_lag(d.dy, c.factor)))
                 }));
                 let (x, y) = &shared.intervals;
-                method.lags[k].compute((&band.pre, c), (x, y), (columns, (first, last)), &firsts);
+                self.lags[k].compute((&band.pre, c), (x, y), (columns, (first, last)), &firsts);
             }
             for (row, cell) in cells.enumerate() {
                 let at = (&peaks[row], firsts.as_slice());
-                out.push(method.cell(tile, &shared, (cell, row), at, surfaces.of(cell)));
+                out.push(vectors(
+                    #[inline(always)]
+                    || self.cell(tile, &shared, (cell, row), at, surfaces.of(cell)),
+                ));
             }
         }
         out.resize(tile.windows.len(), Measurement::failed(Status::NoData));

@@ -4,9 +4,12 @@
 //! over the pixels valid in both windows. Several bands are stacked: the surfaces are averaged before anything is read
 //! off them (Li et al. 2021).
 
+use super::batch_sums::{BATCH, BatchSums, Part, Rows, Totals};
+use super::clear::{bands, clear_cells};
+use super::lanes::vectors;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::search::{SearchArea, TileWindows};
-use super::sums::{BATCH, BatchSums, Intervals, Norms, Part, Rows};
+use super::sums::{Intervals, Norms};
 use crate::grid::Grid;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -46,9 +49,11 @@ pub struct Planes<'a> {
 /// One pair of images and what its correlations share.
 struct Layer<'a> {
     planes: Planes<'a>,
+    /// Norms of the pre and post windows at every position, for clear windows.
+    norms: (Norms, Norms),
     masked: Option<Masked>,
-    /// Norms of the pre and post windows at every position (unmasked case).
-    norms: Option<(Norms, Norms)>,
+    /// The cells whose windows meet no invalid pixel.
+    clear: Vec<bool>,
 }
 
 /// Planes of the masked correlation, zero where invalid.
@@ -58,14 +63,20 @@ struct Masked {
 }
 
 impl<'a> Layer<'a> {
-    fn new(planes: Planes<'a>, windows: &TileWindows) -> Self {
+    fn new(planes: Planes<'a>, windows: &TileWindows, search: &SearchArea) -> Self {
         let (pre, post) = (planes.pre, planes.post);
-        if !planes.all_valid {
-            let masked = Masked { pre: masked(pre.0, pre.1), post: masked(post.0, post.1) };
-            return Layer { planes, masked: Some(masked), norms: None };
-        }
         let norms = (Norms::new(pre.0, windows.window), Norms::new(post.0, windows.window));
-        Layer { planes, masked: None, norms: Some(norms) }
+        if planes.all_valid {
+            return Layer { planes, norms, masked: None, clear: vec![true; windows.len()] };
+        }
+        let masked = Masked { pre: masked(pre.0, pre.1), post: masked(post.0, post.1) };
+        Layer { planes, norms, masked: Some(masked), clear: clear_cells(&planes, windows, search) }
+    }
+
+    /// Where the pre image's first pixel lies in the post image at a shift.
+    fn at(&self, shift: (i32, i32)) -> (i64, i64) {
+        let margin = self.planes.margin as i64;
+        (shift.0 as i64 + margin, shift.1 as i64 + margin)
     }
 }
 
@@ -89,7 +100,7 @@ impl<'a> Surfaces<'a> {
     /// As [`Surfaces::new`], of bare images.
     pub fn of_planes(layers: Vec<Planes<'a>>, windows: &'a TileWindows, search: &'a SearchArea<'a>) -> Self {
         Surfaces {
-            layers: layers.into_iter().map(|p| Layer::new(p, windows)).collect(),
+            layers: layers.into_iter().map(|p| Layer::new(p, windows, search)).collect(),
             windows,
             search,
             x: Intervals::new(windows.cells.0, windows.window.0, windows.step.0),
@@ -118,7 +129,7 @@ impl<'a> Surfaces<'a> {
 
     /// Computes the surfaces of the cell rows `first..last`; ends early when `stop` is set.
     pub fn compute(&mut self, first: usize, last: usize, stop: &AtomicBool) {
-        pulp::Arch::new().dispatch(Compute { surfaces: self, rows: (first, last), stop });
+        self.fill((first, last), stop);
     }
 
     /// The surface of a cell in the computed rows: rows of increasing y shift, from `start - range` on.
@@ -128,7 +139,6 @@ impl<'a> Surfaces<'a> {
         &self.values[index * nx * ny..(index + 1) * nx * ny]
     }
 
-    #[inline(always)]
     fn fill(&mut self, rows: (usize, usize), stop: &AtomicBool) {
         let (nx, ny) = self.size();
         let cells_x = self.windows.cells.0;
@@ -140,17 +150,27 @@ impl<'a> Surfaces<'a> {
         if self.layers.len() > 1 {
             self.layered.resize(self.values.len(), 0);
         }
-        let mut totals: [Vec<[f64; BATCH]>; 6] = Default::default();
+        let mut totals: [Totals; 6] = Default::default();
         let (low, high) = self.extent(first, last);
-        for sy in low.1..=high.1 {
-            if stop.load(Ordering::Relaxed) {
-                return;
-            }
-            for sx in (low.0..=high.0).step_by(BATCH) {
-                let shifts = (high.0 - sx + 1).min(BATCH as i32) as usize;
-                let Some(columns) = self.columns(rows, (sx, sy), shifts) else { continue };
-                for layer in 0..self.layers.len() {
-                    self.add(layer, (sx, sy), shifts, Part { columns, rows }, &mut totals);
+        for layer in 0..self.layers.len() {
+            for band in bands(&self.layers[layer].clear, self.windows, rows) {
+                for sy in low.1..=high.1 {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    for sx in (low.0..=high.0).step_by(BATCH) {
+                        let shifts = (high.0 - sx + 1).min(BATCH as i32) as usize;
+                        for (within, clear) in [(band.clear, true), (band.masked, false)] {
+                            let Some(within) = within else { continue };
+                            let Some(columns) = self.columns(band.rows, within, (sx, sy), shifts) else { continue };
+                            let part = Part { columns, rows: band.rows };
+                            self.sum((layer, clear), (sx, sy), shifts, part, &mut totals);
+                            vectors(
+                                #[inline(always)]
+                                || self.normalise((layer, clear), (sx, sy), shifts, part, &totals),
+                            );
+                        }
+                    }
                 }
             }
         }
@@ -168,26 +188,38 @@ impl<'a> Surfaces<'a> {
         (low, high)
     }
 
-    /// The cell columns between which some cell of the rows asks for one of `shifts` shifts from `shift` on along x.
-    fn columns(&self, rows: (usize, usize), shift: (i32, i32), shifts: usize) -> Option<(usize, usize)> {
+    /// The cell columns of `within` between which some cell of the rows asks for one of `shifts` shifts from `shift`
+    /// on along x.
+    fn columns(
+        &self,
+        rows: (usize, usize),
+        within: (usize, usize),
+        shift: (i32, i32),
+        shifts: usize,
+    ) -> Option<(usize, usize)> {
         let cells_x = self.windows.cells.0;
         if self.search.starts.is_empty() {
-            return Some((0, cells_x));
+            return Some(within);
         }
         let wants = |x: usize| (rows.0..rows.1).any(|y| slots(self.search, y * cells_x + x, shift, shifts).is_some());
-        let first = (0..cells_x).find(|&x| wants(x))?;
-        let last = (first..cells_x).rev().find(|&x| wants(x))?;
+        let first = (within.0..within.1).find(|&x| wants(x))?;
+        let last = (first..within.1).rev().find(|&x| wants(x))?;
         Some((first, last + 1))
     }
 
-    /// Adds one layer's correlations at `shifts` neighbouring shifts to the surfaces of `part`.
-    #[inline(always)]
-    fn add(&mut self, layer: usize, shift: (i32, i32), shifts: usize, part: Part, totals: &mut [Vec<[f64; BATCH]>; 6]) {
-        let layer = &self.layers[layer];
-        let margin = layer.planes.margin as i64;
-        let at = (shift.0 as i64 + margin, shift.1 as i64 + margin);
-        let intervals = (&self.x, &self.y);
-        if let Some(m) = &layer.masked {
+    /// The sums of one layer at `shifts` neighbouring shifts over the windows of `part`, for its clear windows or for
+    /// the others.
+    fn sum(
+        &mut self,
+        (layer, clear): (usize, bool),
+        shift: (i32, i32),
+        shifts: usize,
+        part: Part,
+        totals: &mut [Totals; 6],
+    ) {
+        let (layer, intervals) = (&self.layers[layer], (&self.x, &self.y));
+        let at = layer.at(shift);
+        if let (Some(m), false) = (&layer.masked, clear) {
             let pairs = [(0, 0), (1, 0), (2, 0), (0, 1), (0, 2), (1, 1)];
             for (total, (p, q)) in totals.iter_mut().zip(pairs) {
                 let planes = (Rows::of(&m.pre[p]), Rows::of(&m.post[q]).from(at));
@@ -197,28 +229,47 @@ impl<'a> Surfaces<'a> {
             let planes = (Rows::of(layer.planes.pre.0), Rows::of(layer.planes.post.0).from(at));
             self.sums.window_sums(planes, shifts, intervals, part, &mut totals[0]);
         }
+    }
+
+    /// Makes correlations of the sums and puts them into the surfaces.
+    #[inline(always)]
+    fn normalise(
+        &mut self,
+        (layer, clear): (usize, bool),
+        shift: (i32, i32),
+        shifts: usize,
+        part: Part,
+        totals: &[Totals; 6],
+    ) {
+        let layer = &self.layers[layer];
+        let at = layer.at(shift);
         let pixels = (self.windows.window.0 * self.windows.window.1) as f64;
-        let (cells_x, offset) = (self.windows.cells.0, part.rows.0 * self.windows.cells.0);
+        let (cells_x, offset) = (self.windows.cells.0, self.rows.0 * self.windows.cells.0);
         let size = self.size().0 * self.size().1;
         let width = part.columns.1 - part.columns.0;
         for y in part.rows.0..part.rows.1 {
             for x in part.columns.0..part.columns.1 {
                 let (cell, k) = (y * cells_x + x, (y - part.rows.0) * width + x - part.columns.0);
+                if layer.clear[cell] != clear {
+                    continue;
+                }
                 let Some((skip, n, slot)) = slots(self.search, cell, shift, shifts) else { continue };
                 let mut found = [NOTHING; BATCH];
-                if let Some((pre, post)) = &layer.norms {
+                if clear {
+                    let (pre, post) = &layer.norms;
                     let (u, v) = self.windows.corner(cell);
                     let own = v * pre.width + u;
                     let (mean, inverse) = (pre.mean[own] * pixels, pre.inverse[own]);
                     let there = (v as i64 + at.1) as usize * post.width + (u as i64 + at.0) as usize;
                     let (means, inverses) = (&post.mean[there..there + shifts], &post.inverse[there..there + shifts]);
+                    let sums = totals[0].of(k);
                     for s in 0..shifts {
-                        let value = ((totals[0][k][s] - mean * means[s]) * (inverse * inverses[s])) as f32;
+                        let value = ((sums[s] - mean * means[s]) * (inverse * inverses[s])) as f32;
                         found[s] = if value.is_nan() { NOTHING } else { value };
                     }
                 } else {
                     for s in 0..shifts {
-                        let [n, f, ff, g, gg, fg] = std::array::from_fn(|t| totals[t][k][s]);
+                        let [n, f, ff, g, gg, fg] = std::array::from_fn(|t| totals[t].of(k)[s]);
                         if n >= MIN_OVERLAP * pixels {
                             found[s] = ncc(n, f, ff, g, gg, fg);
                         }
@@ -250,22 +301,6 @@ fn slots(search: &SearchArea, cell: usize, shift: (i32, i32), shifts: usize) -> 
     let (first, last) = (x.max(0), (x + shifts as i32).min(2 * rx + 1));
     let inside = first < last && y >= 0 && y <= 2 * ry;
     inside.then(|| ((first - x) as usize, (last - first) as usize, (y * (2 * rx + 1) + first) as usize))
-}
-
-/// One group of cell rows, compiled for the widest vectors of the machine (same sums on every one).
-struct Compute<'s, 'a> {
-    surfaces: &'s mut Surfaces<'a>,
-    rows: (usize, usize),
-    stop: &'s AtomicBool,
-}
-
-impl pulp::WithSimd for Compute<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        self.surfaces.fill(self.rows, self.stop);
-    }
 }
 
 /// Zero-mean normalised cross-correlation from the five sums.

@@ -1,8 +1,9 @@
 //! What the `spatial` method needs of every pre window besides its correlations, as sums shared by all windows.
 
+use super::batch_sums::{BatchSums, Part, Rows, Totals};
 use super::prepare::PreparedPre;
 use super::search::TileWindows;
-use super::sums::{BATCH, BatchSums, Intervals, Part, Rows};
+use super::sums::Intervals;
 
 /// Sums over one window of the pre image, means removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -42,7 +43,6 @@ impl WindowTerms {
 }
 
 /// The terms of every window of a tile, all pixels counted.
-#[inline(always)]
 pub fn terms(pre: &PreparedPre, windows: &TileWindows, intervals: (&Intervals, &Intervals)) -> Vec<WindowTerms> {
     let part = Part { columns: (0, windows.cells.0), rows: (0, windows.cells.1) };
     let ones = vec![1.0f32; pre.values.width];
@@ -65,13 +65,13 @@ pub fn terms(pre: &PreparedPre, windows: &TileWindows, intervals: (&Intervals, &
     ];
     let mut sums = BatchSums::default();
     let totals = pairs.map(|pair| {
-        let mut total: Vec<[f64; BATCH]> = Vec::new();
+        let mut total = Totals::default();
         sums.window_sums(pair, 1, intervals, part, &mut total);
         total
     });
     let n = (windows.window.0 * windows.window.1) as f64;
     let of = |c: usize| {
-        let [f, gx, gy, ff, xx, xy, yy, sxx, sxy, syy, sx, sy]: [f64; 12] = std::array::from_fn(|k| totals[k][c][0]);
+        let [f, gx, gy, ff, xx, xy, yy, sxx, sxy, syy, sx, sy]: [f64; 12] = std::array::from_fn(|k| totals[k].of(c)[0]);
         WindowTerms {
             count: n,
             mean: f / n,

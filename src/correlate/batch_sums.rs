@@ -15,6 +15,14 @@ pub struct Part {
     pub rows: (usize, usize),
 }
 
+impl Part {
+    /// Place of cell (x, y) in the order of the part's cells.
+    #[inline(always)]
+    pub fn index(&self, x: usize, y: usize) -> usize {
+        (y - self.rows.0) * (self.columns.1 - self.columns.0) + x - self.columns.0
+    }
+}
+
 /// Shifts in one vector; sums are computed for one, two or three vectors of them.
 pub const LANES: usize = 8;
 /// Most neighbouring shifts whose products are summed in one pass.
@@ -86,12 +94,26 @@ impl BatchSums {
         part: Part,
         out: &mut Totals,
     ) {
+        self.sparse_sums(images, shifts, intervals, part, |_, _| false, out);
+    }
+
+    /// The same where the products of many blocks are known to be zero: `nothing(corner, size)` says so of a block of
+    /// pixels of a.
+    pub fn sparse_sums(
+        &mut self,
+        images: (Rows, Rows),
+        shifts: usize,
+        intervals: (&Intervals, &Intervals),
+        part: Part,
+        nothing: impl Fn((usize, usize), (usize, usize)) -> bool,
+        out: &mut Totals,
+    ) {
         vectors(
             #[inline(always)]
             || match shifts {
-                0..=8 => self.sums::<1>(images, shifts, intervals, part, out),
-                9..=16 => self.sums::<2>(images, shifts, intervals, part, out),
-                _ => self.sums::<3>(images, shifts, intervals, part, out),
+                0..=8 => self.sums::<1>(images, shifts, intervals, part, nothing, out),
+                9..=16 => self.sums::<2>(images, shifts, intervals, part, nothing, out),
+                _ => self.sums::<3>(images, shifts, intervals, part, nothing, out),
             },
         );
     }
@@ -103,6 +125,7 @@ impl BatchSums {
         shifts: usize,
         (x, y): (&Intervals, &Intervals),
         part: Part,
+        nothing: impl Fn((usize, usize), (usize, usize)) -> bool,
         out: &mut Totals,
     ) {
         let lanes = G * LANES;
@@ -125,6 +148,9 @@ impl BatchSums {
                     g = pad(&mut self.padded, g, (span + shifts - 1, height), lanes);
                 }
                 for (ends, sums) in blocks.windows(2).zip(below.chunks_exact_mut(lanes)) {
+                    if nothing((ends[0], top), (ends[1] - ends[0], height)) {
+                        continue;
+                    }
                     let block = block::<G>(f, g, (ends[0] - left, ends[1] - ends[0], height));
                     for (sum, block) in sums.chunks_exact_mut(LANES).zip(&block) {
                         for l in 0..LANES {

@@ -1,41 +1,71 @@
-//! Which windows of a tile meet an invalid pixel, and how to sum over both kinds with little work.
+//! Which windows of a tile meet an invalid pixel, and how to sum over them with little work.
 //!
-//! A window that meets none needs one sum of products a shift; the masked correlation needs six. Near the border of an
-//! image or beside a few clouds most windows of a tile are clear.
+//! A window that meets none needs one sum of products a shift; the masked correlation needs five more. Near the border
+//! of an image or beside a few clouds most windows of a tile are clear.
 
 use super::search::{SearchArea, TileWindows};
 use super::sums::{area, summed};
-use super::surface::Planes;
+use crate::grid::Grid;
 
-/// Cell rows in which the clear and the other windows lie within the same columns.
+/// What the masked correlation needs of one image besides its values, which are zero where invalid.
+pub struct MaskedPlane {
+    /// 1 where invalid, else 0.
+    pub invalid: Grid<f32>,
+    pub squares: Grid<f32>,
+    /// Summed-area tables of `invalid`, the values, `squares`.
+    tables: [Vec<f64>; 3],
+}
+
+impl MaskedPlane {
+    pub fn new(values: &Grid<f32>, valid: &Grid<bool>) -> Self {
+        let (width, height) = (values.width, values.height);
+        let invalid = Grid { width, height, data: valid.data.iter().map(|&ok| if ok { 0.0 } else { 1.0 }).collect() };
+        let squares = Grid { width, height, data: values.data.iter().map(|v| v * v).collect() };
+        let tables = [&invalid, values, &squares].map(|plane| summed(plane, |v| v));
+        MaskedPlane { invalid, squares, tables }
+    }
+
+    /// Invalid pixels, Σ g and Σ g² in a rectangle of pixels.
+    #[inline(always)]
+    pub fn sums(&self, corner: (usize, usize), size: (usize, usize)) -> [f64; 3] {
+        let stride = self.invalid.width + 1;
+        [0, 1, 2].map(|t| area(&self.tables[t], stride, corner.0, corner.1, size))
+    }
+
+    /// Invalid pixels in a rectangle, as far as it lies in the image.
+    #[inline(always)]
+    pub fn gaps(&self, corner: (usize, usize), size: (usize, usize)) -> f64 {
+        let size = (size.0.min(self.invalid.width - corner.0), size.1.min(self.invalid.height - corner.1));
+        area(&self.tables[0], self.invalid.width + 1, corner.0, corner.1, size)
+    }
+}
+
+/// Cell rows in which the windows with gaps lie within the same columns; `all` are the columns of all windows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Band {
     pub rows: (usize, usize),
-    pub clear: Option<(usize, usize)>,
+    pub all: (usize, usize),
     pub masked: Option<(usize, usize)>,
 }
 
-/// For every cell: no pixel of its window nor of the post image within its search is invalid.
-pub fn clear_cells(planes: &Planes, windows: &TileWindows, search: &SearchArea) -> Vec<bool> {
-    let invalid = |valid: &crate::grid::Grid<bool>| {
-        let marks = crate::grid::Grid {
-            width: valid.width,
-            height: valid.height,
-            data: valid.data.iter().map(|&ok| if ok { 0.0 } else { 1.0 }).collect(),
-        };
-        summed(&marks, |v| v)
-    };
-    let (pre, post) = (invalid(planes.pre.1), invalid(planes.post.1));
-    let strides = (planes.pre.1.width + 1, planes.post.1.width + 1);
+/// For every cell: no pixel of its window nor of the post image within its search is invalid. The post image reaches
+/// `margin` pixels further than the pre image on every side.
+pub fn clear_cells(
+    (pre, post): (&MaskedPlane, &MaskedPlane),
+    margin: usize,
+    windows: &TileWindows,
+    search: &SearchArea,
+) -> Vec<bool> {
     let (w, h) = windows.window;
     let (rx, ry) = search.range;
     let clear = |cell: usize| {
         let (x, y) = windows.corner(cell);
         let start = search.start(cell);
-        let first =
-            |corner: usize, start: i32, range: usize| (corner + planes.margin) as i64 + i64::from(start) - range as i64;
-        let (px, py) = (first(x, start.0, rx) as usize, first(y, start.1, ry) as usize);
-        area(&pre, strides.0, x, y, (w, h)) == 0.0 && area(&post, strides.1, px, py, (w + 2 * rx, h + 2 * ry)) == 0.0
+        let first = |corner: usize, start: i32, range: usize| {
+            ((corner + margin) as i64 + i64::from(start) - range as i64) as usize
+        };
+        let there = (first(x, start.0, rx), first(y, start.1, ry));
+        pre.gaps((x, y), (w, h)) == 0.0 && post.gaps(there, (w + 2 * rx, h + 2 * ry)) == 0.0
     };
     (0..windows.len()).map(clear).collect()
 }
@@ -46,11 +76,12 @@ pub fn bands(clear: &[bool], windows: &TileWindows, rows: (usize, usize)) -> Vec
     // Rows that a band computes besides its own, because its first windows reach over them.
     let overlap = windows.window.1.div_ceil(windows.step.1) - 1;
     let width = |c: Option<(usize, usize)>| c.map_or(0, |(a, b)| b - a);
-    let cost = |b: &Band| (b.rows.1 - b.rows.0 + overlap) * (width(b.clear) + 6 * width(b.masked));
-    let hull = |row: usize, wanted: bool| {
+    // Most blocks of the masked sums are skipped; passing over them costs about as much as the products.
+    let cost = |b: &Band| (b.rows.1 - b.rows.0 + overlap) * (n + width(b.masked));
+    let hull = |row: usize| {
         let line = &clear[row * n..(row + 1) * n];
-        let first = line.iter().position(|&c| c == wanted)?;
-        Some((first, line.iter().rposition(|&c| c == wanted)? + 1))
+        let first = line.iter().position(|&c| !c)?;
+        Some((first, line.iter().rposition(|&c| !c)? + 1))
     };
     let join = |a: Option<(usize, usize)>, b: Option<(usize, usize)>| match (a, b) {
         (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
@@ -58,13 +89,9 @@ pub fn bands(clear: &[bool], windows: &TileWindows, rows: (usize, usize)) -> Vec
     };
     let mut out: Vec<Band> = Vec::new();
     for row in rows.0..rows.1 {
-        let own = Band { rows: (row, row + 1), clear: hull(row, true), masked: hull(row, false) };
+        let own = Band { rows: (row, row + 1), all: (0, n), masked: hull(row) };
         if let Some(last) = out.last_mut() {
-            let both = Band {
-                rows: (last.rows.0, row + 1),
-                clear: join(last.clear, own.clear),
-                masked: join(last.masked, own.masked),
-            };
+            let both = Band { rows: (last.rows.0, row + 1), masked: join(last.masked, own.masked), ..own };
             if cost(&both) <= cost(last) + cost(&own) {
                 *last = both;
                 continue;
@@ -84,8 +111,8 @@ mod tests {
         let windows = TileWindows { cells: (32, 32), window: (64, 64), step: (16, 16) };
         let clear: Vec<bool> = (0..32 * 32).map(|i| i % 32 >= 2 && i / 32 >= 2).collect();
         let found = bands(&clear, &windows, (0, 32));
-        let top = Band { rows: (0, 2), clear: None, masked: Some((0, 32)) };
-        let rest = Band { rows: (2, 32), clear: Some((2, 32)), masked: Some((0, 2)) };
+        let top = Band { rows: (0, 2), all: (0, 32), masked: Some((0, 32)) };
+        let rest = Band { rows: (2, 32), all: (0, 32), masked: Some((0, 2)) };
         assert_eq!(found, [top, rest]);
     }
 

@@ -1,11 +1,12 @@
 //! Correlation surfaces of the windows of a tile: zero-mean normalised cross-correlation at every whole-pixel shift.
 //!
 //! Where pixels are invalid the correlation is the masked one of Padfield (2012, IEEE TIP 21(5), eq. 30): all sums run
-//! over the pixels valid in both windows. Several bands are stacked: the surfaces are averaged before anything is read
+//! over the pixels valid in both windows. Each of its sums but Σfg is a sum over the whole window less what the other
+//! image's gaps take away, and that is zero in all blocks of pixels but those with gaps. Several bands are stacked: the surfaces are averaged before anything is read
 //! off them (Li et al. 2021).
 
 use super::batch_sums::{BATCH, BatchSums, Part, Rows, Totals};
-use super::clear::{bands, clear_cells};
+use super::clear::{MaskedPlane, bands, clear_cells};
 use super::lanes::vectors;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::search::{SearchArea, TileWindows};
@@ -17,6 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const SURFACE_BYTES: usize = 8 << 20;
 /// Fewer valid pixels than this share of the window do not make a correlation.
 const MIN_OVERLAP: f64 = 0.25;
+/// Share of a window's energy that rounding may leave.
+const ROUNDING: f64 = 1e-6;
 /// Where there was nothing to correlate.
 pub const NOTHING: f32 = -2.0;
 
@@ -56,10 +59,10 @@ struct Layer<'a> {
     clear: Vec<bool>,
 }
 
-/// Planes of the masked correlation, zero where invalid.
+/// What the masked correlation needs of both images.
 struct Masked {
-    pre: [Grid<f32>; 3],
-    post: [Grid<f32>; 3],
+    pre: MaskedPlane,
+    post: MaskedPlane,
 }
 
 impl<'a> Layer<'a> {
@@ -69,8 +72,9 @@ impl<'a> Layer<'a> {
         if planes.all_valid {
             return Layer { planes, norms, masked: None, clear: vec![true; windows.len()] };
         }
-        let masked = Masked { pre: masked(pre.0, pre.1), post: masked(post.0, post.1) };
-        Layer { planes, norms, masked: Some(masked), clear: clear_cells(&planes, windows, search) }
+        let masked = Masked { pre: MaskedPlane::new(pre.0, pre.1), post: MaskedPlane::new(post.0, post.1) };
+        let clear = clear_cells((&masked.pre, &masked.post), planes.margin, windows, search);
+        Layer { planes, norms, masked: Some(masked), clear }
     }
 
     /// Where the pre image's first pixel lies in the post image at a shift.
@@ -160,16 +164,15 @@ impl<'a> Surfaces<'a> {
                     }
                     for sx in (low.0..=high.0).step_by(BATCH) {
                         let shifts = (high.0 - sx + 1).min(BATCH as i32) as usize;
-                        for (within, clear) in [(band.clear, true), (band.masked, false)] {
-                            let Some(within) = within else { continue };
-                            let Some(columns) = self.columns(band.rows, within, (sx, sy), shifts) else { continue };
-                            let part = Part { columns, rows: band.rows };
-                            self.sum((layer, clear), (sx, sy), shifts, part, &mut totals);
-                            vectors(
-                                #[inline(always)]
-                                || self.normalise((layer, clear), (sx, sy), shifts, part, &totals),
-                            );
-                        }
+                        let Some(columns) = self.columns(band.rows, band.all, (sx, sy), shifts) else { continue };
+                        let part = Part { columns, rows: band.rows };
+                        let gaps = band.masked.and_then(|c| self.columns(band.rows, c, (sx, sy), shifts));
+                        let gaps = gaps.map(|columns| Part { columns, rows: band.rows });
+                        self.sum(layer, (sx, sy), shifts, (part, gaps), &mut totals);
+                        vectors(
+                            #[inline(always)]
+                            || self.normalise(layer, (sx, sy), shifts, (part, gaps), &totals),
+                        );
                     }
                 }
             }
@@ -207,27 +210,42 @@ impl<'a> Surfaces<'a> {
         Some((first, last + 1))
     }
 
-    /// The sums of one layer at `shifts` neighbouring shifts over the windows of `part`, for its clear windows or for
-    /// the others.
+    /// The sums of one layer at `shifts` neighbouring shifts: products over the windows of `part`, what gaps take from
+    /// the other sums over those of `gaps`.
     fn sum(
         &mut self,
-        (layer, clear): (usize, bool),
+        layer: usize,
         shift: (i32, i32),
         shifts: usize,
-        part: Part,
+        (part, gaps): (Part, Option<Part>),
         totals: &mut [Totals; 6],
     ) {
         let (layer, intervals) = (&self.layers[layer], (&self.x, &self.y));
         let at = layer.at(shift);
-        if let (Some(m), false) = (&layer.masked, clear) {
-            let pairs = [(0, 0), (1, 0), (2, 0), (0, 1), (0, 2), (1, 1)];
-            for (total, (p, q)) in totals.iter_mut().zip(pairs) {
-                let planes = (Rows::of(&m.pre[p]), Rows::of(&m.post[q]).from(at));
-                self.sums.window_sums(planes, shifts, intervals, part, total);
-            }
-        } else {
-            let planes = (Rows::of(layer.planes.pre.0), Rows::of(layer.planes.post.0).from(at));
-            self.sums.window_sums(planes, shifts, intervals, part, &mut totals[0]);
+        let [fg, rest @ ..] = totals;
+        let planes = (Rows::of(layer.planes.pre.0), Rows::of(layer.planes.post.0).from(at));
+        self.sums.window_sums(planes, shifts, intervals, part, fg);
+        let (Some(Masked { pre, post }), Some(part)) = (&layer.masked, gaps) else { return };
+        let pairs = [
+            (&pre.invalid, &post.invalid),
+            (layer.planes.pre.0, &post.invalid),
+            (&pre.squares, &post.invalid),
+            (&pre.invalid, layer.planes.post.0),
+            (&pre.invalid, &post.squares),
+        ];
+        for (k, (total, (p, q))) in rest.iter_mut().zip(pairs).enumerate() {
+            let planes = (Rows::of(p), Rows::of(q).from(at));
+            let nothing = |(x, y): (usize, usize), (w, h): (usize, usize)| {
+                let there = ((x as i64 + at.0) as usize, (y as i64 + at.1) as usize);
+                let (own, other) =
+                    (|| pre.gaps((x, y), (w, h)) == 0.0, || post.gaps(there, (w + shifts - 1, h)) == 0.0);
+                match k {
+                    0 => own() || other(),
+                    1 | 2 => other(),
+                    _ => own(),
+                }
+            };
+            self.sums.sparse_sums(planes, shifts, intervals, part, nothing, total);
         }
     }
 
@@ -235,44 +253,50 @@ impl<'a> Surfaces<'a> {
     #[inline(always)]
     fn normalise(
         &mut self,
-        (layer, clear): (usize, bool),
+        layer: usize,
         shift: (i32, i32),
         shifts: usize,
-        part: Part,
+        (part, gaps): (Part, Option<Part>),
         totals: &[Totals; 6],
     ) {
         let layer = &self.layers[layer];
         let at = layer.at(shift);
-        let pixels = (self.windows.window.0 * self.windows.window.1) as f64;
+        let window = self.windows.window;
+        let pixels = (window.0 * window.1) as f64;
         let (cells_x, offset) = (self.windows.cells.0, self.rows.0 * self.windows.cells.0);
         let size = self.size().0 * self.size().1;
-        let width = part.columns.1 - part.columns.0;
         for y in part.rows.0..part.rows.1 {
             for x in part.columns.0..part.columns.1 {
-                let (cell, k) = (y * cells_x + x, (y - part.rows.0) * width + x - part.columns.0);
-                if layer.clear[cell] != clear {
-                    continue;
-                }
+                let cell = y * cells_x + x;
                 let Some((skip, n, slot)) = slots(self.search, cell, shift, shifts) else { continue };
                 let mut found = [NOTHING; BATCH];
-                if clear {
-                    let (pre, post) = &layer.norms;
-                    let (u, v) = self.windows.corner(cell);
-                    let own = v * pre.width + u;
-                    let (mean, inverse) = (pre.mean[own] * pixels, pre.inverse[own]);
-                    let there = (v as i64 + at.1) as usize * post.width + (u as i64 + at.0) as usize;
-                    let (means, inverses) = (&post.mean[there..there + shifts], &post.inverse[there..there + shifts]);
-                    let sums = totals[0].of(k);
+                let (u, v) = self.windows.corner(cell);
+                let there = ((u as i64 + at.0) as usize, (v as i64 + at.1) as usize);
+                let fg = totals[0].of(part.index(x, y));
+                if let (Some(Masked { pre, post }), Some(gaps), false) = (&layer.masked, gaps, layer.clear[cell]) {
+                    let k = gaps.index(x, y);
+                    let [both, f_lost, ff_lost, g_lost, gg_lost] = std::array::from_fn(|t| totals[t + 1].of(k));
+                    let [own, f, ff_all] = pre.sums((u, v), window);
                     for s in 0..shifts {
-                        let value = ((sums[s] - mean * means[s]) * (inverse * inverses[s])) as f32;
-                        found[s] = if value.is_nan() { NOTHING } else { value };
+                        let [other, g, gg] = post.sums((there.0 + s, there.1), window);
+                        let n = pixels - own - other + both[s];
+                        let (f, ff) = (f - f_lost[s], ff_all - ff_lost[s]);
+                        let (g, gg_here) = (g - g_lost[s], gg - gg_lost[s]);
+                        // What the products in single precision leave of a constant is no texture.
+                        let texture = |sum: f64, squares: f64, all: f64| squares - sum * sum / n > ROUNDING * all;
+                        if n >= MIN_OVERLAP * pixels && texture(f, ff, ff_all) && texture(g, gg_here, gg) {
+                            found[s] = ncc(n, f, ff, g, gg_here, fg[s]);
+                        }
                     }
                 } else {
+                    let (pre, post) = &layer.norms;
+                    let own = v * pre.width + u;
+                    let (mean, inverse) = (pre.mean[own] * pixels, pre.inverse[own]);
+                    let there = there.1 * post.width + there.0;
+                    let (means, inverses) = (&post.mean[there..there + shifts], &post.inverse[there..there + shifts]);
                     for s in 0..shifts {
-                        let [n, f, ff, g, gg, fg] = std::array::from_fn(|t| totals[t].of(k)[s]);
-                        if n >= MIN_OVERLAP * pixels {
-                            found[s] = ncc(n, f, ff, g, gg, fg);
-                        }
+                        let value = ((fg[s] - mean * means[s]) * (inverse * inverses[s])) as f32;
+                        found[s] = if value.is_nan() { NOTHING } else { value };
                     }
                 }
                 let place = (cell - offset) * size + slot;
@@ -314,14 +338,4 @@ pub(super) fn ncc(n: f64, f: f64, ff: f64, g: f64, gg: f64, fg: f64) -> f32 {
         return -2.0;
     }
     ((fg - f * g / n) / energy.sqrt()) as f32
-}
-
-/// Validity, values, squared values; zero where invalid.
-fn masked(values: &Grid<f32>, valid: &Grid<bool>) -> [Grid<f32>; 3] {
-    let pick = |f: &dyn Fn(f32) -> f32| Grid {
-        width: values.width,
-        height: values.height,
-        data: values.data.iter().zip(&valid.data).map(|(&v, &ok)| if ok { f(v) } else { 0.0 }).collect(),
-    };
-    [pick(&|_| 1.0), pick(&|v| v), pick(&|v| v * v)]
 }

@@ -3,8 +3,8 @@
 //! A window that meets none needs one sum of products a shift; the masked correlation needs five more. Near the border
 //! of an image or beside a few clouds most windows of a tile are clear.
 
+use super::fill::ValidCounts;
 use super::search::{SearchArea, TileWindows};
-use super::sums::{area, summed};
 use crate::grid::Grid;
 
 /// What the masked correlation needs of one image besides its values, which are zero where invalid.
@@ -12,31 +12,23 @@ pub struct MaskedPlane {
     /// 1 where invalid, else 0.
     pub invalid: Grid<f32>,
     pub squares: Grid<f32>,
-    /// Summed-area tables of `invalid`, the values, `squares`.
-    tables: [Vec<f64>; 3],
+    counts: ValidCounts,
 }
 
 impl MaskedPlane {
     pub fn new(values: &Grid<f32>, valid: &Grid<bool>) -> Self {
-        let (width, height) = (values.width, values.height);
-        let invalid = Grid { width, height, data: valid.data.iter().map(|&ok| if ok { 0.0 } else { 1.0 }).collect() };
-        let squares = Grid { width, height, data: values.data.iter().map(|v| v * v).collect() };
-        let tables = [&invalid, values, &squares].map(|plane| summed(plane, |v| v));
-        MaskedPlane { invalid, squares, tables }
-    }
-
-    /// Invalid pixels, Σ g and Σ g² in a rectangle of pixels.
-    #[inline(always)]
-    pub fn sums(&self, corner: (usize, usize), size: (usize, usize)) -> [f64; 3] {
-        let stride = self.invalid.width + 1;
-        [0, 1, 2].map(|t| area(&self.tables[t], stride, corner.0, corner.1, size))
+        MaskedPlane {
+            invalid: valid.map(|ok| if ok { 0.0 } else { 1.0 }),
+            squares: values.map(|v| v * v),
+            counts: ValidCounts::new(valid),
+        }
     }
 
     /// Invalid pixels in a rectangle, as far as it lies in the image.
     #[inline(always)]
-    pub fn gaps(&self, corner: (usize, usize), size: (usize, usize)) -> f64 {
+    pub fn gaps(&self, corner: (usize, usize), size: (usize, usize)) -> usize {
         let size = (size.0.min(self.invalid.width - corner.0), size.1.min(self.invalid.height - corner.1));
-        area(&self.tables[0], self.invalid.width + 1, corner.0, corner.1, size)
+        size.0 * size.1 - self.counts.count(corner.0 as i64, corner.1 as i64, size)
     }
 }
 
@@ -65,7 +57,7 @@ pub fn clear_cells(
             ((corner + margin) as i64 + i64::from(start) - range as i64) as usize
         };
         let there = (first(x, start.0, rx), first(y, start.1, ry));
-        pre.gaps((x, y), (w, h)) == 0.0 && post.gaps(there, (w + 2 * rx, h + 2 * ry)) == 0.0
+        pre.gaps((x, y), (w, h)) == 0 && post.gaps(there, (w + 2 * rx, h + 2 * ry)) == 0
     };
     (0..windows.len()).map(clear).collect()
 }

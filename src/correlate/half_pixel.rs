@@ -6,7 +6,7 @@
 
 use super::lanes::vectors;
 use super::prepare::PreparedPost;
-use super::sums::{area, summed};
+use super::sums::SquareSums;
 use crate::field::PixelShift;
 use crate::grid::Grid;
 
@@ -25,8 +25,7 @@ pub struct HalfPixels {
 
 struct Phase {
     values: Grid<f32>,
-    /// Summed-area tables of g and g².
-    table: [Vec<f64>; 2],
+    sums: SquareSums,
     /// Power of the image on the pixels over the power here: an interpolator damps noise most half-way between the
     /// pixels, and a norm that followed it would pull the peak there.
     gain: f64,
@@ -71,8 +70,7 @@ impl HalfPixels {
             let values = sample(i, j);
             let here = power(&values);
             let gain = if here > 0.0 { whole / here } else { 1.0 };
-            let table = [summed(&values, |v| v), summed(&values, |v| v * v)];
-            Phase { values, table, gain }
+            Phase { sums: SquareSums::new(&values), values, gain }
         };
         HalfPixels { phases: all.iter().map(phase).collect(), margin, per }
     }
@@ -88,9 +86,7 @@ impl HalfPixels {
     #[inline(always)]
     pub fn energy(&self, corner: (usize, usize), window: (usize, usize), half: (i64, i64)) -> f64 {
         let (phase, x, y) = self.place(corner, half);
-        let stride = phase.values.width + 1;
-        let sum = area(&phase.table[0], stride, x, y, window);
-        let squares = area(&phase.table[1], stride, x, y, window);
+        let [sum, squares] = phase.sums.of((x, y), window);
         phase.gain * (squares - sum * sum / (window.0 * window.1) as f64)
     }
 

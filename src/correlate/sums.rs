@@ -1,5 +1,6 @@
 //! Sums over windows: the intervals that overlapping windows share, summed-area tables, and norms from them.
 
+use super::lanes::vectors;
 use crate::grid::Grid;
 
 /// Borders of the elementary intervals along one axis and, for every cell, which intervals make its window.
@@ -20,28 +21,50 @@ impl Intervals {
     }
 }
 
-/// Summed-area table with a leading row and column of zeros.
-pub fn summed(grid: &Grid<f32>, f: impl Fn(f64) -> f64) -> Vec<f64> {
-    let stride = grid.width + 1;
-    let mut table = vec![0.0; stride * (grid.height + 1)];
-    for y in 0..grid.height {
-        let mut run = 0.0;
-        for x in 0..grid.width {
-            run += f(grid.get(x, y) as f64);
-            table[(y + 1) * stride + x + 1] = table[y * stride + x + 1] + run;
+/// Summed-area table of an image and of its square: Σ g and Σ g² over any rectangle of pixels.
+pub struct SquareSums {
+    stride: usize,
+    table: Vec<[f64; 2]>,
+}
+
+impl SquareSums {
+    pub fn new(image: &Grid<f32>) -> Self {
+        let stride = image.width + 1;
+        let mut table = Vec::with_capacity(stride * (image.height + 1));
+        table.resize(stride, [0.0; 2]);
+        for y in 0..image.height {
+            let mut run = [0.0; 2];
+            table.push([0.0; 2]);
+            for (x, &v) in image.row(y).iter().enumerate() {
+                let above = table[y * stride + x + 1];
+                run = [run[0] + v as f64, run[1] + v as f64 * v as f64];
+                table.push([above[0] + run[0], above[1] + run[1]]);
+            }
         }
+        SquareSums { stride, table }
     }
-    table
+
+    /// Σ g and Σ g² over `size` pixels from `corner` on.
+    #[inline(always)]
+    pub fn of(&self, corner: (usize, usize), size: (usize, usize)) -> [f64; 2] {
+        let top = corner.1 * self.stride + corner.0;
+        let bottom = top + size.1 * self.stride;
+        let [a, b, c, d] = [top, top + size.0, bottom, bottom + size.0].map(|i| self.table[i]);
+        [0, 1].map(|k| (d[k] - c[k]) - (b[k] - a[k]))
+    }
 }
 
+/// What normalises a correlation with a window: its mean and the inverse of the root of its energy, NaN without
+/// texture.
 #[inline(always)]
-pub fn area(table: &[f64], stride: usize, x: usize, y: usize, (w, h): (usize, usize)) -> f64 {
-    let (top, bottom) = (y * stride + x, (y + h) * stride + x);
-    (table[bottom + w] - table[bottom]) - (table[top + w] - table[top])
+pub fn norm(sums: [f64; 2], pixels: f64) -> [f64; 2] {
+    let [g, gg] = sums;
+    let energy = gg - g * g / pixels;
+    // Rounding leaves a little energy in a constant window; it carries no texture.
+    [g / pixels, if energy > 1e-10 * gg { 1.0 / energy.sqrt() } else { f64::NAN }]
 }
 
-/// Where windows lie in a larger image, and what normalises a correlation with each: their mean and the inverse of the
-/// root of their energy, NaN without texture. Position (x, y) is at y · `width` + x.
+/// The norms of the windows at every position inside an image; position (x, y) is at y · `width` + x.
 pub struct Norms {
     pub width: usize,
     pub mean: Vec<f64>,
@@ -49,27 +72,20 @@ pub struct Norms {
 }
 
 impl Norms {
-    /// Of the windows at every position inside the image.
-    #[inline(always)]
-    pub fn new(image: &Grid<f32>, window: (usize, usize)) -> Self {
-        let (w, h) = ((image.width + 1).saturating_sub(window.0), (image.height + 1).saturating_sub(window.1));
-        let table = [summed(image, |v| v), summed(image, |v| v * v)];
-        let (stride, n) = (image.width + 1, (window.0 * window.1) as f64);
+    pub fn new(sums: &SquareSums, image: (usize, usize), window: (usize, usize)) -> Self {
+        let (w, h) = ((image.0 + 1).saturating_sub(window.0), (image.1 + 1).saturating_sub(window.1));
+        let pixels = (window.0 * window.1) as f64;
         let (mut mean, mut inverse) = (vec![0.0; w * h], vec![0.0; w * h]);
-        for y in 0..h {
-            let (top, bottom) = (y * stride, (y + window.1) * stride);
-            let corners = [top, top + window.0, bottom, bottom + window.0];
-            let [g0, g1, g2, g3] = corners.map(|c| &table[0][c..c + w]);
-            let [q0, q1, q2, q3] = corners.map(|c| &table[1][c..c + w]);
-            let (mean, inverse) = (&mut mean[y * w..(y + 1) * w], &mut inverse[y * w..(y + 1) * w]);
-            for x in 0..w {
-                let g = (g3[x] - g2[x]) - (g1[x] - g0[x]);
-                let gg = (q3[x] - q2[x]) - (q1[x] - q0[x]);
-                let energy = gg - g * g / n;
-                mean[x] = g / n;
-                // Rounding leaves a little energy in a constant window; it carries no texture.
-                inverse[x] = if energy > 1e-10 * gg { 1.0 / energy.sqrt() } else { f64::NAN };
-            }
+        let lines = mean.chunks_exact_mut(w.max(1)).zip(inverse.chunks_exact_mut(w.max(1)));
+        for (y, (mean, inverse)) in lines.enumerate() {
+            vectors(
+                #[inline(always)]
+                || {
+                    for x in 0..w {
+                        [mean[x], inverse[x]] = norm(sums.of((x, y), window), pixels);
+                    }
+                },
+            );
         }
         Norms { width: w, mean, inverse }
     }

@@ -10,7 +10,7 @@ use super::clear::{MaskedPlane, bands, clear_cells};
 use super::lanes::vectors;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::search::{SearchArea, TileWindows};
-use super::sums::{Intervals, Norms};
+use super::sums::{Intervals, Norms, SquareSums, norm};
 use crate::grid::Grid;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -52,8 +52,9 @@ pub struct Planes<'a> {
 /// One pair of images and what its correlations share.
 struct Layer<'a> {
     planes: Planes<'a>,
-    /// Norms of the pre and post windows at every position, for clear windows.
-    norms: (Norms, Norms),
+    sums: (SquareSums, SquareSums),
+    /// Of the post windows at every position.
+    norms: Norms,
     masked: Option<Masked>,
     /// The cells whose windows meet no invalid pixel.
     clear: Vec<bool>,
@@ -68,13 +69,14 @@ struct Masked {
 impl<'a> Layer<'a> {
     fn new(planes: Planes<'a>, windows: &TileWindows, search: &SearchArea) -> Self {
         let (pre, post) = (planes.pre, planes.post);
-        let norms = (Norms::new(pre.0, windows.window), Norms::new(post.0, windows.window));
+        let sums = (SquareSums::new(pre.0), SquareSums::new(post.0));
+        let norms = Norms::new(&sums.1, (post.0.width, post.0.height), windows.window);
         if planes.all_valid {
-            return Layer { planes, norms, masked: None, clear: vec![true; windows.len()] };
+            return Layer { planes, sums, norms, masked: None, clear: vec![true; windows.len()] };
         }
         let masked = Masked { pre: MaskedPlane::new(pre.0, pre.1), post: MaskedPlane::new(post.0, post.1) };
         let clear = clear_cells((&masked.pre, &masked.post), planes.margin, windows, search);
-        Layer { planes, norms, masked: Some(masked), clear }
+        Layer { planes, sums, norms, masked: Some(masked), clear }
     }
 
     /// Where the pre image's first pixel lies in the post image at a shift.
@@ -237,8 +239,7 @@ impl<'a> Surfaces<'a> {
             let planes = (Rows::of(p), Rows::of(q).from(at));
             let nothing = |(x, y): (usize, usize), (w, h): (usize, usize)| {
                 let there = ((x as i64 + at.0) as usize, (y as i64 + at.1) as usize);
-                let (own, other) =
-                    (|| pre.gaps((x, y), (w, h)) == 0.0, || post.gaps(there, (w + shifts - 1, h)) == 0.0);
+                let (own, other) = (|| pre.gaps((x, y), (w, h)) == 0, || post.gaps(there, (w + shifts - 1, h)) == 0);
                 match k {
                     0 => own() || other(),
                     1 | 2 => other(),
@@ -273,12 +274,14 @@ impl<'a> Surfaces<'a> {
                 let (u, v) = self.windows.corner(cell);
                 let there = ((u as i64 + at.0) as usize, (v as i64 + at.1) as usize);
                 let fg = totals[0].of(part.index(x, y));
+                let own = layer.sums.0.of((u, v), window);
                 if let (Some(Masked { pre, post }), Some(gaps), false) = (&layer.masked, gaps, layer.clear[cell]) {
                     let k = gaps.index(x, y);
                     let [both, f_lost, ff_lost, g_lost, gg_lost] = std::array::from_fn(|t| totals[t + 1].of(k));
-                    let [own, f, ff_all] = pre.sums((u, v), window);
+                    let (own, [f, ff_all]) = (pre.gaps((u, v), window) as f64, own);
                     for s in 0..shifts {
-                        let [other, g, gg] = post.sums((there.0 + s, there.1), window);
+                        let there = (there.0 + s, there.1);
+                        let (other, [g, gg]) = (post.gaps(there, window) as f64, layer.sums.1.of(there, window));
                         let n = pixels - own - other + both[s];
                         let (f, ff) = (f - f_lost[s], ff_all - ff_lost[s]);
                         let (g, gg_here) = (g - g_lost[s], gg - gg_lost[s]);
@@ -289,11 +292,11 @@ impl<'a> Surfaces<'a> {
                         }
                     }
                 } else {
-                    let (pre, post) = &layer.norms;
-                    let own = v * pre.width + u;
-                    let (mean, inverse) = (pre.mean[own] * pixels, pre.inverse[own]);
-                    let there = there.1 * post.width + there.0;
-                    let (means, inverses) = (&post.mean[there..there + shifts], &post.inverse[there..there + shifts]);
+                    let [mean, inverse] = norm(own, pixels);
+                    let mean = mean * pixels;
+                    let there = there.1 * layer.norms.width + there.0;
+                    let means = &layer.norms.mean[there..there + shifts];
+                    let inverses = &layer.norms.inverse[there..there + shifts];
                     for s in 0..shifts {
                         let value = ((fg[s] - mean * means[s]) * (inverse * inverses[s])) as f32;
                         found[s] = if value.is_nan() { NOTHING } else { value };

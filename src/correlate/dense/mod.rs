@@ -19,7 +19,7 @@ pub use candidates::{Candidate, Candidates};
 
 use super::fill::ValidCounts;
 use super::prepare::{PreparedPost, PreparedPre};
-use super::sums::{area, summed};
+use super::sums::SquareSums;
 use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::grid::Grid;
@@ -110,19 +110,16 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
     (0..tile.windows.len()).map(cell).collect()
 }
 /// Variances of windows from summed-area tables.
-struct Texture {
-    sums: [Vec<f64>; 2],
-    stride: usize,
-}
+struct Texture(SquareSums);
 
 impl Texture {
     fn new(values: &Grid<f32>) -> Self {
-        Texture { sums: [summed(values, |v| v), summed(values, |v| v * v)], stride: values.width + 1 }
+        Texture(SquareSums::new(values))
     }
 
     fn variance(&self, x: usize, y: usize, window: (usize, usize)) -> f64 {
         let n = (window.0 * window.1) as f64;
-        let [sum, square] = self.sums.each_ref().map(|t| area(t, self.stride, x, y, window));
+        let [sum, square] = self.0.of((x, y), window);
         square / n - (sum / n).powi(2)
     }
 }

@@ -161,7 +161,7 @@ pub unsafe extern "C" fn shiftmap_field_free(field: *mut shiftmap_field) {
     }
 }
 
-fn array_job(callbacks: &Callbacks, mut list: Vec<(String, String)>) -> Outcome<Job> {
+pub(super) fn array_job(callbacks: &Callbacks, mut list: Vec<(String, String)>) -> Outcome<Job> {
     host::default_threads(callbacks, "displacement", &mut list);
     crate::options::array_job("pre", "post", &list).map_err(|e| Failure::of("displacement", e))
 }

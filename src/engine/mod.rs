@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 use crate::Result;
 use crate::correlate::scene::{self, Scene};
 use crate::correlate::{self, Alignment, Method};
+use crate::field::PixelShift;
 use crate::layout::Layout;
 use crate::pipeline::{Pair, Params, SigmaScale};
 
@@ -90,6 +91,13 @@ impl Engine {
     /// The method with the buffers of one thread, for the smallest window.
     pub fn method(&self) -> Box<dyn Method + '_> {
         self.stages[0].method(&self.scenes)
+    }
+
+    /// How far around zero the tile's windows are looked for, and what is added to a displacement relative to the
+    /// tile's base; `None` when the search is too large to be looked through directly.
+    pub fn direct_search(&self) -> Option<((usize, usize), PixelShift)> {
+        let a = &self.alignment;
+        (!a.coarse_to_fine()).then(|| (a.range, PixelShift::new(-a.fraction.0, -a.fraction.1)))
     }
 
     /// Handles and buffers for one thread.

@@ -60,7 +60,7 @@ def parameters_are_described():
     assert visible == wanted, visible
     library = plugin.provider.library
     for choice in library.options("displacement")["METHOD"]["choices"]:
-        assert choice["value"] == "net" or registry.algorithmById(f"shiftmap:displacement_{choice['value']}")
+        assert registry.algorithmById(f"shiftmap:displacement_{choice['value']}")
     assert "pixels" in lsm.parameterDefinition("WINDOW").help()
     spatial = registry.algorithmById("shiftmap:displacement_spatial")
     assert spatial.parameterDefinition("TAPER") is None and spatial.parameterDefinition("PEAK_SIGMA") is not None

@@ -112,7 +112,7 @@ class Library:
         if number < OLDEST[0] * 10000 + OLDEST[1] * 100 + OLDEST[2]:
             raise Missing(f"{self.path} is version {self.version()}, too old: {self._text(OLDEST)} or newer is needed")
         self._options = {}
-        self._onnxruntime = None
+        self._onnxruntime = self._models = None
         with _Context(self) as context:
             text = context.text(self.c.shiftmap_commands)
         self.commands = {c["name"]: c["help"] for c in json.loads(text)}
@@ -144,9 +144,10 @@ class Library:
 
     def models(self):
         """Names of the networks that the library finds; none for a library that has no networks."""
-        if "model list" not in self.commands:
-            return []
-        return [m["name"] for m in self.run("model list", [], [], None, None) if m["model"]]
+        if self._models is None:
+            found = self.run("model list", [], [], None, None) if "model list" in self.commands else []
+            self._models = [m["name"] for m in found if m["model"]]
+        return self._models
 
     def onnxruntime(self):
         """Options that say where ONNX Runtime is, when only this Python knows."""

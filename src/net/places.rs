@@ -76,7 +76,7 @@ pub fn folders() -> Vec<PathBuf> {
     let mut all = Vec::new();
     for folder in own() {
         // Beside; lib beside bin; the wheel's sibling; a checkout's own.
-        all.extend(["", "lib", "../lib", "../lib/shiftmap"].map(|place| folder.join(place)));
+        all.extend(["", "lib", "shiftmap", "../lib", "../lib/shiftmap"].map(|place| folder.join(place)));
         all.extend(packages(&folder));
         all.extend(checkout(&folder).map(|root| root.join(SETUP)));
     }

@@ -23,7 +23,12 @@ fn mapped() -> Folder {
 
 fn same(folder: &Folder, a: &str, b: &str) {
     let bits = |name: &str| -> Vec<u32> {
-        read_all_bands(&folder.file(name)).unwrap().bands.iter().flat_map(|g| g.data.iter().map(|v| v.to_bits())).collect()
+        read_all_bands(&folder.file(name))
+            .unwrap()
+            .bands
+            .iter()
+            .flat_map(|g| g.values.data.iter().map(|v| v.to_bits()))
+            .collect()
     };
     assert!(bits(a) == bits(b), "{a} and {b} differ");
 }

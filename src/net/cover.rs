@@ -28,13 +28,13 @@ impl Span {
         rise(self.left, 1.0) * rise(self.right, -1.0)
     }
 
-    pub fn len(&self) -> usize {
+    pub fn side(&self) -> usize {
         self.to - self.from
     }
 
     /// Length with the padding that makes it a multiple of `multiple`.
     pub fn padded(&self, multiple: usize) -> usize {
-        self.len().next_multiple_of(multiple)
+        self.side().next_multiple_of(multiple)
     }
 }
 
@@ -69,7 +69,7 @@ pub fn spans(len: usize, wanted: (usize, usize), geometry: Geometry, shift: usiz
 
 /// Appends the part of a plane (rows of `stride`) inside the spans to `out`, padded by reflection to `size`.
 pub fn cut(plane: &[f32], stride: usize, (across, down): (&Span, &Span), size: (usize, usize), out: &mut Vec<f32>) {
-    let (w, h) = (across.len(), down.len());
+    let (w, h) = (across.side(), down.side());
     let (width, height) = size;
     for y in 0..height {
         let row = &plane[(down.from + reflected(y, h)) * stride..][across.from..across.to];

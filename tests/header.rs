@@ -3,7 +3,8 @@
 use std::path::Path;
 
 /// In the order of the header: what most need comes first.
-const SOURCES: [&str; 7] = ["types", "context", "displacement", "commands", "dislocation", "options", "version"];
+const SOURCES: [&str; 8] =
+    ["types", "context", "displacement", "commands", "dislocation", "features", "options", "version"];
 
 fn header() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -111,6 +111,18 @@ pub fn solve_scales(mut products: Products, noise: &[f32; 6], finest: usize) -> 
     out
 }
 
+/// The candidate of one scale.
+pub fn solve_scale(mut products: Products, noise: f32, scale: usize) -> Candidate {
+    for _ in 0..HALVINGS[scale] {
+        products = products.each_ref().map(halve);
+    }
+    let pixels = 1 << (2 * HALVINGS[scale]);
+    match scale {
+        0 => solve(&products, &TRIANGLE5, pixels, noise),
+        _ => solve(&products, &TRIANGLE9, pixels, noise),
+    }
+}
+
 fn solve<const N: usize>(p: &Products, taps: &[f32; N], pixels: usize, noise: f32) -> Candidate {
     let (w, h) = (p[0].width, p[0].height);
     let equations = Equations::new(taps, pixels, noise);

@@ -1,6 +1,6 @@
 //! Passes of warping and correcting, from large windows to small ones.
 
-use super::candidates::{Candidates, add_products, solve_scales};
+use super::candidates::{Candidate, Candidates, Products, add_products, solve_scale, solve_scales};
 use super::edges::sharpen;
 use super::fuse::fuse;
 use super::warp::{PhaseTable, warp};
@@ -9,6 +9,7 @@ use super::windows::box_sum;
 use crate::correlate::Band;
 use crate::correlate::prepare::{PreparedPost, PreparedPre};
 use crate::grid::Grid;
+use std::array::from_fn;
 
 /// The finest scale of each pass.
 pub const PASSES: [usize; 3] = [3, 1, 0];
@@ -49,12 +50,34 @@ impl Level<'_> {
         let data = self.weight.data.iter().zip(&self.pre_weight.data).map(|(a, b)| a * b > 0.5).collect();
         Grid { width: self.weight.width, height: self.weight.height, data }
     }
+
+    /// The pre image and the post image as last warped, for both whitenings.
+    pub fn whitened(&self) -> [[Grid<f32>; 2]; RADII.len()] {
+        let both = combine(&self.weight, &self.pre_weight, |a, b| a * b);
+        from_fn(|kind| {
+            let counts = box_sum(&both, RADII[kind]);
+            [&self.pre.values, &self.image].map(|v| whiten(v, &both, &counts, kind, self.std))
+        })
+    }
 }
 
 /// Candidates of every pixel about the displacement field `d` (right, down; pixels relative to the tile's base; of the
 /// pre images' size), of windows from scale `finest` up. Several bands are solved jointly: their normal equations are
 /// added.
 pub fn candidates(levels: &mut [Level], d: [&Grid<f32>; 2], finest: usize) -> Candidates {
+    let mut kinds = products(levels, d).into_iter().zip(&NOISE).map(|(p, n)| solve_scales(p, n, finest));
+    let (a, b) = (kinds.next().unwrap_or_default(), kinds.next().unwrap_or_default());
+    Candidates { finest, scales: a.into_iter().zip(b).map(|(a, b)| [a, b]).collect() }
+}
+
+/// The candidates of one scale, for both whitenings; the others are not computed.
+pub fn candidates_of_scale(levels: &mut [Level], d: [&Grid<f32>; 2], scale: usize) -> [Candidate; RADII.len()] {
+    let mut noise = NOISE.iter();
+    products(levels, d).map(|p| solve_scale(p, noise.next().map_or(1.0, |n| n[scale]), scale))
+}
+
+/// Gradient products of all levels for each whitening, with the post images warped by `d`.
+fn products(levels: &mut [Level], d: [&Grid<f32>; 2]) -> [Products; RADII.len()] {
     let zero = d[0].map(|_| 0.0);
     let mut products = [0; RADII.len()].map(|_| [0; 7].map(|_| zero.clone()));
     for level in levels {
@@ -63,16 +86,13 @@ pub fn candidates(levels: &mut [Level], d: [&Grid<f32>; 2], finest: usize) -> Ca
         for (kind, products) in products.iter_mut().enumerate() {
             let counts = box_sum(&both, RADII[kind]);
             // Both images over the same pixels, so that a gap in one leaves no trace in the difference.
-            let f = whiten(&level.pre.values, &both, &counts, kind, level.std);
-            let g = whiten(&level.image, &both, &counts, kind, level.std);
+            let [f, g] = [&level.pre.values, &level.image].map(|v| whiten(v, &both, &counts, kind, level.std));
             // The gradient's taps and the smaller box must not reach over an edge of the valid pixels.
             let whole = box_sum(&both, 2).map(|n| if n > 24.5 { 1.0 } else { 0.0 });
             add_products(products, &f, &g, &whole);
         }
     }
-    let mut kinds = products.into_iter().zip(&NOISE).map(|(p, n)| solve_scales(p, n, finest));
-    let (a, b) = (kinds.next().unwrap_or_default(), kinds.next().unwrap_or_default());
-    Candidates { finest, scales: a.into_iter().zip(b).map(|(a, b)| [a, b]).collect() }
+    products
 }
 
 /// Improves `d` in place; returns its covariance (xx, xy, yy), the largest that any pass left.

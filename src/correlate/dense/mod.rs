@@ -109,15 +109,16 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
     };
     (0..tile.windows.len()).map(cell).collect()
 }
+
 /// Variances of windows from summed-area tables.
-struct Texture(SquareSums);
+pub(crate) struct Texture(SquareSums);
 
 impl Texture {
-    fn new(values: &Grid<f32>) -> Self {
+    pub(crate) fn new(values: &Grid<f32>) -> Self {
         Texture(SquareSums::new(values))
     }
 
-    fn variance(&self, x: usize, y: usize, window: (usize, usize)) -> f64 {
+    pub(crate) fn variance(&self, x: usize, y: usize, window: (usize, usize)) -> f64 {
         let n = (window.0 * window.1) as f64;
         let [sum, square] = self.0.of((x, y), window);
         square / n - (sum / n).powi(2)

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 
-def weights(truth, near=3.0, reach=10.0):
+def weights(truth, near=5.0, reach=8.0):
     """Pixels within `reach` of a trace count `near` times: they are few and carry much of the error. Hidden ones count
     little: there is nothing to measure there, but the scale has to say so."""
     w = torch.where(truth[:, 2:3] < reach, near, 1.0)
@@ -37,6 +37,9 @@ def multiscale(outputs, truth, factors, kind="l1"):
 def mae(output, truth):
     """Mean absolute error of a component: over all pixels and within 5 px of a trace (NaN without one)."""
     d = output[0] if isinstance(output, (tuple, list)) else output
+    if d.ndim == 2:
+        truth = truth[:, :, None, None]
+        d = d[:, :, None, None]
     e = (d - truth[:, :2]).abs()
     near = (truth[:, 2:3] < 5).expand_as(e)
     return e.mean().item(), e[near].mean().item() if near.any() else float("nan")

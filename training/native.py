@@ -46,6 +46,7 @@ class Native:
         self.lib.shiftmap_context_new.restype = ctypes.c_void_p
         self.lib.shiftmap_last_error.restype = ctypes.c_char_p
         self.lib.shiftmap_last_error.argtypes = [ctypes.c_void_p]
+        self.lib.shiftmap_field_free.argtypes = [ctypes.c_void_p]
         self.lib.shiftmap_features.argtypes = [ctypes.c_void_p] * 6 + [ctypes.c_size_t]
         self.context = self.lib.shiftmap_context_new()
 
@@ -79,3 +80,43 @@ class Native:
         if code != 0:
             raise RuntimeError(f"shiftmap_features: {self.lib.shiftmap_last_error(self.context).decode()}")
         return out
+
+
+class _Field(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("width", ctypes.c_size_t),
+        ("height", ctypes.c_size_t),
+        ("row_stride", ctypes.c_size_t),
+        ("first_x", ctypes.c_double),
+        ("first_y", ctypes.c_double),
+        ("step_x", ctypes.c_double),
+        ("step_y", ctypes.c_double),
+        *[(n, ctypes.POINTER(ctypes.c_float)) for n in
+          ("east", "north", "quality", "east_sigma", "north_sigma", "status")],
+        ("owned", ctypes.c_void_p),
+    ]
+
+
+def displacement(native, pre, post, valid_pre, valid_post, options):
+    """`shiftmap displacement` on arrays: dx, dy, sigma x, sigma y (right, down; pixels; NaN where nothing was measured)
+    on cells, and the pixel positions of the columns and rows of cells. `options`: {"METHOD": "lsm", ...}."""
+    kept = [np.ascontiguousarray(v, t) for v, t in
+            ((pre, np.float32), (post, np.float32), (valid_pre, np.uint8), (valid_post, np.uint8))]
+    images = [_Image(ctypes.sizeof(_Image), a.ctypes.data, F32, 0, a.shape[1], a.shape[0], 0, 0, m.ctypes.data, 0, 0.0)
+              for a, m in ((kept[0], kept[2]), (kept[1], kept[3]))]
+    field = _Field(struct_size=ctypes.sizeof(_Field))
+    words = [f"{k}={v}".encode() for k, v in options.items()]
+    array = (ctypes.c_char_p * (len(words) + 1))(*words, None)
+    call = native.lib.shiftmap_displacement_array
+    call.argtypes = [ctypes.c_void_p] * 7
+    code = call(native.context, ctypes.byref(images[0]), ctypes.byref(images[1]), array, ctypes.byref(field), None, None)
+    if code != 0:
+        raise RuntimeError(f"{options}: {native.lib.shiftmap_last_error(native.context).decode()}")
+    planes = [np.ctypeslib.as_array(getattr(field, n), (field.height, field.width)).copy()
+              for n in ("east", "north", "east_sigma", "north_sigma")]
+    planes[1] *= -1
+    x = field.first_x + field.step_x * np.arange(field.width)
+    y = field.first_y + field.step_y * np.arange(field.height)
+    native.lib.shiftmap_field_free(ctypes.byref(field))
+    return planes, x, y

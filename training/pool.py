@@ -141,6 +141,55 @@ class Pool:
                 yield torch.from_numpy(a[None]), torch.from_numpy(t[None])
 
 
+class WindowPool:
+    """Windows as `shiftmap synth dataset --content windows` writes them: all of them in memory, scaled by their set's
+    own spread. `window` of 16 is the middle of 32; `smooth` leaves those out that a discontinuity cuts."""
+
+    def __init__(self, folder, seed, window, smooth, hold_out):
+        import torch
+
+        self.rng = np.random.default_rng(seed)
+        parts, shards = ([], []), sorted(Path(folder).glob("*/shard-*.npz"))
+        for path in shards:
+            z = np.load(path)
+            side = z["pre"].shape[-1]
+            edge = (side - window) // 2
+            middle = np.s_[:, edge : edge + window, edge : edge + window]
+            pair = np.stack([z["pre"][middle], z["post"][middle]], 1)
+            pair -= pair.mean((2, 3), keepdims=True)
+            pair /= pair.std((1, 2, 3), keepdims=True) + 1e-6
+            cut = z["discontinuous"].astype(np.float32)
+            held = int(path.stem.split("-")[-1]) < hold_out
+            # dx, dy, distance (below 5: cut), not hidden
+            truth = np.concatenate([z["shift"], np.stack([np.where(cut > 0, 0, 500), 0 * cut], 1)], 1).astype(np.float32)
+            take = np.ones(len(cut), bool) if held or not smooth else cut == 0
+            parts[held].append((pair[take].astype(np.float16), truth[take]))
+        self.train, self.held = (tuple(np.concatenate(v) for v in zip(*p)) for p in parts)
+        self.torch = torch
+
+    def look(self):
+        pass
+
+    def batch(self, n):
+        k = self.rng.integers(len(self.train[0]), size=n)
+        a, t = self.train[0][k].astype(np.float32), self.train[1][k]
+        symmetry = int(self.rng.integers(8))
+        if symmetry & 4:
+            a, t = a.transpose(0, 1, 3, 2), t[:, [1, 0, 2, 3]]
+        if symmetry & 1:
+            a, t = a[..., ::-1], t * np.float32([-1, 1, 1, 1])
+        if symmetry & 2:
+            a, t = a[..., ::-1, :], t * np.float32([1, -1, 1, 1])
+        if self.rng.random() < 0.5:
+            a = -a
+        return self.torch.from_numpy(np.ascontiguousarray(a)), self.torch.from_numpy(np.ascontiguousarray(t))
+
+    def validation(self):
+        for k in range(0, len(self.held[0]), 500):
+            a, t = self.held[0][k : k + 500].astype(np.float32), self.held[1][k : k + 500]
+            yield self.torch.from_numpy(a), self.torch.from_numpy(t)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set")

@@ -1,9 +1,10 @@
 """Procedural base images beside the real ones: so that networks do not learn a few places by heart.
 
-    python training/textures.py OUTDIR [--count 12] [--seed 1]
+    python training/textures.py OUTDIR [--count 12] [--seed 1] [--radar]
 
 Kinds, in turn: the library's own country side (`shiftmap synth pair`), red fractal with level edges, mosaic of flat
-parcels, fine fractal, sparse spots on a smooth ground. All are seen through a Gaussian point spread function.
+parcels, fine fractal, sparse spots on a smooth ground. All are seen through a Gaussian point spread function. With `--radar` they are the backscatter of single-look complex
+images: circular Gaussian speckle with 80 % of the bandwidth occupied.
 """
 
 import argparse
@@ -74,29 +75,45 @@ def country(path, size, seed):
         shutil.copy(Path(folder) / "pre.tif", path)
 
 
+def speckle(image, rng):
+    """A complex image whose mean intensity follows `image`, [N, N, 2] 16 bit."""
+    n = image.shape[0]
+    image = np.clip((image - image.mean()) / image.std(), -2.5, 2.5)
+    field = (rng.standard_normal((n, n)) + 1j * rng.standard_normal((n, n))) * np.exp(0.5 * rng.uniform(0.4, 1.2) * image)
+    f = np.fft.fftfreq(n)
+    inside = (np.abs(f) < 0.4).astype(float)
+    field = np.fft.ifft2(np.fft.fft2(field) * inside[None, :] * inside[:, None])
+    field *= 1000 / np.sqrt(np.mean(np.abs(field) ** 2))
+    return np.clip(np.round(np.stack([field.real, field.imag], -1)), -32767, 32767).astype(np.int16)
+
+
 def write_tiff(path, image):
-    """The plainest uncompressed TIFF: one strip, little endian, 16 bit."""
-    h, w = image.shape
-    tags = [(256, 4, w), (257, 4, h), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 4, h),
-            (279, 4, 2 * w * h)]
-    data = image.astype("<u2").tobytes()
+    """The plainest uncompressed TIFF: one strip, little endian, 16 bit unsigned or (of [H, W, 2]) complex integers."""
+    h, w = image.shape[:2]
+    radar = image.ndim == 3
+    bits, form = (32, 5) if radar else (16, 1)
+    data = image.astype("<i2" if radar else "<u2").tobytes()
+    tags = [(256, 4, w), (257, 4, h), (258, 3, bits), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 4, h),
+            (279, 4, len(data)), (339, 3, form)]
     entries = b"".join(np.array([t, k], "<u2").tobytes() + np.array([1, v], "<u4").tobytes() for t, k, v in tags)
     head = b"II*\0" + np.array([8 + len(data)], "<u4").tobytes()
     Path(path).write_bytes(head + data + np.array([len(tags)], "<u2").tobytes() + entries + bytes(4))
 
 
-def make(out, count, seed, size=1024):
+def make(out, count, seed, radar=False, size=1024):
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    kinds = KINDS[1:] if radar else KINDS
     for k in range(count):
-        path = out / f"procedural_{KINDS[k % len(KINDS)]}-{seed}-{k}_date-unknown.tif"
+        kind = kinds[k % len(kinds)]
+        path = out / f"procedural_{kind}-{seed}-{k}_{'slc' if radar else 'date-unknown'}.tif"
         if path.exists():
             continue
-        if KINDS[k % len(KINDS)] == "country":
+        if kind == "country":
             country(path, size, 1000 * seed + k)
         else:
             rng = np.random.default_rng([seed, k])
-            write_tiff(path, sensor(paint(KINDS[k % len(KINDS)], rng, 2 * size), rng))
+            write_tiff(path, speckle(paint(kind, rng, size), rng) if radar else sensor(paint(kind, rng, 2 * size), rng))
 
 
 if __name__ == "__main__":
@@ -104,5 +121,6 @@ if __name__ == "__main__":
     parser.add_argument("out")
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--radar", action="store_true")
     args = parser.parse_args()
-    make(args.out, args.count, args.seed)
+    make(args.out, args.count, args.seed, args.radar)

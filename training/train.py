@@ -19,7 +19,7 @@ import torch
 
 import losses
 from models import build
-from pool import Pool
+from pool import Pool, WindowPool
 
 PRESETS = {
     "cpu": dict(device="cpu", batch=4, crop=128, budget=9000.0),
@@ -34,7 +34,7 @@ def schedule(done, peak):
     return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min((done - 0.03) / 0.97, 1))))
 
 
-def validate(net, pool, device, loss_of):
+def validate(net, pool, device):
     net.eval()
     sums, counts = [0.0, 0.0, 0.0], [0, 0, 0]
     with torch.no_grad():
@@ -112,7 +112,10 @@ def main():
         optimiser.load_state_dict(saved["optimiser"])
         average, state, log = saved["average"], saved["state"], saved["log"]
     kind = getattr(module, "KIND")
-    pool = Pool(args.pool, kind, [args.seed, state["step"]], args.crop or preset["crop"], args.hold_out)
+    if kind == "windows":
+        pool = WindowPool(args.pool, [args.seed, state["step"]], net.window, net.smooth, args.hold_out)
+    else:
+        pool = Pool(args.pool, kind, [args.seed, state["step"]], args.crop or preset["crop"], args.hold_out)
 
     if (args.clock or ("wall" if device.type == "cuda" else "processor")) == "wall":
         clock = time.monotonic
@@ -131,7 +134,7 @@ def main():
         draw(log, out / "loss.png")
 
     def look():
-        mae, near = validate(net, pool, device, loss_of)
+        mae, near = validate(net, pool, device)
         log["validation"].append(dict(step=state["step"], used=used + clock() - began, mae=mae, near=near))
         print(f"{args.model} step {state['step']} ({100 * done():.0f} %, {used + clock() - began:.0f} s): "
               f"held-out {mae:.4f} px, near {near if near is None else round(near, 4)}", flush=True)

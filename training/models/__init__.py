@@ -6,6 +6,15 @@ from importlib import import_module
 MODELS = {
     "flk": ("flk", "FLK", {}),
     "flk-sar": ("flk", "FLK", {}),
+    "flownet-s": ("flownet_s", "FlowNetS", {}),
+    "flownet-sd": ("flownet_sd", "FlowNetSD", {}),
+    "strainnet": ("strainnet", "StrainNet", {}),
+    "geoflownet": ("geoflownet", "GeoFlowNet", {}),
+    "geoflownet-sar": ("geoflownet_sar", "GeoFlowNetSAR", {}),
+    "cnn4l-32": ("cnn4l", "CNN4L", {"window": 32}),
+    "cnn4l-32-smooth": ("cnn4l", "CNN4L", {"window": 32, "smooth": True}),
+    "cnn4l-16": ("cnn4l", "CNN4L", {"window": 16}),
+    "cnn4l-16-smooth": ("cnn4l", "CNN4L", {"window": 16, "smooth": True}),
 }
 
 

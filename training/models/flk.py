@@ -11,6 +11,10 @@ Proposals: nothing; the 12 window corrections; the ungated 9 px correction; the 
 12 px away in 8 directions (beside a fault the right value is often the one from a little further on, Bobick & Intille
 1999). Weights of the last layer begin so that the network begins as the method `dense`.
 
+For the neighbours' displacements the network also gets what speaks for them: the mean square difference that would be
+left in a window of about 5 px if the pixel moved like its neighbour, linearised about the dense displacement as in the
+least squares themselves, as half its logarithm against that of staying.
+
 Loss: `losses.robust`: Laplace likelihood, near-fault pixels count more (notes in the file).
 """
 
@@ -41,6 +45,27 @@ def shifted(d):
     return torch.stack(out, 1)
 
 
+def mean(d, r):
+    """Means over (2 r + 1) squared boxes, a row and a column at a time; over what there is at the border."""
+    n = 2 * r + 1
+    d = F.avg_pool2d(d, (n, 1), 1, (r, 0), count_include_pad=False)
+    return F.avg_pool2d(d, (1, n), 1, (0, r), count_include_pad=False)
+
+
+def costs(f, around):
+    """Half the log of the residual that each of `around` [N, K, 2, H, W] leaves against that of no change."""
+    pre, post = f[:, 0:1], f[:, 1:2]
+    taps = torch.tensor([1.0, -8.0, 0.0, 8.0, -1.0], device=f.device) / 12
+    middle, e = 0.5 * (pre + post), post - pre
+    jx = F.conv2d(middle, taps.view(1, 1, 1, 5), padding=(0, 2))
+    jy = F.conv2d(middle, taps.view(1, 1, 5, 1), padding=(2, 0))
+    products = torch.cat([jx * jx, jx * jy, jy * jy, jx * e, jy * e, e * e], 1)
+    xx, xy, yy, xe, ye, ee = mean(mean(products, 1), 1).split(1, 1)
+    dx, dy = around[:, :, 0], around[:, :, 1]
+    moved = ee + 2 * (xe * dx + ye * dy) + xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy
+    return torch.clamp(0.5 * torch.log((moved.clamp(min=0) + 1e-3) / (ee + 1e-3)), -1.5, 1.5)
+
+
 class Pair(nn.Sequential):
     def __init__(self, a, b, stride=1):
         super().__init__(nn.Conv2d(a, b, 3, stride, 1), nn.ReLU(True), nn.Conv2d(b, b, 3, 1, 1), nn.ReLU(True))
@@ -51,7 +76,7 @@ class FLK(nn.Module):
         super().__init__()
         w = [width, 2 * width, 3 * width, 4 * width]
         self.proposals = 1 + len(CANDIDATES) + 8 * len(REACHES)
-        self.first = Pair(48 + 2, w[0])
+        self.first = Pair(50 + 8 * len(REACHES), w[0])
         self.down = nn.ModuleList(Pair(a, b, 2) for a, b in zip(w, w[1:]))
         self.up = nn.ModuleList(Pair(a + b, b) for a, b in zip(w[:0:-1], w[-2::-1]))
         self.head = nn.Conv2d(w[0], self.proposals + 4, 3, 1, 1)
@@ -71,8 +96,7 @@ class FLK(nn.Module):
         parts = [f[:, :4]]
         # What the dense displacement does around a pixel, not its level.
         d = f[:, 4:6]
-        parts += [small(d - F.avg_pool2d(d, 9, 1, 4, count_include_pad=False)),
-                  small(d - F.avg_pool2d(d, 33, 1, 16, count_include_pad=False))]
+        parts += [small(d - mean(d, 4)), small(d - mean(d, 16))]
         parts += [f[:, 8:9]]
         rest = []
         for c in CANDIDATES:
@@ -82,7 +106,8 @@ class FLK(nn.Module):
 
     def forward(self, f):
         """[N, 48, H, W] -> correction to channels 4 and 5 [N, 2, H, W], logarithm of its scale [N, 2, H, W]."""
-        x = [self.first(self.encoded(f))]
+        around = shifted(f[:, 4:6])
+        x = [self.first(torch.cat([self.encoded(f), costs(f, around)], 1))]
         for down in self.down:
             x.append(down(x[-1]))
         y = x.pop()
@@ -93,7 +118,6 @@ class FLK(nn.Module):
         total = 0.1 * out[:, self.proposals : self.proposals + 2]
         for k, c in enumerate(CANDIDATES):
             total = total + weights[:, k + 1 : k + 2] * f[:, c : c + 2]
-        around = shifted(f[:, 4:6])
         gates = weights[:, 1 + len(CANDIDATES) :].unsqueeze(2)
         total = total + (gates * around).sum(1)
         return total, torch.clamp(out[:, -2:], -7.0, 2.3)

@@ -88,6 +88,8 @@ def main():
     out = Path(args.out)
     (out / "parity").mkdir(parents=True, exist_ok=True)
     path = out / f"{args.name}.onnx"
+    # The operator exists since opset 9; the exporter only lacks its name.
+    torch.onnx.register_custom_op_symbolic("aten::asinh", lambda g, x: g.op("Asinh", x), 17)
     names = [*wrapped.INPUTS, *wrapped.OUTPUTS]
     dynamic = {n: dict(axes) for n in names}
     if kind == "windows":

@@ -136,8 +136,9 @@ class Pool:
 
         for name in self.held:
             count, _, h, w = self.shard(name)[0].shape
+            side = min(size, h, w)
             for k in range(0, count, step):
-                a, t = self.cut(name, k, (h - size) // 2, (w - size) // 2, size, 0)
+                a, t = self.cut(name, k, (h - side) // 2, (w - side) // 2, side, 0)
                 yield torch.from_numpy(a[None]), torch.from_numpy(t[None])
 
 

@@ -2,7 +2,7 @@
 
     python training/train.py MODEL --pool POOL --out RUN [--preset cpu|gpu|smoke] [--budget SECONDS] [--piece SECONDS]
 
-Presets set device, batch and budget: cpu (2 cores, 2.5 h), gpu (25 min), smoke (60 short steps). The schedule follows
+Presets set device, batch and budget: cpu (2 cores, 2.5 h), gpu (25 min), smoke (200 short steps). The schedule follows
 the share of the budget that is used (processor seconds on the CPU, wall seconds on a GPU), so a shared machine gets
 fewer steps and still a finished schedule; with --steps it follows the count, and equal seeds give equal weights on
 equal machines. AdamW, gradients clipped at 1, 3 % warm-up, cosine to 2 %; weights averaged over the last 10 %.
@@ -24,7 +24,7 @@ from pool import Pool, WindowPool
 PRESETS = {
     "cpu": dict(device="cpu", batch=4, crop=128, budget=9000.0),
     "gpu": dict(device="cuda", batch=64, crop=256, budget=1500.0),
-    "smoke": dict(device="cpu", batch=2, crop=96, budget=1e9, steps=60),
+    "smoke": dict(device="cpu", batch=2, crop=96, budget=1e9, steps=200),
 }
 
 
@@ -137,7 +137,7 @@ def main():
         mae, near = validate(net, pool, device)
         log["validation"].append(dict(step=state["step"], used=used + clock() - began, mae=mae, near=near))
         print(f"{args.model} step {state['step']} ({100 * done():.0f} %, {used + clock() - began:.0f} s): "
-              f"held-out {mae:.4f} px, near {near if near is None else round(near, 4)}", flush=True)
+              f"held-out {mae:.5f} px, near {near if near is None else round(near, 5)}", flush=True)
 
     if state["step"] == 0:
         look()

@@ -2,6 +2,7 @@
 
 use crate::grid::{ImageFile, PointFile, Window};
 use crate::layout::Layout;
+use crate::net::{Kind, Net, NetOptions, models};
 use crate::pipeline::{self, MethodName, Pair, Params, PeakQuality, PeakSigma, Report, SigmaScale};
 use crate::progress::Progress;
 use crate::raster::{
@@ -60,6 +61,8 @@ pub struct Job {
     pub write: WriteOptions,
     pub threads: usize,
     pub seed: u64,
+    /// For the method `net`.
+    pub net: NetOptions,
 }
 
 impl Job {
@@ -86,6 +89,7 @@ impl Job {
             write: WriteOptions::default(),
             threads: 1,
             seed: 0,
+            net: NetOptions::default(),
         }
     }
 }
@@ -169,7 +173,8 @@ impl Job {
             ));
         }
         let ground = self.ground(&pre, note)?;
-        let params = self.decided(&pre)?;
+        let mut params = self.decided(&pre)?;
+        self.load_net(&mut params, note)?;
         let prior = self.prior.as_deref().map(|p| PointRaster::displacement(p, pre.georef())).transpose()?;
         let stable = match &self.stable {
             Stable::Places(path) => Some(Places::open(path, "--stable", pre.georef())?),
@@ -231,6 +236,12 @@ impl Job {
         };
         let options = self.prior.iter().chain(stable).chain(&self.cut).chain(&self.mask);
         [&self.pre, &self.post].into_iter().chain(options).map(String::as_str).collect()
+    }
+
+    /// The file of the network, which the result depends on, too.
+    pub fn model_file(&self) -> Option<String> {
+        let wanted = self.params.method == MethodName::Net;
+        wanted.then(|| models::path_of(self.net.model()).ok()).flatten()
     }
 
     /// Measures and writes the product. `note` receives messages for the user.
@@ -331,6 +342,30 @@ impl Job {
             note(&format!("{}: no coordinate reference system, the result is in pixels (+right, +up)", pre.path()));
         }
         Ok(ground)
+    }
+
+    /// Loads the network of the method `net`; one for windows decides their size.
+    fn load_net(&self, params: &mut Params, note: &mut dyn FnMut(&str)) -> Result<()> {
+        if params.method != MethodName::Net {
+            let why = "only --method net runs a network";
+            let options = &self.net;
+            return match () {
+                _ if options.model.is_some() => Err(Error::option("--model", options.model(), why)),
+                _ if options.passes != 1 => Err(Error::option("--net-passes", options.passes, why)),
+                _ if options.average => Err(Error::option("--net-average", "given", why)),
+                _ if options.tile.is_some() => Err(Error::option("--net-tile", options.tile.unwrap_or_default(), why)),
+                _ => Ok(()),
+            };
+        }
+        let net = Net::load(&self.net)?;
+        net.check_bands(1 + self.more_bands.len())?;
+        let card = &net.model.card;
+        if card.kind == Kind::Window && params.window != (card.tile, card.tile) {
+            note(&format!("the windows of the network {} are {1} x {1} pixels: --window {1}", card.title(), card.tile));
+            params.window = (card.tile, card.tile);
+        }
+        params.net = Some(net);
+        Ok(())
     }
 
     /// The parameters with everything that the options and the pre image's georeference decide.
@@ -461,6 +496,25 @@ impl Job {
         items
     }
 
+    /// What only `net` knows.
+    fn net_options(&self) -> String {
+        if self.params.method != MethodName::Net {
+            return String::new();
+        }
+        let o = &self.net;
+        let mut text = format!(" --model {} --net-passes {}", o.model(), o.passes);
+        if o.average {
+            text += " --net-average";
+        }
+        if let Some(tile) = o.tile {
+            text += &format!(" --net-tile {tile}");
+        }
+        if o.device != "cpu" {
+            text += &format!(" --device {}", o.device);
+        }
+        text
+    }
+
     /// The command that repeats the job, without what does not change the numbers.
     fn command(&self) -> String {
         let p = &self.params;
@@ -523,6 +577,7 @@ impl Job {
         }
         self.pre_options.open_options.iter().for_each(|o| text += &format!(" --oo {o}"));
         text += &peak_options(p);
+        text += &self.net_options();
         text + &format!(" --seed {}", self.seed)
     }
 }
@@ -552,5 +607,6 @@ fn method(m: MethodName) -> &'static str {
         MethodName::Precision => "precision",
         MethodName::Spatial => "spatial",
         MethodName::Regularized => "regularized",
+        MethodName::Net => "net",
     }
 }

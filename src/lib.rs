@@ -15,7 +15,7 @@
 //! | [`field`], [`grid`] | shifts, units, geotransforms; arrays, windows, images with validity |
 //! | [`raster`] | GDAL behind a wall: open, read, check, write |
 //! | [`correlate`] | the matching methods, their prefilter and their uncertainty |
-//! | [`net`] | networks: their input channels |
+//! | [`net`] | networks: models, ONNX Runtime, their tiles |
 //! | [`layout`], [`engine`], [`pipeline`] | output grid and tiles; one tile; the streaming run, the only place that starts threads |
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |

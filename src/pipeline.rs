@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 pub use crate::correlate::taper::Taper;
@@ -10,6 +10,7 @@ use crate::engine::{Engine, Jump, Worker};
 use crate::field::{Measurement, Status};
 use crate::grid::{Grid, ImageFile, PointFile, Window};
 use crate::layout::Layout;
+use crate::net::Net;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -25,6 +26,8 @@ pub enum MethodName {
     Dense,
     /// Dense matching with a smoothness cost.
     Regularized,
+    /// A network, [`Params::net`].
+    Net,
 }
 
 /// Which prefilter (`--prefilter`).
@@ -113,6 +116,9 @@ pub struct Params {
     pub peak_sigma: PeakSigma,
     /// Distance in pixels over which displacements are smoothed, `regularized` only.
     pub smoothness: f64,
+    /// The network of `net`.
+    #[serde(skip)]
+    pub net: Option<Arc<Net>>,
 }
 
 /// The quality of a correlation peak (`--quality`).
@@ -171,6 +177,7 @@ impl Default for Params {
             peak_sigma: PeakSigma::Calibrated,
             smoothness: SMOOTHNESS,
             split: false,
+            net: None,
         }
     }
 }

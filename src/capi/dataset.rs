@@ -76,7 +76,7 @@ unsafe fn same_gdal(handle: *mut c_void, what: &str) -> Outcome<()> {
 }
 
 /// Address and file name of the library that holds an address.
-fn module(address: *const c_void) -> Option<(usize, String)> {
+pub(super) fn module(address: *const c_void) -> Option<(usize, String)> {
     // SAFETY: plain data; dladdr only looks the address up.
     let (found, info) = unsafe {
         let mut info: libc::Dl_info = std::mem::zeroed();

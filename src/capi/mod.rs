@@ -25,3 +25,10 @@ pub(crate) mod quiet;
 mod text;
 pub mod types;
 pub mod version;
+
+/// The file of this library, or of the program that it is linked into, where the system tells.
+pub(crate) fn own_file() -> Option<std::path::PathBuf> {
+    let name = dataset::module(version::shiftmap_version as *const std::ffi::c_void)?.1;
+    let path = std::path::PathBuf::from(name);
+    path.is_file().then_some(path)
+}

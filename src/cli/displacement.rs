@@ -5,6 +5,7 @@ use super::ui::Ui;
 use crate::field::Status;
 use crate::grid::Window;
 use crate::job::{Job, Search, Stable, Summary};
+use crate::net::{NetOptions, Sensor};
 use crate::pipeline::{MethodName, Params, PeakQuality, PeakSigma, Prefilter, Shape, Taper};
 use crate::raster::{NoData, OpenOptions, Units};
 use crate::{Error, Result};
@@ -33,6 +34,8 @@ use clap::ValueEnum;
     shiftmap displacement before.tif after_other_utm_zone.tif map.tif --resample --of COG
   A value at every pixel of a noisy pair, smooth but for faults:
     shiftmap displacement before.tif after.tif map.tif --method regularized --window 9 --step 1
+  A network, see `shiftmap model list`:
+    shiftmap displacement before.tif after.tif map.tif --method net --model flk --window 33 --step 1
   A look at a part first (pixels of PRE: offset x y, size x y):
     shiftmap displacement before.tif after.tif part.tif --region 2000 3000 1024 1024")]
 pub struct Args {
@@ -133,6 +136,36 @@ pub struct Args {
     #[arg(long, value_name = "PX", default_value_t = crate::pipeline::SMOOTHNESS, help_heading = "Matching")]
     smoothness: f64,
 
+    /// Network of --method net: a name that `shiftmap model list` shows, or an ONNX file (method net) [default: the one for --sensor]
+    #[arg(long, value_name = "NAME|FILE", help_heading = "Network")]
+    model: Option<String>,
+
+    /// What took the images, which decides the network when --model names none (method net)
+    #[arg(long, value_enum, default_value = "optical", help_heading = "Network")]
+    sensor: SensorArg,
+
+    /// Run the network so many times, each time on what its last result left of the motion (method net)
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Network")]
+    net_passes: usize,
+
+    /// Average four runs of the network with shifted pieces of the images: four times the time (method net)
+    #[arg(long, help_heading = "Network")]
+    net_average: bool,
+
+    /// Side in pixels of the pieces that the network sees at once, with their margin (method net) [default: the model's]
+    #[arg(long, value_name = "PX", help_heading = "Network")]
+    net_tile: Option<usize>,
+
+    /// Where the network runs: cpu, cuda, cuda:1, rocm, migraphx, openvino, coreml, directml; `shiftmap info` shows which
+    /// of them the ONNX Runtime that is found was built for (method net)
+    #[arg(long, value_name = "NAME[:N]", default_value = "cpu", help_heading = "Network")]
+    device: String,
+
+    /// Library of ONNX Runtime, or a folder with it (method net) [default: ORT_DYLIB_PATH, then beside shiftmap, then Python
+    /// packages]
+    #[arg(long, value_name = "FILE|FOLDER", help_heading = "Network")]
+    onnxruntime: Option<String>,
+
     /// Band number in both images, or several as in 2,3,4: one displacement from all of them (method lsm)
     #[arg(
         short = 'b',
@@ -200,6 +233,15 @@ enum MethodArg {
     /// Small windows and a smoothness that gives way at faults, at every pixel; in the manner of MicMac and semi-global
     /// matching: for --step 1 and windows of 7 to 11 px
     Regularized,
+    /// A network from an ONNX file (--model), trained for image pairs: for --step 1; needs ONNX Runtime
+    Net,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SensorArg {
+    Optical,
+    /// Radar amplitude or intensity
+    Sar,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -392,6 +434,7 @@ pub(super) fn job(args: &Args) -> Result<Job> {
                 MethodArg::Spatial => MethodName::Spatial,
                 MethodArg::Dense => MethodName::Dense,
                 MethodArg::Regularized => MethodName::Regularized,
+                MethodArg::Net => MethodName::Net,
             },
             window: (args.window[0].0, args.window[0].1),
             larger_windows: args.window[1..].iter().map(|w| (w.0, w.1)).collect(),
@@ -443,5 +486,17 @@ pub(super) fn job(args: &Args) -> Result<Job> {
         write: args.write.options(),
         threads: args.threads.count(),
         seed: args.seed,
+        net: NetOptions {
+            model: args.model.clone(),
+            sensor: match args.sensor {
+                SensorArg::Optical => Sensor::Optical,
+                SensorArg::Sar => Sensor::Sar,
+            },
+            onnxruntime: args.onnxruntime.clone(),
+            device: args.device.clone(),
+            passes: args.net_passes,
+            average: args.net_average,
+            tile: args.net_tile,
+        },
     })
 }

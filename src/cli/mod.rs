@@ -10,6 +10,7 @@ mod displacement;
 mod evaluate;
 mod generate;
 mod info;
+mod model;
 mod precision;
 mod profile;
 mod rewrite;
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     Profile(profile::Args),
     Strain(strain::Args),
     Vectors(vectors::Args),
+    Model(model::Args),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -66,6 +68,7 @@ impl Command {
             Command::Profile(a) => &a.common,
             Command::Strain(a) => &a.common,
             Command::Vectors(a) => &a.common,
+            Command::Model(a) => a.common(),
             Command::Generate(a) => &a.common,
         }
     }
@@ -81,6 +84,7 @@ impl Command {
             Command::Profile(a) => profile::run(a, ui),
             Command::Strain(a) => strain::run(a, ui),
             Command::Vectors(a) => vectors::run(a, ui),
+            Command::Model(a) => model::run(a, ui),
             Command::Generate(a) => generate::run(a, ui),
         }
     }

@@ -41,8 +41,11 @@ pub mod taper;
 pub mod uncertainty;
 pub mod window_sums;
 
+use crate::Error;
 use crate::field::{Measurement, PixelShift, Status};
 use crate::grid::Window;
+use crate::net::images::Pixels;
+use crate::net::matcher::NetMethod;
 use crate::pipeline::{MethodName, Params};
 use cut::Cuts;
 use prepare::{PreparedPost, PreparedPre};
@@ -102,6 +105,8 @@ pub struct Band<'a> {
     pub pre: PreparedPre,
     pub post: PreparedPost,
     pub scene: &'a Scene,
+    /// The normalised pixels, for methods that want them.
+    pub pixels: Option<Pixels>,
 }
 
 /// A tile ready for a method.
@@ -171,6 +176,16 @@ pub trait Method {
     /// Measures every window of the tile, in cell order; displacements are relative to the tile's base.
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement>;
 
+    /// Whether the method looks at the normalised pixels of [`Band::pixels`].
+    fn wants_pixels(&self) -> bool {
+        false
+    }
+
+    /// Takes why the last tile could not be measured at all; its measurements are to be thrown away then.
+    fn failure(&mut self) -> Option<Error> {
+        None
+    }
+
     /// Takes the jumps found inside windows of the last tile (`--split`), in cell order.
     fn splits(&mut self) -> Vec<split::Split> {
         Vec::new()
@@ -186,5 +201,10 @@ pub fn plan<'a>(params: &'a Params, scenes: &'a [Scene]) -> Box<dyn Method + 'a>
         MethodName::Frequency => Box::new(frequency::Frequency::new(params, &scenes[0])),
         MethodName::Spatial => Box::new(spatial::Spatial::new(params, scenes)),
         MethodName::Regularized => Box::new(regularized::Regularized::new(params)),
+        MethodName::Net => match &params.net {
+            Some(net) => Box::new(NetMethod::new(net.clone(), params)),
+            // The check of the parameters refuses it.
+            None => Box::new(dense::Dense::new(params)),
+        },
     }
 }

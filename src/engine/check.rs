@@ -1,5 +1,6 @@
 //! Parameters that no single module can judge alone.
 
+use crate::net::Kind;
 use crate::pipeline::{MethodName, Pair, Params, PeakQuality, PeakSigma, SMOOTHNESS, Shape, Taper};
 use crate::{Error, Result};
 
@@ -48,6 +49,7 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
         return Err(Error::option("--cut", "a layer", why));
     }
     regularized(params)?;
+    net(pair, params)?;
     if params.split && bands > 1 {
         return Err(Error::option(
             "--split",
@@ -63,6 +65,49 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
         }
         crate::layout::check_window(window, size)?;
         before = window;
+    }
+    Ok(())
+}
+
+/// What the network cannot do.
+fn net(pair: &Pair, params: &Params) -> Result<()> {
+    if params.method != MethodName::Net {
+        return Ok(());
+    }
+    let Some(net) = &params.net else {
+        return Err(Error::option("--method", "net", "a network is missing; give --model NAME or FILE"));
+    };
+    net.check_bands(pair.bands.len())?;
+    let why = "a network does not have it; use --method lsm";
+    if !pair.cuts.is_empty() {
+        return Err(Error::option(
+            "--cut",
+            "a layer",
+            "a network looks across lines; use --method lsm, spatial or regularized",
+        ));
+    }
+    if params.shape != Shape::Translation {
+        return Err(Error::option("--shape", params.shape.name(), why));
+    }
+    if params.taper != Taper::Box {
+        return Err(Error::option("--taper", params.taper.name(), why));
+    }
+    if params.bilateral {
+        return Err(Error::option("--bilateral", "given", why));
+    }
+    let card = &net.model.card;
+    if let Some(larger) = params.larger_windows.first() {
+        let value = format!("{}x{}", larger.0, larger.1);
+        return Err(Error::option(
+            "--window",
+            value,
+            "a network measures once, whatever the window: give one --window",
+        ));
+    }
+    if card.kind == Kind::Window && params.window != (card.tile, card.tile) {
+        let value = format!("{}x{}", params.window.0, params.window.1);
+        let why = format!("the windows of the network {} are {1} x {1} px; give --window {1}", card.title(), card.tile);
+        return Err(Error::option("--window", value, why));
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use crate::correlate::scene::{self, Scene};
 use crate::correlate::{self, Alignment, Method};
 use crate::field::PixelShift;
 use crate::layout::Layout;
+use crate::net::normalise::Scale;
 use crate::pipeline::{Pair, Params, SigmaScale};
 
 /// The plan of a run.
@@ -36,6 +37,8 @@ pub struct Engine {
     /// Factors on sigma along x and y.
     sigma_scale: (f64, f64),
     findings: Vec<(String, String)>,
+    /// Scales of pre and post image of every band, for networks.
+    scales: Arc<[[Scale; 2]]>,
 }
 
 /// One window size.
@@ -61,8 +64,13 @@ impl Engine {
         let model = |band: usize| scene::analyse(pair, band, &params, &alignment, stop);
         let scenes = (0..pair.bands.len()).map(model).collect::<Result<_>>()?;
         let stages = stages(layout, &params)?;
+        let scales: Arc<[[Scale; 2]]> = match &params.net {
+            Some(net) => net.scales(pair, stop)?.into(),
+            None => [].into(),
+        };
+        findings.extend(params.net.iter().flat_map(|n| n.facts()));
         let sigma_scale = (1.0, 1.0);
-        let mut engine = Engine { layout: *layout, params, alignment, scenes, stages, sigma_scale, findings };
+        let mut engine = Engine { layout: *layout, params, alignment, scenes, stages, sigma_scale, findings, scales };
         if engine.params.sigma_scale != SigmaScale::One {
             calibrate::sigma(&mut engine, pair, stop)?;
         }

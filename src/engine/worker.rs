@@ -14,6 +14,7 @@ use crate::correlate::{Band, Method, Tile};
 use crate::field::{Measurement, PixelShift, Status};
 use crate::grid::{Grid, ImageReader, PointReader, Window};
 use crate::layout::Layout;
+use crate::net::images::Pixels;
 use crate::pipeline::Pair;
 use crate::post::{backward, outlier};
 
@@ -133,8 +134,9 @@ impl<'a> Worker<'a> {
         let engine = self.engine;
         let area = SearchArea { range: starts.range, starts: &starts.shifts };
         let halo = self.methods[stage].halo();
+        let wants_pixels = self.methods[stage].wants_pixels();
         let pixels = layout.pixels(cells).grown(halo);
-        let Some(bands) = self.bands(pixels, starts.base, area.reach(), direction)? else {
+        let Some(bands) = self.bands(pixels, starts.base, area.reach(), direction, wants_pixels)? else {
             return Ok(Grid::filled(cells.width, cells.height, Measurement::failed(Status::NoData)));
         };
         let windows = TileWindows { cells: (cells.width, cells.height), window: layout.window, step: layout.step };
@@ -150,6 +152,9 @@ impl<'a> Worker<'a> {
         let cuts = Cuts::meet(self.cuts, pixels).then(|| Cuts::new(self.cuts, pixels));
         let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: cuts.as_ref(), halo, stop };
         let found = self.methods[stage].match_tile(&tile);
+        if let Some(failure) = self.methods[stage].failure() {
+            return Err(failure);
+        }
         if stage == 0 && direction == Direction::Forward {
             self.splits = self.methods[stage].splits();
         }
@@ -170,12 +175,13 @@ impl<'a> Worker<'a> {
         base: (i64, i64),
         reach: usize,
         direction: Direction,
+        wants_pixels: bool,
     ) -> Result<Option<Vec<Band<'a>>>> {
         let engine = self.engine;
         let mut bands = Vec::new();
         let moved = pixels.shifted(base.0, base.1);
         let grown = |w: Window, reach: usize| w.grown(reach + engine.alignment.post_margin() - engine.alignment.search);
-        for ((pre, post), scene) in self.readers.iter_mut().zip(engine.scenes.iter()) {
+        for (band, ((pre, post), scene)) in self.readers.iter_mut().zip(engine.scenes.iter()).enumerate() {
             let (pre, post) = match direction {
                 Direction::Forward => {
                     (pre.read(pixels.grown(crate::correlate::prepare::PAD))?, post.read(grown(moved, reach))?)
@@ -184,10 +190,15 @@ impl<'a> Worker<'a> {
                     (post.read(moved.grown(crate::correlate::prepare::PAD))?, pre.read(grown(pixels, reach))?)
                 }
             };
+            let pixels = wants_pixels.then(|| {
+                let [a, b] = engine.scales[band];
+                let (a, b) = if direction == Direction::Forward { (a, b) } else { (b, a) };
+                Pixels { pre: a.apply(pre.clone()), post: b.apply(post.clone()) }
+            });
             let pre = self.preparer.pre(&pre, &scene.prefilter, &scene.residual, scene.spline);
             let post = self.preparer.post(&post, &scene.prefilter, reach, scene.spline);
             match pre.zip(post) {
-                Some((pre, post)) => bands.push(Band { pre, post, scene }),
+                Some((pre, post)) => bands.push(Band { pre, post, scene, pixels }),
                 None if bands.is_empty() => return Ok(None),
                 None => {}
             }
@@ -198,6 +209,6 @@ impl<'a> Worker<'a> {
     /// The bands of a rectangle of pre pixels as a method gets them, without any start.
     pub fn images(&mut self, pixels: Window) -> Result<Option<Vec<Band<'a>>>> {
         let alignment = &self.engine.alignment;
-        self.bands(pixels, alignment.base, alignment.search, Direction::Forward)
+        self.bands(pixels, alignment.base, alignment.search, Direction::Forward, false)
     }
 }

@@ -17,7 +17,7 @@ pub const PREFIX: &str = "SHIFTMAP:";
 const VERSION: u64 = 1;
 
 /// Options whose values are paths.
-const PATHS: [&str; 5] = ["CUT", "MASK", "MODEL", "PRIOR", "STABLE"];
+const PATHS: [&str; 6] = ["CUT", "MASK", "MODEL", "ONNXRUNTIME", "PRIOR", "STABLE"];
 
 /// Two images and the options of their comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -109,18 +109,19 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
     };
     (0..tile.windows.len()).map(cell).collect()
 }
+
 /// Variances of windows from summed-area tables.
-struct Texture {
+pub(crate) struct Texture {
     sums: [Vec<f64>; 2],
     stride: usize,
 }
 
 impl Texture {
-    fn new(values: &Grid<f32>) -> Self {
+    pub(crate) fn new(values: &Grid<f32>) -> Self {
         Texture { sums: [summed(values, |v| v), summed(values, |v| v * v)], stride: values.width + 1 }
     }
 
-    fn variance(&self, x: usize, y: usize, window: (usize, usize)) -> f64 {
+    pub(crate) fn variance(&self, x: usize, y: usize, window: (usize, usize)) -> f64 {
         let n = (window.0 * window.1) as f64;
         let [sum, square] = self.sums.each_ref().map(|t| area(t, self.stride, x, y, window));
         square / n - (sum / n).powi(2)

@@ -1,0 +1,185 @@
+//! A network ready to run on one thread.
+
+use ort::session::{Session, SessionInputValue, builder::GraphOptimizationLevel};
+use ort::value::{TensorElementType, TensorRef, ValueType};
+use std::borrow::Cow;
+
+use super::card::{Card, Kind};
+use super::runtime::{self, one_line};
+use super::{Model, NetOptions};
+use crate::{Error, Result};
+
+/// An input: name, shape and values.
+pub struct Input<'a> {
+    pub name: &'static str,
+    pub shape: Vec<usize>,
+    pub values: &'a [f32],
+}
+
+/// What comes out: displacement and perhaps the logarithm of its Laplace scale, in the order of the contract.
+pub struct Output {
+    pub displacement: Vec<f32>,
+    pub log_scale: Option<Vec<f32>>,
+}
+
+/// A network with one thread of its own.
+pub struct Network {
+    session: Session,
+    name: String,
+    takes_pair: bool,
+    takes_start: bool,
+    takes_features: bool,
+    gives_scale: bool,
+}
+
+impl Network {
+    /// # Errors
+    /// No ONNX Runtime, no such device, a graph that the library refuses, inputs or outputs that are not the contract's.
+    pub fn new(model: &Model, options: &NetOptions) -> Result<Network> {
+        let runtime = runtime::load(options.onnxruntime.as_deref())?;
+        let provider = runtime::provider(&runtime, &options.device)?;
+        let refuse = |why: String| Error::Open { path: model.path.clone(), why };
+        let set_up = |e: &dyn std::fmt::Display| refuse(format!("ONNX Runtime: {}", one_line(&e.to_string())));
+        // Parallel tiles are faster than threads inside one run, and leave no order of additions to chance.
+        let builder = Session::builder(&runtime.environment).map_err(|e| set_up(&e))?;
+        let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(|e| set_up(&e))?;
+        let builder = builder.with_intra_threads(1).map_err(|e| set_up(&e))?;
+        let builder = builder.with_inter_threads(1).map_err(|e| set_up(&e))?;
+        let builder = builder.with_intra_op_spinning(false).map_err(|e| set_up(&e))?;
+        let builder = builder.with_inter_op_spinning(false).map_err(|e| set_up(&e))?;
+        let builder = builder.with_deterministic_compute(true).map_err(|e| set_up(&e))?;
+        let mut builder = match provider {
+            None => builder,
+            Some(provider) => builder.with_execution_providers([provider]).map_err(|e| {
+                let why = format!("ONNX Runtime cannot use it here: {}", one_line(&e.to_string()));
+                Error::option("--device", &options.device, why)
+            })?,
+        };
+        let session = builder.commit_from_memory(&model.bytes).map_err(|e| {
+            refuse(format!("ONNX Runtime {} cannot use it: {}", runtime.version, one_line(&e.to_string())))
+        })?;
+        Network::checked(session, &model.card).map_err(refuse)
+    }
+
+    /// Compares inputs and outputs with the contract.
+    fn checked(session: Session, card: &Card) -> std::result::Result<Network, String> {
+        let (takes_pair, takes_start, takes_features) = {
+            let inputs: Vec<_> = session.inputs().iter().map(|i| (i.name(), i.dtype())).collect();
+            let channels = Some(2 * card.bands as i64);
+            let pair = named(&inputs, "pair");
+            if pair.is_none() && card.front_end.is_none() {
+                return Err("it has no input `pair`".into());
+            }
+            if let Some(pair) = pair
+                && let (Some(Some(found)), Some(wanted)) = (tensor("pair", pair, 4)?.get(1).copied(), channels)
+                && found != wanted
+            {
+                return Err(format!(
+                    "its input `pair` has {found} channels; the card's {} band(s) make {wanted}",
+                    card.bands
+                ));
+            }
+            for (name, _) in &inputs {
+                let known = match *name {
+                    "pair" => true,
+                    "start" => card.kind == Kind::Dense,
+                    "features" => card.front_end.is_some(),
+                    _ => false,
+                };
+                if !known {
+                    return Err(format!("its input `{name}` is not known for this kind of model and card"));
+                }
+            }
+            if card.front_end.is_some() && named(&inputs, "features").is_none() {
+                return Err("its card has a front_end, but there is no input `features`".into());
+            }
+            let has = |name| named(&inputs, name).is_some();
+            (has("pair"), has("start"), has("features"))
+        };
+        let gives_scale = {
+            let outputs: Vec<_> = session.outputs().iter().map(|o| (o.name(), o.dtype())).collect();
+            let rank = if card.kind == Kind::Window { 2 } else { 4 };
+            let displacement = named(&outputs, "displacement").ok_or("it has no output `displacement`")?;
+            for (name, found) in [("displacement", Some(displacement)), ("log_scale", named(&outputs, "log_scale"))] {
+                if let Some(found) = found
+                    && let Some(Some(channels)) = tensor(name, found, rank)?.get(1)
+                    && *channels != 2
+                {
+                    return Err(format!("its output `{name}` has {channels} channels instead of 2"));
+                }
+            }
+            named(&outputs, "log_scale").is_some()
+        };
+        Ok(Network { session, name: card.title(), takes_pair, takes_start, takes_features, gives_scale })
+    }
+
+    /// Not needed by a network that takes features.
+    pub fn takes_pair(&self) -> bool {
+        self.takes_pair
+    }
+
+    pub fn takes_start(&self) -> bool {
+        self.takes_start
+    }
+
+    pub fn takes_features(&self) -> bool {
+        self.takes_features
+    }
+
+    pub fn gives_scale(&self) -> bool {
+        self.gives_scale
+    }
+
+    /// Runs the network; `shape` is what both outputs must have.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the library fails (also for want of memory) or the shape is another.
+    pub fn run(&mut self, inputs: &[Input], shape: &[usize]) -> Result<Output> {
+        let name = self.name.clone();
+        let failed = |e: ort::Error| {
+            Error::Data(format!(
+                "the network {name} failed on a tile of {}: {}; where memory is short, a smaller --net-tile or fewer \
+                 --threads help",
+                inputs[0].shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x "),
+                one_line(&e.to_string())
+            ))
+        };
+        let mut values: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let tensor = TensorRef::from_array_view((input.shape.clone(), input.values)).map_err(failed)?;
+            values.push((input.name.into(), tensor.into()));
+        }
+        let outputs = self.session.run(values).map_err(failed)?;
+        let take = |output: &str| -> Result<Vec<f32>> {
+            let value =
+                outputs.get(output).ok_or_else(|| Error::Data(format!("the network {name} gave no {output}")))?;
+            let (found, data) = value.try_extract_tensor::<f32>().map_err(failed)?;
+            if found.iter().map(|d| *d as usize).ne(shape.iter().copied()) {
+                return Err(Error::Data(format!(
+                    "the network {name} gave {output} of the shape {found:?} instead of {shape:?}; its card may be wrong \
+                     (shiftmap.kind, shiftmap.multiple)"
+                )));
+            }
+            Ok(data.to_vec())
+        };
+        Ok(Output {
+            displacement: take("displacement")?,
+            log_scale: self.gives_scale.then(|| take("log_scale")).transpose()?,
+        })
+    }
+}
+
+fn named<'a, T>(list: &[(&str, &'a T)], name: &str) -> Option<&'a T> {
+    list.iter().find(|(n, _)| *n == name).map(|(_, t)| *t)
+}
+
+/// The dimensions of a float32 tensor of `rank` axes; `None` for free ones.
+fn tensor(name: &str, value: &ValueType, rank: usize) -> std::result::Result<Vec<Option<i64>>, String> {
+    let ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } = value else {
+        return Err(format!("`{name}` is not a float32 tensor"));
+    };
+    if shape.len() != rank {
+        return Err(format!("`{name}` has {} axes instead of {rank}", shape.len()));
+    }
+    Ok(shape.iter().map(|d| (*d >= 0).then_some(*d)).collect())
+}

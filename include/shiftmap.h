@@ -145,6 +145,9 @@
 /** Status plane: the match lies outside the search. */
 #define SHIFTMAP_STATUS_OUTSIDE_SEARCH 7
 
+/** Number of planes of shiftmap_features. */
+#define SHIFTMAP_FEATURES 48
+
 /**
  * Carries the last error, the log function and the number of threads. It is used by one thread at a time; different
  * contexts are independent of each other.
@@ -485,6 +488,30 @@ int shiftmap_tde_surface(struct shiftmap_context *ctx,
                          size_t n_obs,
                          const double *obs_xy,
                          double *out_enu);
+
+/**
+ * The input channels of networks with the front end "dense-1", for making training data: the displacement of the
+ * method dense, every window size's correction to it with its standard deviation, and both images, normalised. The
+ * whole pair is one tile; the call works on one thread.
+ *
+ * start: NULL, or two planes of width x height (displacement right, down; pixels) that the features are to be
+ * about instead of the method's own. options: those of shiftmap_displacement_array that describe images and search
+ * (up to 32 pixels). out: SHIFTMAP_FEATURES planes of width x height, row by row; out_count says how many
+ * numbers it holds. Written only on SHIFTMAP_OK.
+ *
+ * Plane 0 and 1: pre image and post image warped by the displacement, normalised in boxes of 31 px; 2 and 3: in boxes
+ * of 5 px; 4 and 5: the displacement right and DOWN, pixels; 6 and 7: logarithm of its standard deviations; 8: 1 where
+ * both images are valid; 9 to 11: correction right and down by 9 px windows alone, logarithm of its standard
+ * deviation; then three planes of that kind for windows of 5, 9, 18, 36, 72, 144 px, each for the normalisation in
+ * boxes of 31 px and of 5 px. Since 0.1.0.
+ */
+int shiftmap_features(struct shiftmap_context *ctx,
+                      const struct shiftmap_image *pre,
+                      const struct shiftmap_image *post,
+                      const float *start,
+                      const char *const *options,
+                      float *out,
+                      size_t out_count);
 
 /**
  * The options of a command ("displacement", "synth pair", ...) in the form of GDAL's option lists:

@@ -1,6 +1,6 @@
 """Scores methods on sets with known truth that no network was trained on, and prints the tables.
 
-    python training/evaluate.py NAME=SETDIR ... [--models models/*.onnx] [--cache DIR] [--methods all|none] [--out FILE]
+    python training/evaluate.py NAME=SETDIR ... [--models models/*.onnx] [--cache DIR] [--methods all|main|none] [--out FILE]
 
 A set is what `shiftmap synth dataset --content pairs --format shards` writes. Every method runs through the library as
 a user would run it (`shiftmap displacement`); its cells are brought to every pixel bilinearly. Scored are the pixels
@@ -27,6 +27,9 @@ CLASSICAL = {
     "regularized": dict(METHOD="regularized", WINDOW=9, STEP=1),
     "dense": dict(METHOD="dense", WINDOW=9, STEP=1),
 }
+
+
+MAIN = ("lsm 32", "frequency 64", "frequency 128", "spatial 64", "regularized", "dense")
 
 
 def samples(folder):
@@ -113,7 +116,7 @@ def main():
     parser.add_argument("sets", nargs="+")
     parser.add_argument("--models", nargs="*", default=[])
     parser.add_argument("--cache", default="evaluation")
-    parser.add_argument("--methods", choices=["all", "none"], default="all")
+    parser.add_argument("--methods", choices=["all", "main", "none"], default="all")
     parser.add_argument("--passes", type=int, default=1)
     parser.add_argument("--limit", type=int, default=1000, help="samples of each set")
     parser.add_argument("--out")
@@ -124,6 +127,8 @@ def main():
     for entry in args.sets:
         name, folder = entry.split("=", 1)
         methods = {} if args.methods == "none" else {k: (v, False) for k, v in CLASSICAL.items()}
+        if args.methods == "main":
+            methods = {k: methods[k] for k in MAIN}
         for model in args.models:
             options = dict(METHOD="net", MODEL=model, WINDOW=9, STEP=1)
             if args.passes > 1:

@@ -4,6 +4,7 @@
 #   make test            all tests
 #   make bench           speed and memory
 #   make bench-accuracy  accuracy beside OpenCV, scikit-image and OpenPIV
+#   make train           trains a network: MODEL=flk PRESET=cpu|gpu|smoke IMAGES=folder (training/README.md)
 #   make lint            format, lints, documentation
 #   make install         library, header, program, GDAL plugin, manual below PREFIX (/usr/local); DESTDIR works
 #   make uninstall       takes them away again
@@ -18,7 +19,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup system-packages rust nextest build demo test bench bench-accuracy lint install uninstall wheel plugin \
-	plugin-install qgis-packages header fuzz clean
+	plugin-install qgis-packages header fuzz train clean
 
 # rustup's default place, for shells that do not have it in their PATH yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -162,6 +163,14 @@ plugin-install: build
 
 header:
 	SHIFTMAP_WRITE_HEADER=1 $(CARGO) test --release --locked --test header </dev/null
+
+# PyTorch comes with several gigabytes; nothing but training needs it.
+TRAIN_PYTHON ?= training/.venv/bin/python
+train: build
+	@if [ ! -x $(TRAIN_PYTHON) ]; then \
+	  $(PYTHON) -m venv training/.venv && training/.venv/bin/pip install -r training/requirements.txt; fi
+	OMP_WAIT_POLICY=passive $(TRAIN_PYTHON) training/run.py $(or $(MODEL),flk) --preset $(or $(PRESET),cpu) \
+	  $(if $(IMAGES),--images $(IMAGES)) $(TRAIN_OPTIONS)
 
 # The fuzzer needs the nightly compiler for its instrumentation.
 fuzz: setup

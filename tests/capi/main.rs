@@ -9,3 +9,4 @@ mod build;
 mod contract;
 mod dislocation;
 mod examples;
+mod features;

@@ -1,0 +1,70 @@
+//! The shipped models: their cards, their size, and that ONNX Runtime gives here what PyTorch gave when they were exported.
+
+use shiftmap::net::card::{Card, Kind};
+use shiftmap::net::models::Model;
+use shiftmap::net::session::{Input, Network};
+use shiftmap::net::{DEFAULTS, NetOptions};
+use shiftmap::synth::npy::{Array, Data, read_npz};
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models")
+}
+
+fn models() -> Vec<Model> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.retain(|p| p.extension().is_some_and(|e| e == "onnx"));
+    paths.sort();
+    paths.iter().map(|p| Model::read(p.to_str().unwrap()).unwrap()).collect()
+}
+
+fn values(array: &Array) -> Vec<f32> {
+    match &array.data {
+        Data::F16(v) => v.iter().map(|v| v.to_f32()).collect(),
+        Data::F32(v) => v.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn cards_are_complete_and_files_small() {
+    let models = models();
+    let mut total = 0;
+    for model in &models {
+        let Card { name, mae, training, .. } = &model.card;
+        assert!(model.path.ends_with(&format!("/{name}.onnx")), "{name} in {}", model.path);
+        assert!(*mae > 0.0 && training.len() > 20, "{name}");
+        assert!(model.size < 6_000_000, "{name}: {} bytes", model.size);
+        total += model.size;
+    }
+    assert!(total < 15_000_000, "{total} bytes");
+    for (sensor, name) in DEFAULTS {
+        assert!(models.iter().any(|m| m.card.name == name && m.card.sensor == sensor), "{name}");
+    }
+}
+
+#[test]
+fn shipped_models_give_the_stored_outputs() {
+    if let Err(e) = shiftmap::net::runtime::load(None) {
+        println!("skipped: {e}");
+        return;
+    }
+    for model in models() {
+        let name = &model.card.name;
+        let stored = read_npz(&folder().join(format!("parity/{name}.npz"))).unwrap();
+        let array = |name: &str| stored.iter().find(|(n, _)| n == name).map(|(_, a)| a);
+        let input = if model.card.front_end.is_some() { "features" } else { "pair" };
+        let given = array(input).unwrap();
+        let mut network = Network::new(&model, &NetOptions::default()).unwrap();
+        let expected = array("displacement").unwrap();
+        let inputs = [Input { name: input, shape: given.shape.clone(), values: &values(given) }];
+        let got = network.run(&inputs, &expected.shape).unwrap();
+        assert_eq!(model.card.kind == Kind::Window, expected.shape.len() == 2, "{name}");
+        let worst = |a: &[f32], b: &[f32]| a.iter().zip(b).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+        assert!(worst(&got.displacement, &values(expected)) < 1e-4, "{name}");
+        assert_eq!(got.log_scale.is_some(), array("log_scale").is_some(), "{name}");
+        if let (Some(got), Some(expected)) = (&got.log_scale, array("log_scale")) {
+            assert!(worst(got, &values(expected)) < 1e-3, "{name}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+"""Scores methods on sets with known truth that no network was trained on, and prints the tables.
+
+    python training/evaluate.py NAME=SETDIR ... [--models models/*.onnx] [--cache DIR] [--methods all|main|none] [--out FILE]
+
+A set is what `shiftmap synth dataset --content pairs --format shards` writes. Every method runs through the library as
+a user would run it (`shiftmap displacement`); its cells are brought to every pixel bilinearly. Scored are the pixels
+MARGIN from the border that a cloud does not hide. Columns: mean absolute error of a component over all pixels, and
+within 5, 10 and 20 px of a trace and beyond; share of pixels with a value; share of errors within the 68 % and 95 %
+interval of the stated sigma (Laplace for networks: 1.139 b and 2.996 b of sigma = sqrt 2 b; Gaussian for the others).
+With --best a row per set compares each network with the best classical method on that method's own pixels.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from native import Native, displacement
+from pool import stored_images
+
+MARGIN = 64
+CLASSICAL = {
+    **{f"lsm {w}": dict(METHOD="lsm", WINDOW=w, STEP=4) for w in (16, 32, 64)},
+    **{f"frequency {w}": dict(METHOD="frequency", WINDOW=w, STEP=4) for w in (32, 64, 128)},
+    **{f"spatial {w}": dict(METHOD="spatial", WINDOW=w, STEP=4) for w in (32, 64)},
+    "regularized": dict(METHOD="regularized", WINDOW=9, STEP=1),
+    "dense": dict(METHOD="dense", WINDOW=9, STEP=1),
+}
+
+
+MAIN = ("lsm 32", "frequency 64", "frequency 128", "spatial 64", "regularized", "dense")
+
+
+def samples(folder):
+    for path in sorted(Path(folder).glob("*/shard-*.npz")):
+        shard, records = np.load(path), json.loads(path.with_suffix(".json").read_text())
+        arrays = {k: shard[k] for k in shard.files}
+        for k in range(len(records)):
+            images, valid = stored_images(arrays, records, k)
+            truth = np.stack([arrays["dx"][k], arrays["dy"][k]])
+            distance = np.abs(arrays["distance"][k].astype(np.float32))
+            seen = (arrays["valid"][k] == 3) & np.isfinite(truth).all(0)
+            yield images, valid, truth, distance, seen
+
+
+def spread(planes, x, y, shape):
+    """Cells at every pixel, NaN outside their hull."""
+    h, w = shape
+    out = []
+    for p in planes:
+        if len(x) == w and len(y) == h:
+            out.append(p)
+            continue
+        u, v = (np.arange(w) - x[0]) / (x[1] - x[0]), (np.arange(h) - y[0]) / (y[1] - y[0])
+        inside = ((v >= 0) & (v <= len(y) - 1))[:, None] & ((u >= 0) & (u <= len(x) - 1))[None]
+        i, j = np.clip(u.astype(int), 0, len(x) - 2), np.clip(v.astype(int), 0, len(y) - 2)
+        a, b = np.clip(u - i, 0, 1)[None], np.clip(v - j, 0, 1)[:, None]
+        at = lambda dj, di: p[np.ix_(j + dj, i + di)]
+        q = (1 - b) * ((1 - a) * at(0, 0) + a * at(0, 1)) + b * ((1 - a) * at(1, 0) + a * at(1, 1))
+        out.append(np.where(inside, q, np.nan))
+    return np.stack(out)
+
+
+def run(native, sample, options, shape):
+    images, valid, *_ = sample
+    planes, x, y = displacement(native, *images, *valid, {"SEARCH": 6, "THREADS": 1, **options})
+    return spread(planes, x, y, shape).astype(np.float32)
+
+
+class Score:
+    """Sums over the samples of a set."""
+
+    BINS = (("all", 0, 1e9), ("<5", 0, 5), ("<10", 0, 10), ("<20", 0, 20), (">=20", 20, 1e9))
+
+    def __init__(self):
+        self.sums, self.counts = np.zeros((5, 2)), np.zeros(5)
+        self.within, self.stated, self.valid, self.pixels = np.zeros(2), 0, 0, 0
+
+    def add(self, found, truth, distance, use, laplace):
+        ok = use & np.isfinite(found[:2]).all(0)
+        self.valid, self.pixels = self.valid + ok.sum(), self.pixels + use.sum()
+        error = np.abs(found[:2] - truth)
+        for k, (_, low, high) in enumerate(self.BINS):
+            part = ok & (distance >= low) & (distance < high)
+            self.sums[k] += error[:, part].sum(1)
+            self.counts[k] += part.sum()
+        sigma = found[2:4]
+        known = ok[None] & np.isfinite(sigma) & (sigma > 0)
+        z = error[known] / sigma[known]
+        # Quantiles of |z| of a Laplace distribution of unit variance: -ln(1 - p) / sqrt 2.
+        limits = (0.8057, 2.1183) if laplace else (0.9945, 1.96)
+        self.within += [(z < limit).sum() for limit in limits]
+        self.stated += z.size
+
+    def row(self):
+        each = self.sums / np.maximum(self.counts, 1)[:, None]
+        row = {name: float(each[k].mean()) if self.counts[k] else None for k, (name, *_) in enumerate(self.BINS)}
+        row |= dict(dx=float(each[0, 0]), dy=float(each[0, 1]), valid=float(self.valid / max(self.pixels, 1)))
+        if self.stated:
+            row |= dict(p68=float(self.within[0] / self.stated), p95=float(self.within[1] / self.stated))
+        return row
+
+
+def table(name, rows):
+    columns = ["all", "dx", "dy", "<5", "<10", "<20", ">=20", "valid", "p68", "p95"]
+    lines = [f"### {name}", "", "| method | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    for method, row in rows.items():
+        text = lambda c: "-" if row.get(c) is None else f"{row[c]:.2f}" if c in ("valid", "p68", "p95") else f"{row[c]:.4f}"
+        lines.append(f"| {method} | " + " | ".join(text(c) for c in columns) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="+")
+    parser.add_argument("--models", nargs="*", default=[])
+    parser.add_argument("--cache", default="evaluation")
+    parser.add_argument("--methods", choices=["all", "main", "none"], default="all")
+    parser.add_argument("--passes", type=int, default=1)
+    parser.add_argument("--limit", type=int, default=1000, help="samples of each set")
+    parser.add_argument("--out")
+    args = parser.parse_args()
+    native, cache = Native(), Path(args.cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    result, text = {}, []
+    for entry in args.sets:
+        name, folder = entry.split("=", 1)
+        methods = {} if args.methods == "none" else {k: (v, False) for k, v in CLASSICAL.items()}
+        if args.methods == "main":
+            methods = {k: methods[k] for k in MAIN}
+        for model in args.models:
+            options = dict(METHOD="net", MODEL=model, WINDOW=9, STEP=1)
+            if args.passes > 1:
+                options["NET_PASSES"] = args.passes
+            methods[Path(model).stem] = (options, True)
+        scores = {"zero": Score(), **{m: Score() for m in methods}}
+        # Of each network on the pixels where a classical method has a value.
+        shared = {(n, m): (Score(), Score()) for n, (_, net) in methods.items() if net
+                  for m, (_, other) in methods.items() if not other}
+        for k, sample in enumerate(samples(folder)):
+            if k >= args.limit:
+                break
+            _, _, truth, distance, seen = sample
+            use = np.zeros(seen.shape, bool)
+            use[MARGIN:-MARGIN, MARGIN:-MARGIN] = seen[MARGIN:-MARGIN, MARGIN:-MARGIN]
+            scores["zero"].add(np.concatenate([0 * truth, np.full_like(truth, np.nan)]), truth, distance, use, False)
+            found = {}
+            for method, (options, net) in methods.items():
+                path = cache / f"{name}-{k}-{method.replace(' ', '-')}.npy"
+                if net or not path.exists():
+                    found[method] = run(native, sample, options, seen.shape)
+                    if not net:
+                        np.save(path, found[method].astype(np.float16))
+                else:
+                    found[method] = np.load(path).astype(np.float32)
+                scores[method].add(found[method], truth, distance, use, net)
+            for (n, m), (a, b) in shared.items():
+                both = use & np.isfinite(found[m][:2]).all(0) & np.isfinite(found[n][:2]).all(0)
+                a.add(found[n], truth, distance, both, True)
+                b.add(found[m], truth, distance, both, False)
+        rows = {m: s.row() for m, s in scores.items()}
+        result[name] = rows
+        text.append(table(name, rows))
+        for n in {n for n, _ in shared}:
+            for column in ("all", "<5"):
+                pairs = {m: (a.row()[column], b.row()[column]) for (q, m), (a, b) in shared.items() if q == n}
+                pairs = {m: v for m, v in pairs.items() if v[0] is not None and scores[m].row()["valid"] > 0.5}
+                if pairs:
+                    worst = max(pairs, key=lambda m: pairs[m][0] / pairs[m][1])
+                    a, b = pairs[worst]
+                    text.append(f"\n{n}, {column}: {a:.4f} where the hardest rival, {worst}, has {b:.4f}: {a / b:.2f} of it")
+        print("\n".join(text[-1 - 2 * len({n for n, _ in shared}):]), "\n", flush=True)
+    if args.out:
+        Path(args.out).write_text("\n".join(text) + "\n")
+        Path(args.out).with_suffix(".json").write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""FLK: chooses between least-squares windows, pixel by pixel.
+
+Input `features` [N, 48, H, W] (src/net/features.rs): what the method `dense` found, and the corrections that windows of
+5 to 144 px would make to it with their standard deviations. A U-net (3x3 convolutions, ReLU; widths w, 2w, 3w, 4w at
+full, half, quarter and eighth resolution, two convolutions each; bilinear upsampling, skip connections) gives for each
+pixel logits of 30 proposals, a residual, and the logarithm of a Laplace scale:
+
+  displacement = dense + sum_k softmax(logits)_k proposal_k + residual
+
+Proposals: nothing; the 12 window corrections; the ungated 9 px correction; the dense displacement of places 5 and
+12 px away in 8 directions (beside a fault the right value is often the one from a little further on, Bobick & Intille
+1999). Weights of the last layer begin so that the network begins as the method `dense`.
+
+For the neighbours' displacements the network also gets what speaks for them: the mean square difference that would be
+left in a window of about 5 px if the pixel moved like its neighbour, linearised about the dense displacement as in the
+least squares themselves, as half its logarithm against that of staying.
+
+Loss: `losses.robust`: Laplace likelihood, near-fault pixels count more (notes in the file).
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+KIND = "features"
+MULTIPLE = 8
+CANDIDATES = [9, *range(12, 48, 3)]
+LOG_SIGMA = [6, 7, 11, *range(14, 48, 3)]
+REACHES = (5, 12)
+
+
+def shifted(d):
+    """Values of `d` [N, 2, H, W] at 16 places around each pixel, minus its own: [N, 16, 2, H, W]."""
+    out = []
+    h, w = d.shape[-2:]
+    for reach in REACHES:
+        padded = F.pad(d, (reach,) * 4, mode="replicate")
+        diagonal = round(reach * 0.7)
+        for i, j in ((reach, 0), (-reach, 0), (0, reach), (0, -reach), (diagonal, diagonal), (-diagonal, -diagonal),
+                     (diagonal, -diagonal), (-diagonal, diagonal)):
+            y, x = reach + j, reach + i
+            out.append(padded[:, :, y : y + h, x : x + w] - d)
+    return torch.stack(out, 1)
+
+
+def mean(d, r):
+    """Means over (2 r + 1) squared boxes, a row and a column at a time; over what there is at the border."""
+    n = 2 * r + 1
+    d = F.avg_pool2d(d, (n, 1), 1, (r, 0), count_include_pad=False)
+    return F.avg_pool2d(d, (1, n), 1, (0, r), count_include_pad=False)
+
+
+def costs(f, around):
+    """Half the log of the residual that each of `around` [N, K, 2, H, W] leaves against that of no change."""
+    pre, post = f[:, 0:1], f[:, 1:2]
+    taps = torch.tensor([1.0, -8.0, 0.0, 8.0, -1.0], device=f.device) / 12
+    middle, e = 0.5 * (pre + post), post - pre
+    jx = F.conv2d(middle, taps.view(1, 1, 1, 5), padding=(0, 2))
+    jy = F.conv2d(middle, taps.view(1, 1, 5, 1), padding=(2, 0))
+    products = torch.cat([jx * jx, jx * jy, jy * jy, jx * e, jy * e, e * e], 1)
+    xx, xy, yy, xe, ye, ee = mean(mean(products, 1), 1).split(1, 1)
+    dx, dy = around[:, :, 0], around[:, :, 1]
+    moved = ee + 2 * (xe * dx + ye * dy) + xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy
+    return torch.clamp(0.5 * torch.log((moved.clamp(min=0) + 1e-3) / (ee + 1e-3)), -1.5, 1.5)
+
+
+class Pair(nn.Sequential):
+    def __init__(self, a, b, stride=1):
+        super().__init__(nn.Conv2d(a, b, 3, stride, 1), nn.ReLU(True), nn.Conv2d(b, b, 3, 1, 1), nn.ReLU(True))
+
+
+class FLK(nn.Module):
+    def __init__(self, width=16):
+        super().__init__()
+        w = [width, 2 * width, 3 * width, 4 * width]
+        self.proposals = 1 + len(CANDIDATES) + 8 * len(REACHES)
+        self.first = Pair(50 + 8 * len(REACHES), w[0])
+        self.down = nn.ModuleList(Pair(a, b, 2) for a, b in zip(w, w[1:]))
+        self.up = nn.ModuleList(Pair(a + b, b) for a, b in zip(w[:0:-1], w[-2::-1]))
+        self.head = nn.Conv2d(w[0], self.proposals + 4, 3, 1, 1)
+        for m in self.modules():
+            if isinstance(m, nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
+                nn.init.zeros_(m.bias)
+        with torch.no_grad():
+            self.head.weight *= 0.02
+            self.head.bias[0] = 4.0
+            self.head.bias[-2:] = -3.0
+
+    @staticmethod
+    def encoded(f):
+        """The channels on scales of order one: corrections from hundredths of a pixel to pixels must all be seen."""
+        small = lambda v: torch.asinh(20 * v)
+        parts = [f[:, :4]]
+        # What the dense displacement does around a pixel, not its level.
+        d = f[:, 4:6]
+        parts += [small(d - mean(d, 4)), small(d - mean(d, 16))]
+        parts += [f[:, 8:9]]
+        rest = []
+        for c in CANDIDATES:
+            rest.append(small(f[:, c : c + 2]))
+            rest.append((f[:, c + 2 : c + 3] + 3) / 1.5)
+        return torch.cat([*parts, (f[:, 6:8] + 3) / 1.5, *rest], 1)
+
+    def forward(self, f):
+        """[N, 48, H, W] -> correction to channels 4 and 5 [N, 2, H, W], logarithm of its scale [N, 2, H, W]."""
+        around = shifted(f[:, 4:6])
+        x = [self.first(torch.cat([self.encoded(f), costs(f, around)], 1))]
+        for down in self.down:
+            x.append(down(x[-1]))
+        y = x.pop()
+        for up in self.up:
+            y = up(torch.cat([F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False), x.pop()], 1))
+        out = self.head(y)
+        weights = torch.softmax(out[:, : self.proposals], 1)
+        total = 0.1 * out[:, self.proposals : self.proposals + 2]
+        for k, c in enumerate(CANDIDATES):
+            total = total + weights[:, k + 1 : k + 2] * f[:, c : c + 2]
+        gates = weights[:, 1 + len(CANDIDATES) :].unsqueeze(2)
+        total = total + (gates * around).sum(1)
+        return total, torch.clamp(out[:, -2:], -7.0, 2.3)
+
+
+class Exported(nn.Module):
+    """As models/README.md has it: the total displacement."""
+
+    INPUTS = ["features"]
+    OUTPUTS = ["displacement", "log_scale"]
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, features):
+        correction, log_scale = self.net(features)
+        return features[:, 4:6] + correction, log_scale
+
+
+def parameters(net):
+    return sum(math.prod(p.shape) for p in net.parameters())

@@ -1,0 +1,72 @@
+"""Everything from nothing to a trained network: base images, displacement fields, pairs, pool, training.
+
+    python training/run.py MODEL [--preset cpu|gpu|smoke] [--images DIR] [--work training/work] [options of train.py]
+
+DIR holds satellite images to learn from, besides the procedural ones (see `shiftmap synth dataset --help` for names
+with places and dates; single-look complex images for radar models). Keep what is to be tested elsewhere: a test is on
+other places. Every step is left out where its result is there already, so a stopped run is simply repeated, e.g. in
+pieces: --piece 540. `make train MODEL=... PRESET=... IMAGES=...` calls it.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import pool
+import textures
+from models import MODELS
+from native import program
+
+HERE = Path(__file__).resolve().parent
+RADAR = {"flk-sar", "geoflownet-sar"}
+# Samples, side, fields, procedural images.
+SIZES = {
+    "cpu": dict(pairs=640, size=384, fields=400, images=10, windows=48000),
+    "gpu": dict(pairs=2400, size=384, fields=1500, images=40, windows=400000),
+    "smoke": dict(pairs=32, size=192, fields=12, images=2, windows=2000),
+}
+
+
+def synth(out, *arguments):
+    """`shiftmap synth dataset OUT ...`; finished sets are left alone."""
+    if not (out / "index.json").exists():
+        subprocess.run([program(), "synth", "dataset", out, *map(str, arguments), "--split", "1,0,0"], check=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("--preset", choices=SIZES, default="cpu")
+    parser.add_argument("--images")
+    parser.add_argument("--work", default=HERE / "work", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    args, rest = parser.parse_known_args()
+    size, radar = SIZES[args.preset], args.model in RADAR
+    work = args.work / args.preset
+    name = "radar" if radar else "optical"
+    images = work / f"images-{name}"
+    textures.make(images, size["images"], args.seed, radar, 512 if args.preset == "smoke" else 1024)
+    for path in sorted(Path(args.images).iterdir()) if args.images else []:
+        if not (images / path.name).exists():
+            (images / path.name).symlink_to(path.resolve())
+    if args.model.startswith("cnn4l"):
+        synth(work / "windows", "--images", images, "--content", "windows", "--size", 32, "--count", size["windows"],
+              "--seed", args.seed, "--shard", max(size["windows"] // 24, 100))
+        source = work / "windows"
+    else:
+        synth(work / "fields", "--content", "fields", "--size", 512, "--count", size["fields"], "--classes", "0,1,1,2",
+              "--seed", args.seed)
+        pairs = work / f"pairs-{name}"
+        synth(pairs, "--images", images, "--fields", work / "fields", "--size", size["size"], "--count", size["pairs"],
+              "--classes", "0,1,1,2", "--sensor", "sar" if radar else "optical", "--format", "shards", "--shard",
+              16 if args.preset != "smoke" else 8, "--seed", args.seed)
+        source = work / f"pool-{name}"
+        pool.build(pairs, source, logarithm=radar)
+    out = work / f"run-{args.model}"
+    subprocess.run([sys.executable, HERE / "train.py", args.model, "--pool", source, "--out", out, "--preset", args.preset,
+                    "--seed", str(args.seed), *rest], check=True)
+
+
+if __name__ == "__main__":
+    main()

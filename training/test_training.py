@@ -1,0 +1,115 @@
+"""Tests of training: python -m unittest discover -s training. What needs PyTorch or the library is skipped without."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from augment import symmetric  # noqa: E402
+from native import library  # noqa: E402
+
+try:
+    import torch
+except ImportError:
+    torch = None
+try:
+    import onnxruntime
+except ImportError:
+    onnxruntime = None
+
+
+class Symmetries(unittest.TestCase):
+    """A turned pair with its turned truth is still a pair: pre(x) = post(x + d(x))."""
+
+    def test_truth_still_warps_one_image_onto_the_other(self):
+        rng = np.random.default_rng(3)
+        n = 24
+        post = rng.standard_normal((n, n)).astype(np.float32)
+        d = rng.integers(-2, 3, (2, n, n)).astype(np.float32)
+        y, x = np.mgrid[0:n, 0:n]
+        reads = lambda image, d: image[np.clip(y + d[1], 0, n - 1).astype(int), np.clip(x + d[0], 0, n - 1).astype(int)]
+        pair, truth = np.stack([reads(post, d), post]), np.concatenate([d, np.zeros((2, n, n), np.float32)])
+        inside = np.s_[3:-3, 3:-3]
+        for symmetry in range(8):
+            p, t = symmetric(pair.copy(), truth.copy(), symmetry, "pair")
+            np.testing.assert_array_equal(p[0][inside], reads(p[1], t[:2])[inside])
+
+    def test_front_end_channels_turn_like_the_truth(self):
+        rng = np.random.default_rng(4)
+        f = rng.standard_normal((48, 8, 8)).astype(np.float32)
+        for symmetry in range(8):
+            a, t = symmetric(f.copy(), f[[4, 5, 0, 0]].copy(), symmetry, "features")
+            np.testing.assert_array_equal(a[4:6], t[:2])
+            b, t = symmetric(f.copy(), f[[45, 46, 0, 0]].copy(), symmetry, "features")
+            np.testing.assert_array_equal(b[45:47], t[:2])
+
+
+@unittest.skipUnless(torch, "PyTorch is not installed")
+class Networks(unittest.TestCase):
+    # FlowNetS 38.7 M and FlowNetSD 45.4 M are the papers' numbers, GeoFlowNet-SAR 5.08 M the seed's.
+    PARAMETERS = {"flownet-s": 38.7, "flownet-sd": 45.4, "strainnet": 38.7, "geoflownet-sar": 5.08}
+
+    def test_full_width_has_the_published_number_of_parameters(self):
+        from models import build
+
+        for name, millions in self.PARAMETERS.items():
+            count = sum(p.numel() for p in build(name).parameters())
+            self.assertAlmostEqual(count / 1e6, millions, delta=0.1, msg=name)
+
+    def test_outputs_have_the_images_size(self):
+        from models import MODELS, build
+
+        for name in MODELS:
+            net = build(name, 4).eval()
+            if name.startswith("cnn4l"):
+                self.assertEqual(net(torch.randn(3, 2, net.window, net.window)).shape, (3, 2), name)
+                continue
+            channels = 48 if name.startswith("flk") else 2
+            out = net(torch.randn(1, channels, 64, 128))
+            for plane in out if isinstance(out, tuple) else [out]:
+                self.assertEqual(plane.shape, (1, 2, 64, 128), name)
+
+    def test_flk_begins_as_the_dense_method(self):
+        from models import build
+
+        torch.manual_seed(1)
+        f = 0.1 * torch.randn(1, 48, 64, 64)
+        correction, _ = build("flk").eval()(f)
+        self.assertLess(correction.abs().mean().item(), 0.05)
+
+
+@unittest.skipUnless(onnxruntime, "ONNX Runtime is not installed")
+class Parity(unittest.TestCase):
+    def test_shipped_files_give_the_stored_outputs(self):
+        stored = sorted((HERE.parent / "models/parity").glob("*.npz"))
+        self.assertTrue(stored)
+        for path in stored:
+            session = onnxruntime.InferenceSession(
+                str(HERE.parent / "models" / f"{path.stem}.onnx"), providers=["CPUExecutionProvider"])
+            arrays = np.load(path)
+            inputs = {i.name: arrays[i.name].astype(np.float32) for i in session.get_inputs()}
+            for output, got in zip(session.get_outputs(), session.run(None, inputs)):
+                self.assertLess(np.abs(got - arrays[output.name]).max(), 1e-4, f"{path.stem} {output.name}")
+
+
+@unittest.skipUnless(torch and library().exists(), "PyTorch or the library is not there")
+class Smoke(unittest.TestCase):
+    def test_a_short_training_improves_on_its_own_start(self):
+        with tempfile.TemporaryDirectory() as work:
+            subprocess.run([sys.executable, HERE / "run.py", "flk", "--preset", "smoke", "--work", work], check=True,
+                           stdout=subprocess.DEVNULL, env={**os.environ, "OMP_WAIT_POLICY": "passive"})
+            log = json.loads((Path(work) / "smoke/run-flk/log.json").read_text())
+        first, last = log["validation"][0]["mae"], log["validation"][-1]["mae"]
+        self.assertLess(last, first)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -19,6 +19,8 @@
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
 //! | [`map`] | what is done on displacement maps: profiles, strain, arrows |
+//! | [`coregister`] | aligning the post image on what the pair shows |
+//! | [`distortion`] | what a sensor adds to a displacement field, and how it is found |
 //! | [`render`] | pictures |
 //! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
 //! | [`capi`] | the C interface, `include/shiftmap.h` |
@@ -30,7 +32,11 @@ pub mod capi;
 #[forbid(unsafe_code)]
 pub mod cli;
 #[forbid(unsafe_code)]
+pub mod coregister;
+#[forbid(unsafe_code)]
 pub mod correlate;
+#[forbid(unsafe_code)]
+pub mod distortion;
 #[forbid(unsafe_code)]
 pub mod engine;
 pub mod error;

@@ -1,0 +1,141 @@
+//! All parts of a distortion, found together.
+
+use super::lines::{self, Field};
+use super::model::{Distortion, Lines};
+use super::robust;
+use super::steps::{self, Seams};
+use super::surface::{self, Sample};
+use super::table::{Block, LineTable};
+use crate::{Error, Result};
+
+/// Which parts there are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Coefficients of the surface: 0 (none), 1 (a shift), 3 (a plane), 6 (a quadratic surface).
+    pub terms: usize,
+    /// Longest wave of the jitter, in the table's unit.
+    pub jitter: Option<f64>,
+    pub seams: Option<Seams>,
+    /// Half a matching window along the lines, in the table's unit.
+    pub guard: f64,
+    /// Stable ground was given.
+    pub known: bool,
+}
+
+/// A distortion and what it was found from.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub distortion: Distortion,
+    /// Weight of the ground the surface goes through, as a share of all that was offered.
+    pub inside: f64,
+    /// Median and robust standard deviation of the two components on the (stable) ground, before and after.
+    pub before: [Spread; 2],
+    pub after: [Spread; 2],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Spread {
+    pub median: f64,
+    pub nmad: f64,
+}
+
+/// Each part is found in what the others leave, in turns.
+const TURNS: usize = 3;
+
+/// Finds the distortion in `table`.
+///
+/// # Errors
+/// [`Error::Data`]: too few values.
+pub fn fit(table: &LineTable, plan: &Plan) -> Result<Found> {
+    let stable = table.stable();
+    if stable < 12 {
+        return Err(Error::Data(match plan.known {
+            true => format!("only {stable} values lie on stable ground; check --stable and --moving"),
+            false => format!("only {stable} values; they are too few to find what the sensor added"),
+        }));
+    }
+    let mut distortion = Distortion::default();
+    let mut inside = 1.0;
+    surface_of(table, plan, &mut distortion, &mut inside)?;
+    if plan.jitter.is_some() || plan.seams.is_some() {
+        for _ in 0..TURNS {
+            jitter_of(table, plan, &mut distortion);
+            seams_of(table, plan, &mut distortion);
+            surface_of(table, plan, &mut distortion, &mut inside)?;
+        }
+    }
+    let before = spread(table, |_| [0.0; 2]);
+    let after = spread(table, |b| {
+        let (x, y) = table.direction.join(b.along, b.across);
+        distortion.at(x, y)
+    });
+    Ok(Found { distortion, inside, before, after })
+}
+
+fn value(distortion: &Distortion, table: &LineTable, b: &Block) -> [f64; 2] {
+    let (x, y) = table.direction.join(b.along, b.across);
+    distortion.at(x, y)
+}
+
+fn surface_of(table: &LineTable, plan: &Plan, distortion: &mut Distortion, inside: &mut f64) -> Result<()> {
+    distortion.surface = None;
+    if plan.terms == 0 {
+        return Ok(());
+    }
+    let mut samples = Vec::new();
+    for line in 0..table.lines {
+        for b in (0..table.blocks).filter_map(|block| table.block(line, block)).filter(|b| b.stable) {
+            let (x, y) = table.direction.join(b.along, b.across);
+            let other = distortion.at(x, y);
+            samples.push(Sample { x, y, values: [b.values[0] - other[0], b.values[1] - other[1]] });
+        }
+    }
+    let (along, across) = (table.blocks as f64 * table.length, table.lines as f64 * table.spacing);
+    let (cx, cy) = table.direction.join(table.start + 0.5 * along, table.first + 0.5 * across);
+    let found = surface::through(&samples, [cx, cy], 0.5 * along.max(across), plan.terms);
+    let (surface, share) = found.ok_or_else(|| {
+        let what = if plan.terms == 6 { "a quadratic surface" } else { "a plane" };
+        Error::Data(format!("the values lie too closely together for {what}; ask for a simpler model"))
+    })?;
+    distortion.surface = Some(surface);
+    *inside = share;
+    Ok(())
+}
+
+fn jitter_of(table: &LineTable, plan: &Plan, distortion: &mut Distortion) {
+    let Some(longest) = plan.jitter else { return };
+    distortion.lines = None;
+    let field = Field::of(table, |b| value(distortion, table, b));
+    let mut values = lines::jitter(&field, (longest / table.spacing).max(2.0), plan.known);
+    // The mean belongs to the surface.
+    if plan.terms > 0 {
+        for v in &mut values {
+            let mean = v.iter().sum::<f64>() / v.len().max(1) as f64;
+            v.iter_mut().for_each(|x| *x -= mean);
+        }
+    }
+    distortion.lines =
+        Some(Lines { direction: table.direction, first: table.first, spacing: table.spacing, values });
+}
+
+fn seams_of(table: &LineTable, plan: &Plan, distortion: &mut Distortion) {
+    let Some(seams) = &plan.seams else { return };
+    distortion.steps = None;
+    let field = Field::of(table, |b| value(distortion, table, b));
+    distortion.steps = steps::find(table, &field, seams, plan.guard);
+}
+
+/// Median and scatter on the ground that the surface is found on.
+fn spread(table: &LineTable, remove: impl Fn(&Block) -> [f64; 2]) -> [Spread; 2] {
+    let mut values = [Vec::new(), Vec::new()];
+    for line in 0..table.lines {
+        for b in (0..table.blocks).filter_map(|block| table.block(line, block)).filter(|b| b.stable) {
+            let r = remove(&b);
+            (0..2).for_each(|k| values[k].push(b.values[k] - r[k]));
+        }
+    }
+    values.map(|mut v| {
+        let median = robust::median(&mut v);
+        Spread { median, nmad: robust::scale(&v, median) }
+    })
+}

@@ -18,6 +18,7 @@
 //! | [`layout`], [`engine`], [`pipeline`] | output grid and tiles; one tile; the streaming run, the only place that starts threads |
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
+//! | [`filter`] | cleaning a displacement map |
 //! | [`map`] | what is done on displacement maps: profiles, strain, arrows |
 //! | [`coregister`] | aligning the post image on what the pair shows |
 //! | [`distortion`] | what a sensor adds to a displacement field, and how it is found |
@@ -44,6 +45,8 @@ pub mod error;
 pub mod evaluate;
 #[forbid(unsafe_code)]
 pub mod field;
+#[forbid(unsafe_code)]
+pub mod filter;
 pub mod gdal_driver;
 #[forbid(unsafe_code)]
 pub mod grid;

@@ -4,10 +4,12 @@
 //! [`ui`] (progress, messages, stopping).
 
 pub mod common;
+mod coregister;
 mod demo;
 mod demo_pictures;
 mod displacement;
 mod evaluate;
+mod filter;
 mod generate;
 mod info;
 mod precision;
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Profile(profile::Args),
     Strain(strain::Args),
     Vectors(vectors::Args),
+    Coregister(Box<coregister::Args>),
+    Filter(Box<filter::Args>),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -66,6 +70,8 @@ impl Command {
             Command::Profile(a) => &a.common,
             Command::Strain(a) => &a.common,
             Command::Vectors(a) => &a.common,
+            Command::Coregister(a) => &a.common,
+            Command::Filter(a) => &a.common,
             Command::Generate(a) => &a.common,
         }
     }
@@ -81,6 +87,8 @@ impl Command {
             Command::Profile(a) => profile::run(a, ui),
             Command::Strain(a) => strain::run(a, ui),
             Command::Vectors(a) => vectors::run(a, ui),
+            Command::Coregister(a) => coregister::run(a, ui),
+            Command::Filter(a) => filter::run(a, ui),
             Command::Generate(a) => generate::run(a, ui),
         }
     }

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::distortion::{Direction, Distortion, LineTable};
 use crate::field::{Measurement, Status};
-use crate::grid::{Grid, PointReader, Window};
+use crate::grid::{Grid, PointFile, Window};
 use crate::layout::Layout;
 use crate::pipeline::FieldSink;
 
@@ -29,23 +29,18 @@ impl<'a> Measured<'a> {
     }
 
     /// Leaves out what does not lie on stable ground, and what lies on moving ground.
-    pub(super) fn mark(
-        &mut self,
-        stable: &mut Option<Box<dyn PointReader + '_>>,
-        moving: &mut Option<Box<dyn PointReader + '_>>,
-    ) -> Result<()> {
-        for y in 0..self.stable.height {
-            let points: Vec<(f64, f64)> = (0..self.stable.width)
-                .map(|x| {
+    pub(super) fn mark(&mut self, stable: Option<&dyn PointFile>, moving: Option<&dyn PointFile>) -> Result<()> {
+        for (places, wanted) in [(stable, true), (moving, false)] {
+            let Some(places) = places else { continue };
+            let mut reader = places.open()?;
+            for y in 0..self.stable.height {
+                let centre = |x| {
                     let c = self.layout.centre(x, y);
                     (c.dx, c.dy)
-                })
-                .collect();
-            for (places, wanted) in [(&mut *stable, true), (&mut *moving, false)] {
-                if let Some(reader) = places {
-                    for (flag, found) in self.stable.row_mut(y).iter_mut().zip(reader.sample(&points)?) {
-                        *flag &= found.is_some_and(|f| f.0 != 0.0) == wanted;
-                    }
+                };
+                let points: Vec<(f64, f64)> = (0..self.stable.width).map(centre).collect();
+                for (flag, found) in self.stable.row_mut(y).iter_mut().zip(reader.sample(&points)?) {
+                    *flag &= found.is_some_and(|f| f.0 != 0.0) == wanted;
                 }
             }
         }
@@ -55,12 +50,6 @@ impl<'a> Measured<'a> {
     /// Cells that have a value on ground that may be used.
     pub(super) fn used(&self) -> usize {
         self.values.data.iter().zip(&self.stable.data).filter(|(v, s)| **s && v[0].is_finite()).count()
-    }
-
-    /// Extent of the cell centres.
-    pub(super) fn size(&self) -> (f64, f64) {
-        let step = self.layout.step;
-        ((self.values.width * step.0) as f64, (self.values.height * step.1) as f64)
     }
 
     /// By scan lines, less what `known` explains.

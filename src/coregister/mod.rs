@@ -19,7 +19,7 @@ mod write;
 
 use crate::distortion::direction::Given;
 use crate::distortion::steps::{Seams, along};
-use crate::distortion::{Direction, Distortion, Found, Plan, fit};
+use crate::distortion::{Direction, Distortion, Found, Wanted, fit_parts};
 use crate::grid::{ImageFile, PointFile};
 use crate::progress::Progress;
 use crate::raster::{OpenOptions, Places, RasterBand, WriteOptions, compare};
@@ -207,15 +207,25 @@ fn find(
     note(&format!("shift by phase correlation: {:.2} {:.2} px (right, down)", shift.0, shift.1));
     let stable = job.stable.as_deref().map(|p| Places::open(p, "--stable", pre.georef())).transpose()?;
     let moving = job.moving.as_deref().map(|p| Places::open(p, "--moving", pre.georef())).transpose()?;
-    let places = |p: &Option<Places>| -> Result<Option<Box<dyn crate::grid::PointReader + '_>>> {
-        p.as_ref().map(|p| PointFile::open(p)).transpose()
-    };
     let lines = job.jitter.map(|g| g.on(&pre.georef().transform)).transpose()?;
     let seams = job.seams.map(|g| g.on(&pre.georef().transform)).transpose()?;
     let (window, step) = cells(job, size, lines.or(seams));
     let layout = crate::layout::Layout::new(size, window, step, None)?;
     let params =
         crate::pipeline::Params { window, step, search: job.search, ..crate::pipeline::Params::default() };
+
+    let longest = |d: Direction| {
+        let across = d.extent(size.0 as f64, size.1 as f64).1;
+        job.longest.unwrap_or((across.1 - across.0) / 3.0)
+    };
+    let places = |d: Direction| if job.edges.is_empty() { Seams::Found } else { Seams::At(along(d, &job.edges)) };
+    let wanted = Wanted {
+        terms: job.shape.terms(),
+        jitter: lines.map(|d| (d, longest(d))),
+        seams: seams.map(|d| (d, places(d))),
+        window: (window.0 as f64, window.1 as f64),
+        known: job.stable.is_some() || job.moving.is_some(),
+    };
 
     let mut distortion = Distortion { shift: [shift.0, shift.1], ..Default::default() };
     let mut found: Option<Found> = None;
@@ -234,51 +244,15 @@ fn find(
             let pair = crate::pipeline::Pair::new(pre, &aligned, (0.0, 0.0));
             crate::pipeline::run(&pair, &layout, &params, job.threads, &mut measured, &mut part)?;
         }
-        measured.mark(&mut places(&stable)?, &mut places(&moving)?)?;
+        measured.mark(stable.as_ref().map(|p| p as &dyn PointFile), moving.as_ref().map(|p| p as &dyn PointFile))?;
         cells_used = measured.used();
-        let next = pool.install(|| parts(job, &measured, lines, seams, window))?;
+        let next = fit_parts(&wanted, &pool, &mut |d, known| Ok(measured.table(d, known)))?;
         first.get_or_insert(next.before);
         distortion = next.distortion.clone();
         found = Some(next);
     }
     let found = found.ok_or_else(|| Error::Internal("no pass".into()))?;
     Ok(Stored::new(job, pre, origin, found, first, cells_used))
-}
-
-/// All parts of the model from one measured grid. Jitter and seams along different lines are found in turns.
-fn parts(
-    job: &CoregisterJob,
-    measured: &Measured,
-    lines: Option<Direction>,
-    seams: Option<Direction>,
-    window: (usize, usize),
-) -> Result<Found> {
-    let known = job.stable.is_some() || job.moving.is_some();
-    let plan = |direction: Direction, jitter: bool, seam: bool| {
-        let extent = direction.extent(measured.size().0, measured.size().1).1;
-        let half = 0.5 * (direction.x.abs() * window.0 as f64 + direction.y.abs() * window.1 as f64);
-        let found = if job.edges.is_empty() { Seams::Found } else { Seams::At(along(direction, &job.edges)) };
-        Plan {
-            terms: job.shape.terms(),
-            jitter: jitter.then(|| job.longest.unwrap_or((extent.1 - extent.0) / 3.0)),
-            seams: seam.then_some(found),
-            guard: half,
-            known,
-        }
-    };
-    let main = lines.or(seams).unwrap_or(Direction::ROWS);
-    match (lines, seams) {
-        (Some(l), Some(s)) if l != s => {
-            let none = Distortion::default();
-            let jitter = fit(&measured.table(l, &none), &plan(l, true, false))?.distortion;
-            let keep = |d: &Distortion| Distortion { surface: None, ..d.clone() };
-            let steps = fit(&measured.table(s, &keep(&jitter)), &plan(s, false, true))?.distortion;
-            let mut last = fit(&measured.table(l, &keep(&steps)), &plan(l, true, false))?;
-            last.distortion.steps = steps.steps;
-            Ok(last)
-        }
-        _ => fit(&measured.table(main, &Distortion::default()), &plan(main, lines.is_some(), seams.is_some())),
-    }
 }
 
 /// Window and step in pixels: with jitter or seams long along the lines and flat across them; at most [`COLUMNS`] cells along a line.

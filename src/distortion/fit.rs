@@ -1,6 +1,7 @@
 //! All parts of a distortion, found together.
 
 use super::lines::{self, Field};
+use super::direction::Direction;
 use super::model::{Distortion, Lines};
 use super::robust;
 use super::steps::{self, Seams};
@@ -39,6 +40,56 @@ pub struct Spread {
     pub nmad: f64,
 }
 
+/// What is wanted of a whole field; positions and lengths in the field's own unit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// As in [`Plan`].
+    pub terms: usize,
+    /// Direction of the lines, and their longest wave.
+    pub jitter: Option<(Direction, f64)>,
+    pub seams: Option<(Direction, Seams)>,
+    /// Sides of a matching window.
+    pub window: (f64, f64),
+    pub known: bool,
+}
+
+/// Finds all parts. `table` makes the table for a direction, less what is known already; it is asked once, or three times for
+/// jitter and seams along different lines. The work is done in `pool`.
+///
+/// # Errors
+/// Those of [`fit`] and of `table`.
+pub fn fit_parts(
+    wanted: &Wanted,
+    pool: &rayon::ThreadPool,
+    table: &mut dyn FnMut(Direction, &Distortion) -> Result<LineTable>,
+) -> Result<Found> {
+    let plan = |direction: Direction, terms: usize, jitter: bool, seams: bool| Plan {
+        terms,
+        jitter: wanted.jitter.as_ref().filter(|_| jitter).map(|j| j.1),
+        seams: wanted.seams.as_ref().filter(|_| seams).map(|s| s.1.clone()),
+        guard: 0.5 * (direction.x.abs() * wanted.window.0 + direction.y.abs() * wanted.window.1),
+        known: wanted.known,
+    };
+    let (lines, seams) = (wanted.jitter.as_ref().map(|j| j.0), wanted.seams.as_ref().map(|s| s.0));
+    let none = Distortion::default();
+    let in_pool = |table: &LineTable, plan: &Plan| pool.install(|| fit(table, plan));
+    match (lines, seams) {
+        (Some(l), Some(s)) if l != s => {
+            let without_surface = |d: Distortion| Distortion { surface: None, ..d };
+            let terms = wanted.terms.max(3);
+            let jitter = without_surface(in_pool(&table(l, &none)?, &plan(l, terms, true, false))?.distortion);
+            let steps = without_surface(in_pool(&table(s, &jitter)?, &plan(s, terms, false, true))?.distortion);
+            let mut last = in_pool(&table(l, &steps)?, &plan(l, wanted.terms, true, false))?;
+            last.distortion.steps = steps.steps;
+            Ok(last)
+        }
+        _ => {
+            let main = lines.or(seams).unwrap_or(Direction::ROWS);
+            in_pool(&table(main, &none)?, &plan(main, wanted.terms, lines.is_some(), seams.is_some()))
+        }
+    }
+}
+
 /// Each part is found in what the others leave, in turns.
 const TURNS: usize = 3;
 
@@ -56,12 +107,17 @@ pub fn fit(table: &LineTable, plan: &Plan) -> Result<Found> {
     }
     let mut distortion = Distortion::default();
     let mut inside = 1.0;
-    surface_of(table, plan, &mut distortion, &mut inside)?;
+    // Lines and seams are found beside a plane at least, whether or not it is wanted.
+    let beside = if plan.jitter.is_some() || plan.seams.is_some() { plan.terms.max(3) } else { plan.terms };
+    surface_of(table, beside, &mut distortion, &mut inside)?;
     if plan.jitter.is_some() || plan.seams.is_some() {
         for _ in 0..TURNS {
             jitter_of(table, plan, &mut distortion);
             seams_of(table, plan, &mut distortion);
-            surface_of(table, plan, &mut distortion, &mut inside)?;
+            surface_of(table, beside, &mut distortion, &mut inside)?;
+        }
+        if plan.terms < beside {
+            surface_of(table, plan.terms, &mut distortion, &mut inside)?;
         }
     }
     let before = spread(table, |_| [0.0; 2]);
@@ -77,9 +133,9 @@ fn value(distortion: &Distortion, table: &LineTable, b: &Block) -> [f64; 2] {
     distortion.at(x, y)
 }
 
-fn surface_of(table: &LineTable, plan: &Plan, distortion: &mut Distortion, inside: &mut f64) -> Result<()> {
+fn surface_of(table: &LineTable, terms: usize, distortion: &mut Distortion, inside: &mut f64) -> Result<()> {
     distortion.surface = None;
-    if plan.terms == 0 {
+    if terms == 0 {
         return Ok(());
     }
     let mut samples = Vec::new();
@@ -92,9 +148,9 @@ fn surface_of(table: &LineTable, plan: &Plan, distortion: &mut Distortion, insid
     }
     let (along, across) = (table.blocks as f64 * table.length, table.lines as f64 * table.spacing);
     let (cx, cy) = table.direction.join(table.start + 0.5 * along, table.first + 0.5 * across);
-    let found = surface::through(&samples, [cx, cy], 0.5 * along.max(across), plan.terms);
+    let found = surface::through(&samples, [cx, cy], 0.5 * along.max(across), terms);
     let (surface, share) = found.ok_or_else(|| {
-        let what = if plan.terms == 6 { "a quadratic surface" } else { "a plane" };
+        let what = if terms == 6 { "a quadratic surface" } else { "a plane" };
         Error::Data(format!("the values lie too closely together for {what}; ask for a simpler model"))
     })?;
     distortion.surface = Some(surface);
@@ -108,11 +164,9 @@ fn jitter_of(table: &LineTable, plan: &Plan, distortion: &mut Distortion) {
     let field = Field::of(table, |b| value(distortion, table, b));
     let mut values = lines::jitter(&field, (longest / table.spacing).max(2.0), plan.known);
     // The mean belongs to the surface.
-    if plan.terms > 0 {
-        for v in &mut values {
-            let mean = v.iter().sum::<f64>() / v.len().max(1) as f64;
-            v.iter_mut().for_each(|x| *x -= mean);
-        }
+    for v in &mut values {
+        let mean = v.iter().sum::<f64>() / v.len().max(1) as f64;
+        v.iter_mut().for_each(|x| *x -= mean);
     }
     distortion.lines =
         Some(Lines { direction: table.direction, first: table.first, spacing: table.spacing, values });

@@ -18,6 +18,6 @@ pub mod surface;
 pub mod table;
 
 pub use direction::Direction;
-pub use fit::{Found, Plan, fit};
+pub use fit::{Found, Plan, Wanted, fit, fit_parts};
 pub use model::{Distortion, Lines, Steps, Surface};
 pub use table::LineTable;

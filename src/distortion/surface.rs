@@ -69,15 +69,16 @@ fn residuals(surface: &Surface, samples: &[Sample]) -> Vec<[f64; 2]> {
     samples.iter().map(residual).collect()
 }
 
-/// Standard deviations of the two components by the smallest quarter of the residuals, as far as that is less than by the
-/// half.
+/// Standard deviations of the two components by the residuals closest to the surface: more than half of the ground may
+/// move, as long as it does not move as one.
 fn scales(residuals: &[[f64; 2]]) -> [f64; 2] {
+    // Quantiles of |normal| in standard deviations.
+    const SHARES: [(f64, f64); 2] = [(0.35, 0.453_76), (0.5, 0.674_49)];
     [0, 1].map(|k| {
         let mut sizes: Vec<f64> = residuals.iter().map(|r| r[k].abs()).collect();
-        let n = sizes.len();
         sizes.sort_unstable_by(f64::total_cmp);
-        // Quartile and median of |normal| in standard deviations.
-        (sizes[n / 4] / 0.318_64).min(sizes[n / 2] / 0.674_49)
+        let at = |(share, quantile): (f64, f64)| sizes[(share * sizes.len() as f64) as usize] / quantile;
+        SHARES.map(at).into_iter().fold(f64::INFINITY, f64::min)
     })
 }
 

@@ -254,8 +254,11 @@ pub fn run(
     let engine = watched(&pool, progress, |stop| Engine::new(pair, layout, params, stop))?;
     let tiles = layout.tiles();
     let job = Job { pair, engine: &engine, stop: AtomicBool::new(false) };
-    let mut report =
-        Report { cells: layout.region.width * layout.region.height, status: [0; Status::ALL.len()], facts: engine.facts() };
+    let mut report = Report {
+        cells: layout.region.width * layout.region.height,
+        status: [0; Status::ALL.len()],
+        facts: engine.facts(),
+    };
     stream(&pool, &job, &tiles, threads.max(1), sink, progress, &mut report)?;
     if report.cells > 0 && report.status[Status::NoData as usize] == report.cells as u64 {
         return Err(Error::Data(format!(

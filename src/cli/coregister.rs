@@ -22,7 +22,7 @@ use clap::ValueEnum;
 /// takes it out of displacement maps.
 ///
 /// Jitter is taken from what changes from line to line and not with the ground beside a fault. Waves longer than --longest
-/// are left to the ground, unless stable ground is given (--stable, --moving).
+/// are taken only from ground that lies still: given by --stable or --moving, otherwise within the noise of the surface.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "EXAMPLES
   Shift and plane:
@@ -53,7 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "rows|columns|DEGREES", allow_hyphen_values = true, help_heading = "Model")]
     jitter: Option<Given>,
 
-    /// Longest wave of the jitter, where stable ground is not given [default: a third of the image]
+    /// Longest wave of the jitter that moving ground may show [default: a third of the image]
     #[arg(long, value_name = "PX", help_heading = "Model")]
     longest: Option<f64>,
 

@@ -68,15 +68,25 @@ pub struct Args {
     detrend: Option<DetrendArg>,
 
     /// Subtract stripes: an offset for every line; the lines are rows, columns or have this azimuth in degrees
-    #[arg(long, value_name = "rows|columns|DEGREES", allow_hyphen_values = true, help_heading = "What the sensor added")]
+    #[arg(
+        long,
+        value_name = "rows|columns|DEGREES",
+        allow_hyphen_values = true,
+        help_heading = "What the sensor added"
+    )]
     destripe: Option<Given>,
 
-    /// Longest wave of the stripes in cells, where stable ground is not given [default: a third of the map]
+    /// Longest wave of the stripes that moving ground may show, in cells [default: a third of the map]
     #[arg(long, value_name = "CELLS", help_heading = "What the sensor added")]
     longest: Option<f64>,
 
     /// Subtract steps at fixed places along the lines, where detectors meet; direction as for --destripe
-    #[arg(long, value_name = "rows|columns|DEGREES", allow_hyphen_values = true, help_heading = "What the sensor added")]
+    #[arg(
+        long,
+        value_name = "rows|columns|DEGREES",
+        allow_hyphen_values = true,
+        help_heading = "What the sensor added"
+    )]
     ccd: Option<Given>,
 
     /// Where detectors meet, in cells: columns for rows and azimuths, rows for columns [default: where a step stands out]

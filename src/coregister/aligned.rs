@@ -92,7 +92,11 @@ fn known(valid: &Grid<bool>, x: f64, y: f64) -> bool {
     let near = |v: f64| {
         // Rounding does not make a whole position reach for its neighbour.
         let whole = v.round();
-        if (v - whole).abs() < 1e-6 { (whole as usize, whole as usize) } else { (v.floor() as usize, v.ceil() as usize) }
+        if (v - whole).abs() < 1e-6 {
+            (whole as usize, whole as usize)
+        } else {
+            (v.floor() as usize, v.ceil() as usize)
+        }
     };
     let ((x0, x1), (y0, y1)) = (near(x), near(y));
     valid.get(x0, y0) && valid.get(x1, y0) && valid.get(x0, y1) && valid.get(x1, y1)
@@ -160,8 +164,12 @@ mod tests {
     fn a_shift_is_undone_whatever_the_window() {
         let pair = make_pair(&PairSpec::plain(400, 300, 3, FieldSpec::uniform(1.3, -0.4))).unwrap();
         let post = MemoryImage(Image::from_values(pair.post));
-        let lines =
-            Lines { direction: Direction::ROWS, first: 0.0, spacing: 400.0, values: [vec![0.3, 0.3], vec![-0.4, -0.4]] };
+        let lines = Lines {
+            direction: Direction::ROWS,
+            first: 0.0,
+            spacing: 400.0,
+            values: [vec![0.3, 0.3], vec![-0.4, -0.4]],
+        };
         let distortion = Distortion { shift: [1.0, 0.0], lines: Some(lines), ..Default::default() };
         let aligned = Aligned::new(&post, (400, 300), (0.0, 0.0), &distortion);
         let whole = aligned.open().unwrap().read(Window::new(0, 0, 400, 300)).unwrap();

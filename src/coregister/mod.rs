@@ -211,8 +211,7 @@ fn find(
     let seams = job.seams.map(|g| g.on(&pre.georef().transform)).transpose()?;
     let (window, step) = cells(job, size, lines.or(seams));
     let layout = crate::layout::Layout::new(size, window, step, None)?;
-    let params =
-        crate::pipeline::Params { window, step, search: job.search, ..crate::pipeline::Params::default() };
+    let params = crate::pipeline::Params { window, step, search: job.search, ..crate::pipeline::Params::default() };
 
     let longest = |d: Direction| {
         let across = d.extent(size.0 as f64, size.1 as f64).1;
@@ -321,10 +320,10 @@ fn check(job: &CoregisterJob) -> Result<()> {
 /// Images of different pixel size are for gdalwarp here.
 fn without_resample(e: Error) -> Error {
     match e {
-        Error::GridMismatch(text) => Error::GridMismatch(
-            text.replace("add --resample, or run", "run")
-                .replace("add --resample to warp the post image onto the pre grid", "warp the post image onto the pre grid with gdalwarp"),
-        ),
+        Error::GridMismatch(text) => Error::GridMismatch(text.replace("add --resample, or run", "run").replace(
+            "add --resample to warp the post image onto the pre grid",
+            "warp the post image onto the pre grid with gdalwarp",
+        )),
         e => e,
     }
 }

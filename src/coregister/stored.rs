@@ -82,8 +82,9 @@ impl Stored {
         let fail = |why: String| Error::Open { path: path.into(), why };
         let text = std::fs::read_to_string(path)
             .map_err(|e| fail(format!("{e}; give the .json file that `shiftmap coregister` wrote")))?;
-        let stored: Stored = serde_json::from_str(&text)
-            .map_err(|e| fail(format!("not a model of `shiftmap coregister` ({e}); give the .json file that it wrote")))?;
+        let stored: Stored = serde_json::from_str(&text).map_err(|e| {
+            fail(format!("not a model of `shiftmap coregister` ({e}); give the .json file that it wrote"))
+        })?;
         match stored.kind == KIND && stored.format == FORMAT && stored.sound() {
             true => Ok(stored),
             false => Err(fail(format!(

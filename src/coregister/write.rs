@@ -1,8 +1,8 @@
 //! The aligned image: all bands, in the data type of the post image, on the grid of the pre image.
 
+use super::CoregisterJob;
 use super::aligned::Aligned;
 use super::stored::Stored;
-use super::CoregisterJob;
 use crate::grid::{ImageFile, Window};
 use crate::progress::Progress;
 use crate::raster::{BandSpec, DOMAIN, OpenOptions, PixelType, RasterBand, RasterSpec, RasterWriter, band_names};
@@ -136,7 +136,13 @@ impl Band {
                 let v = ((f64::from(v) - offset) / scale).round();
                 let (low, high) = self.range();
                 let v = v.clamp(low, high);
-                (if v != self.nodata { v } else if v < high { v + 1.0 } else { v - 1.0 }) as f32
+                (if v != self.nodata {
+                    v
+                } else if v < high {
+                    v + 1.0
+                } else {
+                    v - 1.0
+                }) as f32
             }
         };
         let all = found.values.data.iter().zip(&found.valid.data);

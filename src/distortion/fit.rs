@@ -1,7 +1,7 @@
 //! All parts of a distortion, found together.
 
-use super::lines::{self, Field};
 use super::direction::Direction;
+use super::lines::{self, Field};
 use super::model::{Distortion, Lines};
 use super::robust;
 use super::steps::{self, Seams};
@@ -109,15 +109,15 @@ pub fn fit(table: &LineTable, plan: &Plan) -> Result<Found> {
     let mut inside = 1.0;
     // Lines and seams are found beside a plane at least, whether or not it is wanted.
     let beside = if plan.jitter.is_some() || plan.seams.is_some() { plan.terms.max(3) } else { plan.terms };
-    surface_of(table, beside, &mut distortion, &mut inside)?;
+    surface_of(table, beside, plan.guard, &mut distortion, &mut inside)?;
     if plan.jitter.is_some() || plan.seams.is_some() {
         for _ in 0..TURNS {
             jitter_of(table, plan, &mut distortion);
             seams_of(table, plan, &mut distortion);
-            surface_of(table, beside, &mut distortion, &mut inside)?;
+            surface_of(table, beside, plan.guard, &mut distortion, &mut inside)?;
         }
         if plan.terms < beside {
-            surface_of(table, plan.terms, &mut distortion, &mut inside)?;
+            surface_of(table, plan.terms, plan.guard, &mut distortion, &mut inside)?;
         }
     }
     let before = spread(table, |_| [0.0; 2]);
@@ -133,7 +133,13 @@ fn value(distortion: &Distortion, table: &LineTable, b: &Block) -> [f64; 2] {
     distortion.at(x, y)
 }
 
-fn surface_of(table: &LineTable, terms: usize, distortion: &mut Distortion, inside: &mut f64) -> Result<()> {
+fn surface_of(
+    table: &LineTable,
+    terms: usize,
+    guard: f64,
+    distortion: &mut Distortion,
+    inside: &mut f64,
+) -> Result<()> {
     distortion.surface = None;
     if terms == 0 {
         return Ok(());
@@ -148,7 +154,9 @@ fn surface_of(table: &LineTable, terms: usize, distortion: &mut Distortion, insi
     }
     let (along, across) = (table.blocks as f64 * table.length, table.lines as f64 * table.spacing);
     let (cx, cy) = table.direction.join(table.start + 0.5 * along, table.first + 0.5 * across);
-    let found = surface::through(&samples, [cx, cy], 0.5 * along.max(across), terms);
+    let field = Field::of(table, |b| value(distortion, table, b));
+    let noise = [0, 1].map(|k| field.noise(k, lag(table, guard)));
+    let found = surface::through(&samples, noise, [cx, cy], 0.5 * along.max(across), terms);
     let (surface, share) = found.ok_or_else(|| {
         let what = if terms == 6 { "a quadratic surface" } else { "a plane" };
         Error::Data(format!("the values lie too closely together for {what}; ask for a simpler model"))
@@ -158,18 +166,22 @@ fn surface_of(table: &LineTable, terms: usize, distortion: &mut Distortion, insi
     Ok(())
 }
 
+/// Blocks whose windows just do not overlap.
+fn lag(table: &LineTable, guard: f64) -> usize {
+    ((2.0 * guard / table.length).ceil() as usize).max(1)
+}
+
 fn jitter_of(table: &LineTable, plan: &Plan, distortion: &mut Distortion) {
     let Some(longest) = plan.jitter else { return };
     distortion.lines = None;
     let field = Field::of(table, |b| value(distortion, table, b));
-    let mut values = lines::jitter(&field, (longest / table.spacing).max(2.0), plan.known);
+    let mut values = lines::jitter(&field, (longest / table.spacing).max(2.0), plan.known, lag(table, plan.guard));
     // The mean belongs to the surface.
     for v in &mut values {
         let mean = v.iter().sum::<f64>() / v.len().max(1) as f64;
         v.iter_mut().for_each(|x| *x -= mean);
     }
-    distortion.lines =
-        Some(Lines { direction: table.direction, first: table.first, spacing: table.spacing, values });
+    distortion.lines = Some(Lines { direction: table.direction, first: table.first, spacing: table.spacing, values });
 }
 
 fn seams_of(table: &LineTable, plan: &Plan, distortion: &mut Distortion) {

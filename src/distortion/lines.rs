@@ -7,8 +7,9 @@
 //! without the waves longer than a given length (the first terms of a cosine series): those cannot be told from the
 //! ground's motion, and strain without the fault's step, which the robust mean rejects, would pile up in them.
 //!
-//! Longer jitter can be had only where the ground is known to be stable: there it is taken as it is, and interpolated over
-//! lines without stable ground.
+//! Longer jitter, and what the cosine series takes at the first and last lines, can be had only where the ground does not
+//! move: on the stable ground that is given, or else on blocks that lie within the noise of the surface. From line to line
+//! more of them do. Lines without such ground keep their short waves and get the rest from their neighbours.
 
 use super::robust;
 use super::table::{Block, LineTable};
@@ -45,6 +46,16 @@ impl Field {
         }
     }
 
+    /// Standard deviation of a value, by the differences between blocks `lag` apart on the same line.
+    pub fn noise(&self, component: usize, lag: usize) -> f64 {
+        let differences = (0..self.lines).flat_map(|line| {
+            let row = self.line(component, line);
+            (lag..self.blocks).map(move |i| row[i] - row[i - lag]).filter(|d| d.is_finite())
+        });
+        let differences: Vec<f64> = differences.collect();
+        if differences.is_empty() { 0.0 } else { robust::scale(&differences, 0.0) / std::f64::consts::SQRT_2 }
+    }
+
     /// One component of a line.
     pub fn line(&self, component: usize, line: usize) -> &[f64] {
         &self.values[component][line * self.blocks..(line + 1) * self.blocks]
@@ -54,14 +65,34 @@ impl Field {
 /// Rounds at most, and the change in standard errors at which the rounds end.
 const ROUNDS: usize = 6;
 const STILL: f64 = 0.05;
+/// Ground that moves by less than so many standard deviations counts as still; how often it is looked for.
+const STEADY: f64 = 3.0;
+const LEVELS: usize = 8;
 
-/// The jitter of each line. `longest` is the longest wave in lines; `known`: the stable ground is, so that longer waves can be
-/// had as well.
-pub fn jitter(field: &Field, longest: f64, known: bool) -> [Vec<f64>; 2] {
-    [0, 1].map(|k| {
-        let short = short_waves(field, k, longest);
-        if known { with_long_waves(field, k, short) } else { short }
-    })
+/// The jitter of each line. `longest` is the longest wave in lines; `known`: stable ground is given; `lag`: distance in blocks
+/// at which windows do not overlap.
+pub fn jitter(field: &Field, longest: f64, known: bool, lag: usize) -> [Vec<f64>; 2] {
+    let mut jitter = [0, 1].map(|k| short_waves(field, k, longest));
+    if known {
+        let stable = &field.stable;
+        for (k, values) in jitter.iter_mut().enumerate() {
+            level(field, k, values, stable, (field.blocks / 20).max(3));
+        }
+        return jitter;
+    }
+    let least = (field.blocks / 10).max(5);
+    let noise = [0, 1].map(|k| STEADY * field.noise(k, lag));
+    for _ in 0..LEVELS {
+        let still = |i: usize| {
+            let near = |k: usize| (field.values[k][i] - jitter[k][i / field.blocks]).abs() < noise[k];
+            near(0) && near(1)
+        };
+        let still: Vec<bool> = (0..field.lines * field.blocks).into_par_iter().map(still).collect();
+        for (k, values) in jitter.iter_mut().enumerate() {
+            level(field, k, values, &still, least);
+        }
+    }
+    jitter
 }
 
 /// Waves up to `longest` lines.
@@ -149,19 +180,19 @@ pub fn running_median(values: &[f64], half: usize) -> Vec<f64> {
     out
 }
 
-/// The jitter as the stable ground shows it; on lines with too little of it the short waves, raised or lowered to fit.
-fn with_long_waves(field: &Field, component: usize, short: Vec<f64>) -> Vec<f64> {
-    let least = (field.blocks / 20).max(3);
+/// Raises or lowers the jitter of each line to what the blocks that are `still` show, where there are `least` of them; of
+/// other lines as much as of their neighbours.
+fn level(field: &Field, component: usize, jitter: &mut [f64], still: &[bool], least: usize) {
     let offset = |line: usize| {
         let row = field.line(component, line);
-        let stable = &field.stable[line * field.blocks..(line + 1) * field.blocks];
-        let on_stable = row.iter().zip(stable).filter(|(v, s)| **s && v.is_finite()).map(|(v, _)| *v);
-        let mut values: Vec<f64> = on_stable.collect();
+        let still = &still[line * field.blocks..(line + 1) * field.blocks];
+        let mut values: Vec<f64> =
+            row.iter().zip(still).filter(|(v, s)| **s && v.is_finite()).map(|(v, _)| v - jitter[line]).collect();
         let found = if values.len() >= least { robust::location(&mut values) } else { None };
-        found.map_or(f64::NAN, |f| f.value - short[line])
+        found.map_or(f64::NAN, |f| f.value)
     };
     let offsets: Vec<f64> = (0..field.lines).into_par_iter().map(offset).collect();
-    short.iter().zip(interpolated(&offsets)).map(|(s, o)| s + o).collect()
+    jitter.iter_mut().zip(interpolated(&offsets)).for_each(|(j, o)| *j += o);
 }
 
 /// Gaps (NaN) filled on a straight line between their neighbours, at the ends with the next value; zeros where there is none
@@ -231,7 +262,7 @@ mod tests {
             (0..lines * blocks).map(|i| k * wave(i / blocks) + ground(i % blocks, i / blocks) + noise(i)).collect()
         };
         let field = Field { lines, blocks, values: [values(1.0), values(-0.5)], stable: vec![true; lines * blocks] };
-        let found = jitter(&field, 60.0, false);
+        let found = jitter(&field, 60.0, false, 1);
         for (k, factor) in [(0, 1.0), (1, -0.5)] {
             let error: Vec<f64> = (0..lines).map(|t| found[k][t] - factor * wave(t)).collect();
             let mean = error.iter().sum::<f64>() / lines as f64;

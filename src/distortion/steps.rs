@@ -89,12 +89,18 @@ struct Profile {
 
 impl Profile {
     fn new(field: &Field, guard: usize, reach: usize) -> Profile {
-        let (mut steps, mut groups, mut scatter) = ([const { Vec::new() }; 2], [const { Vec::new() }; 2], [const { Vec::new() }; 2]);
+        let (mut steps, mut groups, mut scatter) =
+            ([const { Vec::new() }; 2], [const { Vec::new() }; 2], [const { Vec::new() }; 2]);
         for k in 0..2 {
             let raw: Vec<Step> = (0..field.blocks).into_par_iter().map(|c| step(field, k, c, guard, reach)).collect();
             let slow = running_median(&raw.iter().map(|r| r.all).collect::<Vec<_>>(), 2 * (2 * guard + reach));
             steps[k] = raw.iter().zip(&slow).map(|(r, s)| r.all - s).collect();
-            groups[k] = raw.iter().zip(&slow).map(|(r, s)| r.groups.map(|g| g - s)).collect();
+            // The ground strains differently in each.
+            let each: [Vec<f64>; GROUPS] = std::array::from_fn(|g| {
+                let own: Vec<f64> = raw.iter().map(|r| r.groups[g]).collect();
+                own.iter().zip(running_median(&own, 2 * (2 * guard + reach))).map(|(v, s)| v - s).collect()
+            });
+            groups[k] = (0..field.blocks).map(|c| std::array::from_fn(|g| each[g][c])).collect();
             scatter[k] = raw.iter().map(|r| r.scatter).collect();
         }
         Profile { guard, reach, steps, groups, scatter }

@@ -1,10 +1,12 @@
 //! A plane or a quadratic surface through the ground that has not moved.
 //!
-//! Iteratively reweighted least squares: from the least absolute residual to Tukey's biweight, whose scale comes from the
-//! smaller half of the residuals, so that ground in motion, far away from the surface, ends with no weight.
+//! Iteratively reweighted least squares: from the least absolute residual to Tukey's biweight, whose scale shrinks from that
+//! of the residuals to that of the noise, so that ground in motion ends with no weight even where the motion is small. What
+//! is left of an earthquake on ground that looks still pulls the surface all the same: where much of the scene strains,
+//! stable ground has to be given.
 //!
-//! Reference: Holland and Welsch (1977), "Robust regression using iteratively reweighted least-squares", Communications in
-//! Statistics A6.
+//! References: Holland and Welsch (1977), "Robust regression using iteratively reweighted least-squares", Communications in
+//! Statistics A6; the shrinking scale is graduated non-convexity, Blake and Zisserman (1987), Visual reconstruction.
 
 use super::model::Surface;
 use super::robust;
@@ -20,11 +22,22 @@ pub struct Sample {
 
 /// Iterations of each kind at most.
 const LEAST_ABSOLUTE: usize = 15;
-const BIWEIGHT: usize = 40;
+const BIWEIGHT: usize = 120;
+/// From one iteration to the next the scale shrinks by this, down to so many standard deviations of the noise, and to this
+/// share of the first scale: ground that is no plane at all is not to be fitted in one of its corners.
+const SHRINK: f64 = 0.93;
+const NOISE: f64 = 1.0;
+const SMALLEST: f64 = 0.35;
 
 /// The surface with `terms` coefficients (1, 3 or 6) about `centre`, and the share of the samples that it goes through.
-/// `None` when the samples do not determine it.
-pub fn through(samples: &[Sample], centre: [f64; 2], extent: f64, terms: usize) -> Option<(Surface, f64)> {
+/// `None` when the samples do not determine it. `noise` is the standard deviation of a sample's components.
+pub fn through(
+    samples: &[Sample],
+    noise: [f64; 2],
+    centre: [f64; 2],
+    extent: f64,
+    terms: usize,
+) -> Option<(Surface, f64)> {
     if samples.len() < 2 * terms {
         return None;
     }
@@ -41,9 +54,11 @@ pub fn through(samples: &[Sample], centre: [f64; 2], extent: f64, terms: usize) 
         surface.coefficients = solve(&surface, samples, &weights, terms)?;
     }
     let mut inside = 1.0;
+    let first = scales(&residuals(&surface, samples)).map(|s| s.max(1e-9));
+    let least = [0, 1].map(|k| (NOISE * noise[k]).max(SMALLEST * first[k]).min(first[k]));
+    let mut scale = first;
     for _ in 0..BIWEIGHT {
         let residuals = residuals(&surface, samples);
-        let scale = scales(&residuals).map(|s| s.max(1e-9));
         let mut sum = 0.0;
         for (w, r) in weights.iter_mut().zip(&residuals) {
             // Ground that has moved in one direction is not to be trusted in the other.
@@ -54,9 +69,10 @@ pub fn through(samples: &[Sample], centre: [f64; 2], extent: f64, terms: usize) 
         let before = surface.coefficients.clone();
         surface.coefficients = solve(&surface, samples, &weights, terms)?;
         let change = (0..2).flat_map(|k| before[k].iter().zip(&surface.coefficients[k])).map(|(a, b)| (a - b).abs());
-        if change.fold(0.0, f64::max) < 1e-6 * scale[0].min(scale[1]) {
+        if scale == least && change.fold(0.0, f64::max) < 1e-6 * scale[0].min(scale[1]) {
             break;
         }
+        scale = [0, 1].map(|k| (SHRINK * scale[k]).max(least[k]));
     }
     Some((surface, inside))
 }
@@ -111,21 +127,23 @@ fn solve(surface: &Surface, samples: &[Sample], weights: &[f64], terms: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::synth::random::{Purpose, normal, stream};
 
     #[test]
     fn ground_in_motion_does_not_tilt_the_plane() {
         // A third of the scene moved by up to 1 px.
+        let mut rng = stream(3, Purpose::NoisePost);
         let mut samples = Vec::new();
         for j in 0..40 {
             for i in 0..60 {
-                let noise = |k: i32| 0.01 * ((i * 7919 + j * 104_729 + k * 31) % 101 - 50) as f64 / 50.0;
+                let mut noise = || 0.006 * normal(&mut rng);
                 let moved = if i < 20 { 0.3 + 0.035 * i as f64 } else { 0.0 };
                 let (x, y) = (10.0 * i as f64, 10.0 * j as f64);
                 let plane = [0.5 + 1e-3 * x - 5e-4 * y, -0.2 + 2e-4 * x];
-                samples.push(Sample { x, y, values: [plane[0] + noise(1) + moved, plane[1] + noise(2) - 0.5 * moved] });
+                samples.push(Sample { x, y, values: [plane[0] + noise() + moved, plane[1] + noise() - 0.5 * moved] });
             }
         }
-        let (surface, inside) = through(&samples, [300.0, 200.0], 300.0, 3).unwrap();
+        let (surface, inside) = through(&samples, [0.006; 2], [300.0, 200.0], 300.0, 3).unwrap();
         for (x, y) in [(0.0, 0.0), (590.0, 0.0), (300.0, 390.0)] {
             let got = surface.at(x, y);
             assert!((got[0] - (0.5 + 1e-3 * x - 5e-4 * y)).abs() < 0.003, "{x} {y}: {got:?}");
@@ -137,6 +155,6 @@ mod tests {
     #[test]
     fn samples_on_a_line_do_not_make_a_plane() {
         let on_a_line = |i: i32| Sample { x: i as f64, y: 2.0 * i as f64, values: [0.0, 0.0] };
-        assert!(through(&(0..50).map(on_a_line).collect::<Vec<_>>(), [0.0, 0.0], 50.0, 3).is_none());
+        assert!(through(&(0..50).map(on_a_line).collect::<Vec<_>>(), [0.1; 2], [0.0, 0.0], 50.0, 3).is_none());
     }
 }

@@ -109,7 +109,8 @@ impl FilterJob {
 
     fn steps(&self) -> bool {
         let removes = [self.max_sigma, self.min_quality, self.max_magnitude, self.outliers].iter().any(Option::is_some);
-        let models = self.subtract.is_some() || self.detrend.is_some() || self.destripe.is_some() || self.seams.is_some();
+        let models =
+            self.subtract.is_some() || self.detrend.is_some() || self.destripe.is_some() || self.seams.is_some();
         removes || models || self.ndc.is_some() || self.median.is_some() || self.nlm.is_some() || self.fill.is_some()
     }
 }
@@ -185,9 +186,8 @@ impl<'a> Filter<'a> {
             crate::map::MapUnit::Pixels => 1.0,
         };
         let agree = job.ndc.map(|ndc| reject::distance(ndc, map, pixel)).transpose()?;
-        let places = |path: &Option<String>, name: &str| {
-            path.as_deref().map(|p| Places::open(p, name, &map.georef)).transpose()
-        };
+        let places =
+            |path: &Option<String>, name: &str| path.as_deref().map(|p| Places::open(p, name, &map.georef)).transpose();
         Ok(Filter {
             job,
             map,
@@ -253,7 +253,8 @@ impl<'a> Filter<'a> {
             known: job.stable.is_some() || job.moving.is_some(),
         };
         let mut differences = smooth::Differences::new(map);
-        let mut table = |direction: Direction, known: &Distortion| self.table(direction, known, &mut differences, progress);
+        let mut table =
+            |direction: Direction, known: &Distortion| self.table(direction, known, &mut differences, progress);
         if wanted.terms > 0 || wanted.jitter.is_some() || wanted.seams.is_some() {
             let found = fit_parts(&wanted, &self.pool, &mut table)?;
             self.found = Some(found);

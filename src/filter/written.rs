@@ -100,11 +100,7 @@ fn removed_bands(unit: &str) -> Vec<BandSpec> {
         metadata,
     };
     let steps = Step::ALL.iter().map(|s| (format!("STEP_{}", *s as u8), s.text().to_string())).collect();
-    vec![
-        band("East removed", unit, Vec::new()),
-        band("North removed", unit, Vec::new()),
-        band("Step", "", steps),
-    ]
+    vec![band("East removed", unit, Vec::new()), band("North removed", unit, Vec::new()), band("Step", "", steps)]
 }
 
 /// Neighbouring values share what they are made of over the window of the smoothing too.

@@ -290,7 +290,7 @@ fn threads_and_strips_do_not_change_the_bytes() {
 fn bad_input_is_refused_by_name() {
     let folder = Folder::new();
     let size = (40, 30);
-    let east = Grid::from_fn(size.0, size.1, |x, y| (x + y) as f32);
+    let east = Grid::from_fn(size.0, size.1, |x, y| (1 + x + y) as f32);
     let (map, out) = (folder.file("map.tif"), folder.file("out.tif"));
     write_map(&map, &east, &east, 0.05, &blank(size));
     let cases: &[(&[&str], &str)] = &[

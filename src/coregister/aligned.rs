@@ -24,8 +24,11 @@ pub struct Aligned<'a> {
     size: (usize, usize),
     origin: (f64, f64),
     distortion: &'a Distortion,
-    tiles: Mutex<VecDeque<((i64, i64), Arc<Image>)>>,
+    tiles: Mutex<Kept>,
 }
+
+/// Tiles by column and row.
+type Kept = VecDeque<((i64, i64), Arc<Image>)>;
 
 impl<'a> Aligned<'a> {
     /// `size` is the pre image's, `origin` where its pixel (0, 0) lies in the source.
@@ -75,7 +78,8 @@ impl<'a> Aligned<'a> {
         }
         let image = reader.read(window)?;
         let Some(filled) = fill_invalid(&image) else { return Ok(out) };
-        let warper = Warper::mirrored(&filled.map(f64::from));
+        // A worker of the pipeline that waited for others here could take up a tile that waits for this one.
+        let warper = Warper::mirrored_alone(&filled.map(f64::from));
         for (i, (x, y)) in places.data.iter().enumerate() {
             let (x, y) = (x - left as f64, y - top as f64);
             if known(&image.valid, x, y) {

@@ -9,7 +9,8 @@
 //! what the georeference of the two images explains. It is stored as JSON ([`stored`]) and can be applied to other bands
 //! and images of the same grids, and to displacement maps (`shiftmap filter --subtract`).
 //!
-//! Memory: the measured grid has at most [`COLUMNS`] cells along a scan line, so that it grows with the number of lines only.
+//! Memory: the measured grid has at most [`COLUMNS`] cells along a scan line, so that it grows with the number of lines only;
+//! for oblique lines its number of cells is limited.
 
 pub mod aligned;
 mod measure;
@@ -30,6 +31,8 @@ use stored::Stored;
 
 /// Most cells measured along a scan line.
 pub const COLUMNS: usize = 256;
+/// Most cells measured for lines that are neither rows nor columns.
+const CELLS: f64 = 1_048_576.0;
 
 /// What is the same over the whole image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -223,6 +226,7 @@ fn find(
         jitter: lines.map(|d| (d, longest(d))),
         seams: seams.map(|d| (d, places(d))),
         window: (window.0 as f64, window.1 as f64),
+        ramps: false,
         known: job.stable.is_some() || job.moving.is_some(),
     };
 
@@ -264,10 +268,12 @@ fn cells(job: &CoregisterJob, size: (usize, usize), lines: Option<Direction>) ->
         _ => (32, 32),
     });
     let sparse = |n: usize, least: usize| n.div_ceil(COLUMNS).max(least);
+    // Oblique lines cross rows and columns: the cells are limited in all.
+    let oblique = ((size.0 as f64 * size.1 as f64 / CELLS).sqrt().ceil() as usize).max(8);
     let step = job.step.unwrap_or(match lines {
         Some(Direction::ROWS) if jitter => (sparse(size.0, 8), 4),
         Some(Direction::COLUMNS) if jitter => (4, sparse(size.1, 8)),
-        Some(_) if jitter => (8, 8),
+        Some(_) if jitter => (oblique, oblique),
         _ => (sparse(size.0, 8), sparse(size.1, 8)),
     });
     (window, step)

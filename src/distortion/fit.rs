@@ -19,6 +19,8 @@ pub struct Plan {
     pub seams: Option<Seams>,
     /// Half a matching window along the lines, in the table's unit.
     pub guard: f64,
+    /// Whether the model is for a map of such windows, in which a seam is a ramp, or for an image.
+    pub ramps: bool,
     /// Stable ground was given.
     pub known: bool,
 }
@@ -50,6 +52,7 @@ pub struct Wanted {
     pub seams: Option<(Direction, Seams)>,
     /// Sides of a matching window.
     pub window: (f64, f64),
+    pub ramps: bool,
     pub known: bool,
 }
 
@@ -68,6 +71,7 @@ pub fn fit_parts(
         jitter: wanted.jitter.as_ref().filter(|_| jitter).map(|j| j.1),
         seams: wanted.seams.as_ref().filter(|_| seams).map(|s| s.1.clone()),
         guard: 0.5 * (direction.x.abs() * wanted.window.0 + direction.y.abs() * wanted.window.1),
+        ramps: wanted.ramps,
         known: wanted.known,
     };
     let (lines, seams) = (wanted.jitter.as_ref().map(|j| j.0), wanted.seams.as_ref().map(|s| s.0));
@@ -188,7 +192,7 @@ fn seams_of(table: &LineTable, plan: &Plan, distortion: &mut Distortion) {
     let Some(seams) = &plan.seams else { return };
     distortion.steps = None;
     let field = Field::of(table, |b| value(distortion, table, b));
-    distortion.steps = steps::find(table, &field, seams, plan.guard);
+    distortion.steps = steps::find(table, &field, seams, plan.guard, if plan.ramps { 2.0 * plan.guard } else { 0.0 });
 }
 
 /// Median and scatter on the ground that the surface is found on.

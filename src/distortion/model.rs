@@ -30,6 +30,9 @@ pub struct Steps {
     pub edges: Vec<f64>,
     /// Value before the first seam, between the first and the second, ...: one more than there are seams.
     pub levels: [Vec<f64>; 2],
+    /// Length over which a seam rises, about its position: 0 in an image, the window in a map of matching windows.
+    #[serde(default)]
+    pub width: f64,
 }
 
 /// One value a line, linear between neighbouring lines: jitter, stripes.
@@ -75,8 +78,16 @@ impl Surface {
 impl Steps {
     pub fn at(&self, x: f64, y: f64) -> [f64; 2] {
         let along = self.direction.split(x, y).0;
-        let k = self.edges.partition_point(|e| *e <= along);
-        [self.levels[0][k], self.levels[1][k]]
+        if self.width <= 0.0 {
+            let k = self.edges.partition_point(|e| *e <= along);
+            return [self.levels[0][k], self.levels[1][k]];
+        }
+        let mut value = [self.levels[0][0], self.levels[1][0]];
+        for (i, edge) in self.edges.iter().enumerate() {
+            let share = ((along - edge) / self.width + 0.5).clamp(0.0, 1.0);
+            (0..2).for_each(|k| value[k] += share * (self.levels[k][i + 1] - self.levels[k][i]));
+        }
+        value
     }
 }
 
@@ -116,6 +127,7 @@ mod tests {
                 direction: Direction::ROWS,
                 edges: vec![12.0],
                 levels: [vec![0.0, 0.125], vec![0.0, 0.25]],
+                width: 0.0,
             }),
             lines: Some(Lines {
                 direction: Direction::ROWS,
@@ -128,6 +140,8 @@ mod tests {
         assert_eq!(d.at(20.0, 10.0), [1.0 + 0.75 + 0.125, -1.0 + 0.25]);
         assert_eq!(d.at(10.0, 5.0)[0], 1.0 + 0.5 + 0.75);
         assert_eq!(d.at(10.0, 99.0)[0], d.at(10.0, 10.0)[0]);
+        let wide = Steps { width: 8.0, ..d.steps.clone().unwrap() };
+        assert_eq!([7.0, 12.0, 14.0, 17.0].map(|x| wide.at(x, 0.0)[1]), [0.0, 0.125, 0.1875, 0.25]);
         let text = serde_json::to_string(&d).unwrap();
         assert_eq!(serde_json::from_str::<Distortion>(&text).unwrap(), d);
     }

@@ -34,8 +34,9 @@ const GROUPS: usize = 8;
 const AGREE: usize = 6;
 const DIFFER: f64 = 0.35;
 
-/// Steps in `field`. `guard` is the distance from a seam up to which matching windows see both sides.
-pub fn find(table: &LineTable, field: &Field, seams: &Seams, guard: f64) -> Option<Steps> {
+/// Steps in `field`. `guard` is the distance from a seam up to which matching windows see both sides, `width` that of
+/// [`Steps`].
+pub fn find(table: &LineTable, field: &Field, seams: &Seams, guard: f64, width: f64) -> Option<Steps> {
     let guard = ((guard / table.length).ceil() as usize).max(1);
     let reach = REACH.min(table.blocks.saturating_sub(2 * guard) / 2);
     if reach < 2 {
@@ -72,7 +73,7 @@ pub fn find(table: &LineTable, field: &Field, seams: &Seams, guard: f64) -> Opti
         levels.iter_mut().for_each(|l| *l -= mean);
         levels
     });
-    Some(Steps { direction: table.direction, edges: places.iter().map(|p| p.0).collect(), levels })
+    Some(Steps { direction: table.direction, edges: places.iter().map(|p| p.0).collect(), levels, width })
 }
 
 /// The step at each boundary between blocks.
@@ -249,11 +250,11 @@ mod tests {
     fn a_seam_is_found_where_it_is_and_a_fault_is_none() {
         let table = table(0.3);
         let field = Field::of(&table, |_| [0.0; 2]);
-        let steps = find(&table, &field, &Seams::Found, 32.0).unwrap();
+        let steps = find(&table, &field, &Seams::Found, 32.0, 0.0).unwrap();
         assert_eq!(steps.edges.len(), 1, "{steps:?}");
         assert!((steps.edges[0] - 610.0).abs() < 3.0, "{steps:?}");
         assert!((jump(&steps, 0) - 0.3).abs() < 0.01 && (jump(&steps, 1) + 0.15).abs() < 0.01, "{steps:?}");
-        let given = find(&table, &field, &Seams::At(vec![610.0]), 32.0).unwrap();
+        let given = find(&table, &field, &Seams::At(vec![610.0]), 32.0, 0.0).unwrap();
         assert_eq!(given.edges, [610.0]);
         assert!((jump(&given, 0) - 0.3).abs() < 0.01, "{given:?}");
     }
@@ -261,6 +262,6 @@ mod tests {
     #[test]
     fn without_a_seam_there_is_none() {
         let table = table(0.0);
-        assert_eq!(find(&table, &Field::of(&table, |_| [0.0; 2]), &Seams::Found, 32.0), None);
+        assert_eq!(find(&table, &Field::of(&table, |_| [0.0; 2]), &Seams::Found, 32.0, 0.0), None);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A plane through the values within a distance, weighted by nearness and by variance, is evaluated at the cell. A cell is
 //! filled when there are values in all four quarters around it, so that nothing is continued beyond the edge of the data.
-//! Its sigma is that of the plane at the cell, with the scatter of the values about the plane: the ground in the hole may
-//! differ from a plane as much as the ground around it does.
+//! Its sigma is that of the plane at the cell, with what the scatter of the values about the plane has beyond their own
+//! sigma: the ground in the hole may differ from a plane as much as the ground around it does.
 
 use super::cells::{Cells, Step};
 use super::overlap::Overlap;
@@ -106,7 +106,7 @@ fn cell(cells: &Cells, at: (usize, usize), radius: usize, overlap: &Overlap, spa
         // The value is a sum of the neighbours with the weights `g`.
         space.terms.clear();
         space.terms.resize(side * side, 0.0);
-        let (mut scatter, mut total) = (0.0, 0.0);
+        let (mut scatter, mut expected, mut total) = (0.0, 0.0, 0.0);
         each(&mut |dx, dy, c| {
             let t = nalgebra::Vector3::new(1.0, dx as f64, dy as f64);
             let w = weight(dx, dy, c);
@@ -115,11 +115,13 @@ fn cell(cells: &Cells, at: (usize, usize), radius: usize, overlap: &Overlap, spa
             space.terms[((dy + r) * side as i64 + dx + r) as usize] = if s.is_finite() { g * s } else { 0.0 };
             let residual = f64::from(cells.values[k].get(c.0, c.1)) - plane.dot(&t);
             scatter += w * residual * residual;
+            expected += if s.is_finite() { w * s * s } else { 0.0 };
             total += w;
         });
         values[k] = plane[0] as f32;
         if known {
-            let variance = overlap.variance(&space.terms, side, &mut space.scratch) + scatter / total;
+            let variance =
+                overlap.variance(&space.terms, side, &mut space.scratch) + (scatter - expected).max(0.0) / total;
             sigma[k] = variance.sqrt() as f32;
         }
     }

@@ -250,6 +250,7 @@ impl<'a> Filter<'a> {
             jitter: lines.map(|d| (d, longest(d))),
             seams: seams.map(|d| (d, places(d))),
             window: (2.0 * half.0, 2.0 * half.1),
+            ramps: true,
             known: job.stable.is_some() || job.moving.is_some(),
         };
         let mut differences = smooth::Differences::new(map);

@@ -26,11 +26,12 @@ pub fn thresholds(cells: &mut Cells, job: &FilterJob) {
             }
             let sigma = cells.sigma[0].get(x, y).max(cells.sigma[1].get(x, y));
             let length = f64::from(v[0]).hypot(f64::from(v[1]));
+            let quality = f64::from(cells.quality.get(x, y));
             // A cell without the number that is asked for does not pass.
-            let over = |limit: Option<f64>, value: f64| limit.is_some_and(|l| !(value <= l));
+            let over = |limit: Option<f64>, value: f64| limit.is_some_and(|l| value.is_nan() || value > l);
             let step = if over(job.max_sigma, sigma.into()) {
                 Step::Sigma
-            } else if job.min_quality.is_some_and(|l| !(f64::from(cells.quality.get(x, y)) >= l)) {
+            } else if job.min_quality.is_some_and(|l| quality.is_nan() || quality < l) {
                 Step::Quality
             } else if over(job.max_magnitude, length) {
                 Step::Magnitude

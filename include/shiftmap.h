@@ -147,6 +147,11 @@
 
 /** Number of planes of shiftmap_features. */
 #define SHIFTMAP_FEATURES 48
+/** Status plane of a filtered map: filled from its neighbours. */
+#define SHIFTMAP_STATUS_FILLED 8
+
+/** Status plane of a filtered map: removed by a threshold. */
+#define SHIFTMAP_STATUS_THRESHOLD 9
 
 /**
  * Carries the last error, the log function and the number of threads. It is used by one thread at a time; different
@@ -404,6 +409,30 @@ int shiftmap_profile(struct shiftmap_context *ctx,
  * shiftmap strain --help. Options and callbacks as for shiftmap_displacement. Since 0.1.0.
  */
 int shiftmap_strain(struct shiftmap_context *ctx,
+                    const char *map,
+                    const char *dst,
+                    const char *const *options,
+                    shiftmap_progress_fn progress,
+                    void *userdata);
+
+/**
+ * Aligns the image post with pre on ground that has not moved and writes it to dst, with the model beside it; or the
+ * model only, when dst ends in ".json": shiftmap coregister --help. Options and callbacks as for shiftmap_displacement.
+ * Since 0.1.0.
+ */
+int shiftmap_coregister(struct shiftmap_context *ctx,
+                        const char *pre,
+                        const char *post,
+                        const char *dst,
+                        const char *const *options,
+                        shiftmap_progress_fn progress,
+                        void *userdata);
+
+/**
+ * Cleans the displacement map map and writes it to dst: outliers, ramps, stripes, noise, holes,
+ * shiftmap filter --help. Options and callbacks as for shiftmap_displacement. Since 0.1.0.
+ */
+int shiftmap_filter(struct shiftmap_context *ctx,
                     const char *map,
                     const char *dst,
                     const char *const *options,

@@ -101,11 +101,14 @@ pub enum Status {
     Outlier = 5,
     Inconsistent = 6,
     OutsideSearch = 7,
+    /// Written by `shiftmap filter` only, as is the next.
+    Filled = 8,
+    Threshold = 9,
 }
 
 impl Status {
     /// Code and meaning of every status, for band metadata and messages.
-    pub const ALL: [(Status, &'static str); 8] = [
+    pub const ALL: [(Status, &'static str); 10] = [
         (Status::Valid, "valid"),
         (Status::NoData, "nodata"),
         (Status::LowTexture, "low texture"),
@@ -114,6 +117,8 @@ impl Status {
         (Status::Outlier, "rejected by the outlier filter"),
         (Status::Inconsistent, "forward/backward mismatch"),
         (Status::OutsideSearch, "outside the search"),
+        (Status::Filled, "filled from its neighbours"),
+        (Status::Threshold, "removed by a threshold"),
     ];
 }
 

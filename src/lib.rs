@@ -19,7 +19,10 @@
 //! | [`layout`], [`engine`], [`pipeline`] | output grid and tiles; one tile; the streaming run, the only place that starts threads |
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
+//! | [`filter`] | cleaning a displacement map |
 //! | [`map`] | what is done on displacement maps: profiles, strain, arrows |
+//! | [`coregister`] | aligning the post image on what the pair shows |
+//! | [`distortion`] | what a sensor adds to a displacement field, and how it is found |
 //! | [`render`] | pictures |
 //! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
 //! | [`capi`] | the C interface, `include/shiftmap.h` |
@@ -31,7 +34,11 @@ pub mod capi;
 #[forbid(unsafe_code)]
 pub mod cli;
 #[forbid(unsafe_code)]
+pub mod coregister;
+#[forbid(unsafe_code)]
 pub mod correlate;
+#[forbid(unsafe_code)]
+pub mod distortion;
 #[forbid(unsafe_code)]
 pub mod engine;
 pub mod error;
@@ -39,6 +46,8 @@ pub mod error;
 pub mod evaluate;
 #[forbid(unsafe_code)]
 pub mod field;
+#[forbid(unsafe_code)]
+pub mod filter;
 pub mod gdal_driver;
 #[forbid(unsafe_code)]
 pub mod grid;

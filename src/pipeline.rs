@@ -231,8 +231,8 @@ pub trait FieldSink {
 pub struct Report {
     /// Cells in the region.
     pub cells: usize,
-    /// How many cells carry each status code 0 to 7.
-    pub status: [u64; 8],
+    /// How many cells carry each status code.
+    pub status: [u64; Status::ALL.len()],
     /// Key facts found by looking at the pair (interpolation chosen, coherence, ...), for the `SHIFTMAP` metadata.
     pub facts: Vec<(String, String)>,
 }
@@ -261,8 +261,11 @@ pub fn run(
     let engine = watched(&pool, progress, |stop| Engine::new(pair, layout, params, stop))?;
     let tiles = layout.tiles();
     let job = Job { pair, engine: &engine, stop: AtomicBool::new(false) };
-    let mut report =
-        Report { cells: layout.region.width * layout.region.height, status: [0; 8], facts: engine.facts() };
+    let mut report = Report {
+        cells: layout.region.width * layout.region.height,
+        status: [0; Status::ALL.len()],
+        facts: engine.facts(),
+    };
     stream(&pool, &job, &tiles, threads.max(1), sink, progress, &mut report)?;
     if report.cells > 0 && report.status[Status::NoData as usize] == report.cells as u64 {
         return Err(Error::Data(format!(

@@ -152,6 +152,18 @@ fn every_algorithm_runs_in_qgis_process() {
     qgis.succeeds("strain", &["INPUT=lsm.tif", "OUTPUT=strain.tif"]);
     qgis.shiftmap(&["strain", "lsm.tif", "strain_cli.tif", "--quiet"]);
     qgis.same("strain.tif", "strain_cli.tif");
+    qgis.succeeds(
+        "filter",
+        &["INPUT=lsm.tif", "OUTLIERS=4", "DETREND=plane", "FILL=3", "OUTPUT=clean.tif", "REMOVED=gone.tif"],
+    );
+    let steps = ["--outliers", "--detrend", "plane", "--fill", "3", "--removed", "gone_cli.tif"];
+    qgis.shiftmap(&[&["filter", "lsm.tif", "clean_cli.tif", "--quiet"], &steps[..]].concat());
+    qgis.same("clean.tif", "clean_cli.tif");
+    qgis.same("gone.tif", "gone_cli.tif");
+    qgis.succeeds("coregister", &with(&["MODEL=shift", "OUTPUT=aligned.tif"]));
+    assert!(qgis.folder.path().join("aligned.model.json").exists());
+    qgis.shiftmap(&["coregister", "pair/pre.tif", "pair/post.tif", "aligned_cli.tif", "--model", "shift", "--quiet"]);
+    qgis.same("aligned.tif", "aligned_cli.tif");
     qgis.succeeds("synthesize", &["PRESET=low", "SIZE=128", "OUTPUT=made"]);
     qgis.shiftmap(&["synth", "pair", "made_cli", "--preset", "low", "--size", "128", "--quiet"]);
     qgis.same("made/post.tif", "made_cli/post.tif");

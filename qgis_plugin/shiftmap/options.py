@@ -7,6 +7,7 @@ from qgis.core import (
     QgsProcessingParameterBoolean,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
+    QgsProcessingParameterFile,
     QgsProcessingParameterMapLayer,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
@@ -20,7 +21,9 @@ from .texts import tr
 # Options whose value is a file.
 RASTERS = {"PRIOR", "IMAGE", "POST"}
 # Rasters or polygons.
-PLACES = {"STABLE", "MASK"}
+PLACES = {"STABLE", "MASK", "MOVING"}
+# Files that are no layers.
+MODELS = {"USE", "SUBTRACT"}
 VECTORS = {"CUT": qt.LINE_OR_POLYGON, "TRACE": [qt.VECTOR_LINE], "FAULTS": [qt.VECTOR]}
 # Options that are not asked: QGIS has asked already, or they are for a terminal.
 UNASKED = {"METHOD", "OVERWRITE", "OF", "OO", "SPLIT_LINES"}
@@ -99,7 +102,7 @@ HELP = {
 
 def help_text(option):
     """The program's help without its dashes, then what each choice means."""
-    text = tr(HELP[option["name"]]) if option["name"] in HELP else option["help"]
+    text = tr(HELP[option["name"]]) if option["name"] in HELP and "label" not in option else option["help"]
     text = re.sub(r"--([a-z][a-z-]*)", lambda m: m.group(1).upper().replace("-", "_"), text)
     text = METHODS.sub("", text).replace("PRE image", "first image").replace("POST image", "second image")
     choices = [f"{c['value']}: {c['help']}" for c in option["choices"] if c["help"]]
@@ -124,7 +127,7 @@ def for_method(option, method):
 def parameter(option, image=None, visible=False, methods=None, required=False):
     """The QGIS parameter of an option; `image` is the name of the raster parameter that bands and extents refer to."""
     name, kind, default = option["name"], option["type"], option["default"]
-    text, optional = label(name), not required
+    text, optional = tr(option["label"]) if "label" in option else label(name), not required
     if name == "REGION":
         made = QgsProcessingParameterExtent("EXTENT", text, optional=True)
     elif name == "BAND":
@@ -135,6 +138,8 @@ def parameter(option, image=None, visible=False, methods=None, required=False):
         made = QgsProcessingParameterMapLayer(name, text, optional=optional, types=qt.RASTER_OR_POLYGON)
     elif name in VECTORS:
         made = QgsProcessingParameterVectorLayer(name, text, VECTORS[name], optional=optional)
+    elif name in MODELS:
+        made = QgsProcessingParameterFile(name, text, extension="json", optional=True)
     elif kind == "boolean":
         made = QgsProcessingParameterBoolean(name, text, default == "YES")
     elif kind == "choice":

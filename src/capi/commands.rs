@@ -107,6 +107,56 @@ pub unsafe extern "C" fn shiftmap_strain(
     }
 }
 
+/// Aligns the image `post` with `pre` on ground that has not moved and writes it to `dst`, with the model beside it; or the
+/// model only, when `dst` ends in ".json": `shiftmap coregister --help`. Options and callbacks as for shiftmap_displacement.
+/// Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_coregister(
+    ctx: *mut shiftmap_context,
+    pre: *const c_char,
+    post: *const c_char,
+    dst: *const c_char,
+    options_list: *const *const c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let paths = [text(pre, "pre")?, text(post, "post")?, text(dst, "dst")?];
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, "coregister", &paths, options(options_list)?, null_mut())
+        })
+    }
+}
+
+/// Cleans the displacement map `map` and writes it to `dst`: outliers, ramps, stripes, noise, holes,
+/// `shiftmap filter --help`. Options and callbacks as for shiftmap_displacement. Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_filter(
+    ctx: *mut shiftmap_context,
+    map: *const c_char,
+    dst: *const c_char,
+    options_list: *const *const c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let paths = [text(map, "map")?, text(dst, "dst")?];
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, "filter", &paths, options(options_list)?, null_mut())
+        })
+    }
+}
+
 /// Errors of a displacement map against a known truth, `shiftmap evaluate --help`. `*json` receives the result as JSON,
 /// to be released with shiftmap_free; it is set only on SHIFTMAP_OK. Since 0.1.0.
 ///

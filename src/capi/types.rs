@@ -80,6 +80,10 @@ pub const SHIFTMAP_STATUS_OUTLIER: c_int = 5;
 pub const SHIFTMAP_STATUS_INCONSISTENT: c_int = 6;
 /// Status plane: the match lies outside the search.
 pub const SHIFTMAP_STATUS_OUTSIDE_SEARCH: c_int = 7;
+/// Status plane of a filtered map: filled from its neighbours.
+pub const SHIFTMAP_STATUS_FILLED: c_int = 8;
+/// Status plane of a filtered map: removed by a threshold.
+pub const SHIFTMAP_STATUS_THRESHOLD: c_int = 9;
 
 /// Receives the fraction done (0 to 1; it starts again for commands of several steps) and what is being done, at
 /// least ten times a second. Returns 0 to stop the run, anything else to go on; GDALTermProgress fits. Called only on

@@ -4,10 +4,12 @@
 //! [`ui`] (progress, messages, stopping).
 
 pub mod common;
+mod coregister;
 mod demo;
 mod demo_pictures;
 mod displacement;
 mod evaluate;
+mod filter;
 mod generate;
 mod info;
 mod model;
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     Strain(strain::Args),
     Vectors(vectors::Args),
     Model(model::Args),
+    Coregister(Box<coregister::Args>),
+    Filter(Box<filter::Args>),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -69,6 +73,8 @@ impl Command {
             Command::Strain(a) => &a.common,
             Command::Vectors(a) => &a.common,
             Command::Model(a) => a.common(),
+            Command::Coregister(a) => &a.common,
+            Command::Filter(a) => &a.common,
             Command::Generate(a) => &a.common,
         }
     }
@@ -85,6 +91,8 @@ impl Command {
             Command::Strain(a) => strain::run(a, ui),
             Command::Vectors(a) => vectors::run(a, ui),
             Command::Model(a) => model::run(a, ui),
+            Command::Coregister(a) => coregister::run(a, ui),
+            Command::Filter(a) => filter::run(a, ui),
             Command::Generate(a) => generate::run(a, ui),
         }
     }

@@ -101,6 +101,11 @@ impl DisplacementMap {
         self.bands[3].is_some() && self.bands[4].is_some()
     }
 
+    /// Whether the map has a quality band.
+    pub fn has_quality(&self) -> bool {
+        self.bands[2].is_some()
+    }
+
     /// Metres of a map unit; 1 without a projected CRS.
     pub fn metres_per_unit(&self) -> f64 {
         let crs = self.georef.crs.as_ref().filter(|c| c.kind == CrsKind::Projected);

@@ -8,6 +8,7 @@
 //!   neighbourhoods count, so that a jump between the two sides of a fault is not an outlier on either.
 use crate::field::{Measurement, Status};
 use crate::grid::Grid;
+use rayon::prelude::*;
 
 /// Cells on each side that the filter looks at.
 pub const REACH: usize = 2;
@@ -37,7 +38,9 @@ pub fn reject(field: &mut Grid<Measurement>, search: (f64, f64)) {
                 continue;
             }
             let possible = neighbours(field, (x, y), &mut near);
-            if !supported(&m, &near, possible, search) || !central(&m, &near, &mut scratch) {
+            let agree = (AGREE * search.0, AGREE * search.1);
+            let alone = near.iter().filter(|n| agrees(n, &m, agree)).count() * SUPPORT < possible;
+            if alone || !central(&m, &near, (SIGMAS, LEAST), &mut scratch) {
                 bad.push((x, y));
             }
         }
@@ -89,15 +92,48 @@ fn neighbours(field: &Grid<Measurement>, (x, y): (usize, usize), near: &mut Vec<
     possible
 }
 
-/// Enough neighbours agree.
-fn supported(m: &Measurement, near: &[Neighbour], possible: usize, search: (f64, f64)) -> bool {
-    let agrees =
-        |n: &&Neighbour| (n.2 - m.shift.dx).abs() <= AGREE * search.0 && (n.3 - m.shift.dy).abs() <= AGREE * search.1;
-    near.iter().filter(agrees).count() * SUPPORT >= possible
+/// A neighbour within `agree` of the value.
+fn agrees(n: &Neighbour, m: &Measurement, agree: (f64, f64)) -> bool {
+    (n.2 - m.shift.dx).abs() <= agree.0 && (n.3 - m.shift.dy).abs() <= agree.1
+}
+
+/// Valid cells with less than `share` of their 5 × 5 neighbours within `agree`: one round of the test of coherence.
+pub fn incoherent(field: &Grid<Measurement>, agree: (f64, f64), share: f64) -> Vec<(usize, usize)> {
+    judged(field, |m, near, possible| {
+        let close = near.iter().filter(|n| agrees(n, m, agree)).count();
+        (close as f64) < share * possible as f64
+    })
+}
+
+/// Valid cells farther from the medians of their neighbours than `sigmas` robust standard deviations, and than `least`.
+pub fn off_median(field: &Grid<Measurement>, sigmas: f64, least: f64) -> Vec<(usize, usize)> {
+    judged(field, |m, near, _| !central(m, near, (sigmas, least), &mut Vec::with_capacity(24)))
+}
+
+/// The valid cells that are `bad`, row by row.
+fn judged(
+    field: &Grid<Measurement>,
+    bad: impl Fn(&Measurement, &[Neighbour], usize) -> bool + Sync,
+) -> Vec<(usize, usize)> {
+    let row = |y: usize| -> Vec<(usize, usize)> {
+        let mut near = Vec::with_capacity(24);
+        let mut found = Vec::new();
+        for x in 0..field.width {
+            let m = field.get(x, y);
+            if m.status == Status::Valid {
+                let possible = neighbours(field, (x, y), &mut near);
+                if bad(&m, &near, possible) {
+                    found.push((x, y));
+                }
+            }
+        }
+        found
+    };
+    (0..field.height).into_par_iter().flat_map_iter(row).collect()
 }
 
 /// The value is near one of the medians, both components of the same one.
-fn central(m: &Measurement, near: &[Neighbour], scratch: &mut Vec<f64>) -> bool {
+fn central(m: &Measurement, near: &[Neighbour], (sigmas, least): (f64, f64), scratch: &mut Vec<f64>) -> bool {
     let sides: [fn(&Neighbour) -> bool; 5] = [|_| true, |n| n.0 <= 0, |n| n.0 >= 0, |n| n.1 <= 0, |n| n.1 >= 0];
     let mut judged = false;
     for side in sides {
@@ -112,7 +148,7 @@ fn central(m: &Measurement, near: &[Neighbour], scratch: &mut Vec<f64>) -> bool 
             let middle = median(scratch);
             scratch.iter_mut().for_each(|v| *v = (*v - middle).abs());
             let spread = MAD * median(scratch);
-            let tolerance = (SIGMAS * spread.max(variance.sqrt())).max(LEAST);
+            let tolerance = (sigmas * spread.max(variance.sqrt())).max(least);
             (value - middle).abs() <= tolerance
         };
         if close(|n| n.2, m.shift.dx, m.covariance.xx) && close(|n| n.3, m.shift.dy, m.covariance.yy) {

@@ -9,6 +9,7 @@ use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 
 use super::read::{self, BandReader};
 use super::shared::SharedImage;
+use super::writer::PixelType;
 
 /// Which pixel value means "no data" (`--nodata`). Mask bands, alpha, NaN and infinite values always count.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -75,12 +76,18 @@ pub struct RasterBand {
     nodata_text: String,
     undeclared_zero: bool,
     integer: bool,
+    /// GDAL's name of the data type.
+    type_name: String,
+    /// Declared nodata, in stored numbers.
+    declared: Option<f64>,
     pub(super) storage: Storage,
     pub(super) rule: ValueRule,
     /// Whether GDAL's mask holds anything that the value rule does not replace.
     pub(super) masked: bool,
     /// An alpha band that GDAL's mask of this band leaves out.
     pub(super) alpha: Option<usize>,
+    /// The file's alpha band, whether or not GDAL's mask has it already.
+    file_alpha: Option<usize>,
     pub(super) scale: (f64, f64),
     /// Pixels that are not in a file.
     array: Option<SharedImage>,
@@ -126,7 +133,8 @@ impl RasterBand {
             NoData::Value(v) => ValueRule::Value(v),
         };
         let masked = !flags.is_all_valid() && (rule == ValueRule::Mask || !from_value);
-        let alpha = (!flags.is_alpha()).then(|| alpha_band(&dataset, options.band)).flatten();
+        let file_alpha = alpha_band(&dataset, options.band);
+        let alpha = file_alpha.filter(|_| !flags.is_alpha());
         let scale = (band.scale().unwrap_or(1.0), band.offset().unwrap_or(0.0));
 
         let mut raster = RasterBand {
@@ -137,10 +145,13 @@ impl RasterBand {
             nodata_text: String::new(),
             undeclared_zero: false,
             integer: kind.is_integer(),
+            type_name: kind.name(),
+            declared,
             storage,
             rule,
             masked,
             alpha,
+            file_alpha,
             scale,
             options,
             array: None,
@@ -176,10 +187,13 @@ impl RasterBand {
             nodata_text: "mask".into(),
             undeclared_zero: false,
             integer: false,
+            type_name: "Float32".into(),
+            declared: None,
             storage: Storage::Narrow,
             rule: ValueRule::All,
             masked: false,
             alpha: None,
+            file_alpha: None,
             scale: (1.0, 0.0),
             array: Some(image),
         }
@@ -232,6 +246,41 @@ impl RasterBand {
     /// Whether the band stores complex numbers (and is read as their amplitude).
     pub fn is_complex(&self) -> bool {
         self.storage == Storage::Complex
+    }
+
+    /// How the band is stored; `None` for types that [`RasterWriter`](super::RasterWriter) does not write.
+    pub fn pixel_type(&self) -> Option<PixelType> {
+        match (self.storage, self.type_name.as_str()) {
+            (Storage::Narrow, "Byte" | "UInt8") => Some(PixelType::U8),
+            (Storage::Narrow, "UInt16") => Some(PixelType::U16),
+            (Storage::Narrow, "Int16") => Some(PixelType::I16),
+            (Storage::Narrow, "Float32") => Some(PixelType::F32),
+            _ => None,
+        }
+    }
+
+    /// GDAL's name of the data type.
+    pub fn type_name(&self) -> &str {
+        &self.type_name
+    }
+
+    /// The stored number that means nodata, where there is one.
+    pub fn nodata_value(&self) -> Option<f64> {
+        match self.rule {
+            ValueRule::Value(v) => Some(v),
+            ValueRule::Mask => self.declared,
+            ValueRule::All => None,
+        }
+    }
+
+    /// Scale and offset from stored numbers to values.
+    pub fn scale_and_offset(&self) -> (f64, f64) {
+        self.scale
+    }
+
+    /// The alpha band of the file, if this is not it.
+    pub fn alpha_band(&self) -> Option<usize> {
+        self.alpha.or(self.file_alpha)
     }
 
     /// Whether the band stores whole numbers.

@@ -159,6 +159,19 @@ impl RasterWriter {
         Ok(())
     }
 
+    /// Declares what a band's stored numbers mean: value = number × scale + offset.
+    pub fn set_scale(&mut self, band: usize, (scale, offset): (f64, f64)) -> Result<()> {
+        if (scale, offset) == (1.0, 0.0) {
+            return Ok(());
+        }
+        let set = || -> gdal::errors::Result<()> {
+            let mut band = self.dataset.rasterband(band + 1)?;
+            band.set_scale(scale)?;
+            band.set_offset(offset)
+        };
+        set().map_err(|e| self.failed(reason(e)))
+    }
+
     /// Completes the file and gives it its name.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::fft2::transpose;
+use super::fft2::transpose_by;
 use crate::grid::Grid;
 
 /// Degree of the piecewise polynomial.
@@ -119,12 +119,22 @@ pub struct Spline {
 impl Spline {
     /// The spline through the pixel values of `image`.
     pub fn new(image: &Grid<f64>, degree: Degree) -> Spline {
+        Spline::through(image, degree, 1)
+    }
+
+    /// [`Spline::new`] on this thread alone.
+    pub fn alone(image: &Grid<f64>, degree: Degree) -> Spline {
+        Spline::through(image, degree, usize::MAX)
+    }
+
+    /// At least `rows` rows a task.
+    fn through(image: &Grid<f64>, degree: Degree, rows: usize) -> Spline {
         let (width, height) = (image.width, image.height);
         let mut data = image.data.clone();
-        data.par_chunks_mut(width).for_each(|row| prefilter(row, degree));
-        let mut data = transpose(&data, width);
-        data.par_chunks_mut(height).for_each(|column| prefilter(column, degree));
-        Spline { degree, coefficients: Grid::from_vec(width, height, transpose(&data, height)) }
+        data.par_chunks_mut(width).with_min_len(rows).for_each(|row| prefilter(row, degree));
+        let mut data = transpose_by(&data, width, rows);
+        data.par_chunks_mut(height).with_min_len(rows).for_each(|column| prefilter(column, degree));
+        Spline { degree, coefficients: Grid::from_vec(width, height, transpose_by(&data, height, rows)) }
     }
 
     /// Value at (x, y), pixel-centre coordinates; outside the image its mirror image.

@@ -19,10 +19,15 @@ pub struct Spectrum {
 
 /// Rows become columns; `data` has `width` columns.
 pub(crate) fn transpose<T: Copy + Default + Send + Sync>(data: &[T], width: usize) -> Vec<T> {
+    transpose_by(data, width, 1)
+}
+
+/// [`transpose`] with at least `blocks` blocks of 16 rows a task.
+pub(crate) fn transpose_by<T: Copy + Default + Send + Sync>(data: &[T], width: usize, blocks: usize) -> Vec<T> {
     let height = data.len() / width.max(1);
     let mut out = vec![T::default(); data.len()];
     // Blocks of rows keep both sides in cache.
-    out.par_chunks_mut(height * 16).enumerate().for_each(|(block, rows)| {
+    out.par_chunks_mut(height * 16).enumerate().with_min_len(blocks).for_each(|(block, rows)| {
         for y0 in (0..height).step_by(16) {
             for (i, row) in rows.chunks_mut(height).enumerate() {
                 let x = block * 16 + i;

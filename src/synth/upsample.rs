@@ -8,7 +8,7 @@ use realfft::RealFftPlanner;
 use rustfft::num_complex::Complex;
 
 use super::bspline::mirror;
-use super::fft2::transpose;
+use super::fft2::{transpose, transpose_by};
 use crate::grid::Grid;
 
 /// Half the length of the local interpolator in pixels.
@@ -33,12 +33,22 @@ pub fn double_periodic(image: &Grid<f64>) -> Grid<f64> {
 ///
 /// Reference: Kaiser (1974), "Nonrecursive digital filter design using the I0-sinh window function".
 pub fn double_mirrored(image: &Grid<f64>) -> Grid<f64> {
+    doubled(image, 1)
+}
+
+/// [`double_mirrored`] on this thread alone.
+pub fn double_mirrored_alone(image: &Grid<f64>) -> Grid<f64> {
+    doubled(image, usize::MAX)
+}
+
+/// At least `rows` rows a task.
+fn doubled(image: &Grid<f64>, rows: usize) -> Grid<f64> {
     let (width, height) = (image.width, image.height);
     let taps = half_sample_taps();
-    let wide = interleave_rows(&image.data, width, &taps);
-    let turned = transpose(&wide, 2 * width);
-    let tall = interleave_rows(&turned, height, &taps);
-    Grid::from_vec(2 * width, 2 * height, transpose(&tall, 2 * height))
+    let wide = interleave_rows(&image.data, width, &taps, rows);
+    let turned = transpose_by(&wide, 2 * width, rows);
+    let tall = interleave_rows(&turned, height, &taps, rows);
+    Grid::from_vec(2 * width, 2 * height, transpose_by(&tall, 2 * height, rows))
 }
 
 /// Weights of the pixels at distances 0.5, 1.5, ... from a point half-way between two pixels; they sum to 0.5.
@@ -69,9 +79,9 @@ fn bessel_i0(x: f64) -> f64 {
     sum
 }
 
-fn interleave_rows(data: &[f64], width: usize, taps: &[f64]) -> Vec<f64> {
+fn interleave_rows(data: &[f64], width: usize, taps: &[f64], rows: usize) -> Vec<f64> {
     let mut out = vec![0.0; 2 * data.len()];
-    out.par_chunks_mut(2 * width).zip(data.par_chunks(width)).for_each(|(out, row)| {
+    out.par_chunks_mut(2 * width).zip(data.par_chunks(width)).with_min_len(rows).for_each(|(out, row)| {
         let padded: Vec<f64> = (-(REACH as i64)..(width + REACH) as i64).map(|k| row[mirror(k, width)]).collect();
         for x in 0..width {
             out[2 * x] = row[x];

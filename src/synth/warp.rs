@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::bspline::{Degree, Spline};
 use super::inverse::Source;
-use super::upsample::{double_mirrored, double_periodic};
+use super::upsample::{double_mirrored, double_mirrored_alone, double_periodic};
 use crate::grid::Grid;
 
 /// An image as a function of position: quintic B-spline on the grid of twice the sampling rate.
@@ -27,6 +27,11 @@ impl Warper {
     /// From any image; beyond its border it is continued by its mirror image.
     pub fn mirrored(image: &Grid<f64>) -> Warper {
         Warper { spline: Spline::new(&double_mirrored(image), Degree::Quintic), margin: (0.0, 0.0) }
+    }
+
+    /// [`Warper::mirrored`] made on this thread alone, for workers that must not take up other work while they wait.
+    pub fn mirrored_alone(image: &Grid<f64>) -> Warper {
+        Warper { spline: Spline::alone(&double_mirrored_alone(image), Degree::Quintic), margin: (0.0, 0.0) }
     }
 
     /// Value at (x, y), pixel-centre coordinates.

@@ -224,6 +224,23 @@ static void wrong(const char *folder)
             snprintf(files[1], sizeof files[1], "%s/strain.tif", path);
             EXPECT(shiftmap_strain(ctx, files[0], files[1], NULL, NULL, NULL), SHIFTMAP_OK, "");
             EXPECT(shiftmap_strain(ctx, files[0], files[1], NULL, NULL, NULL), SHIFTMAP_ERR_EXISTS, "OVERWRITE=YES");
+            snprintf(files[1], sizeof files[1], "%s/filtered.tif", path);
+            EXPECT(shiftmap_filter(ctx, files[0], files[1], NULL, NULL, NULL), SHIFTMAP_ERR_DATA, "OUTLIERS");
+            {
+                static const char *const plane[] = {"DETREND=plane", NULL};
+                EXPECT(shiftmap_filter(ctx, files[0], files[1], plane, NULL, NULL), SHIFTMAP_OK, "");
+                EXPECT(shiftmap_filter(ctx, files[0], files[1], plane, NULL, NULL), SHIFTMAP_ERR_EXISTS, "OVERWRITE=YES");
+            }
+            {
+                static const char *const quick[] = {"MODEL=shift", "PASSES=1", "STEP=32", NULL};
+                char post[4120];
+                snprintf(post, sizeof post, "%s/post.tif", path);
+                snprintf(files[0], sizeof files[0], "%s/pre.tif", path);
+                snprintf(files[1], sizeof files[1], "%s/aligned.tif", path);
+                EXPECT(shiftmap_coregister(ctx, files[0], post, files[1], quick, NULL, NULL), SHIFTMAP_OK, "");
+                EXPECT(shiftmap_coregister(ctx, files[0], NULL, files[1], quick, NULL, NULL), SHIFTMAP_ERR_NULL, "post");
+                snprintf(files[0], sizeof files[0], "%s/truth.tif", path);
+            }
             EXPECT(shiftmap_profile(ctx, files[0], files[0], path, NULL, NULL, NULL), SHIFTMAP_ERR_OPEN, "truth.tif");
             EXPECT(shiftmap_profile(ctx, files[0], NULL, path, NULL, NULL, NULL), SHIFTMAP_ERR_NULL, "trace");
         }

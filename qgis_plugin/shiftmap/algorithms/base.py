@@ -82,6 +82,10 @@ class Command(Algorithm):
     visible = []
     hidden = []
     required = []
+    # Labels of options that mean something else here than in other commands.
+    labels = {}
+    # Whether STABLE calibrates sigma.
+    calibrates = True
     output = "raster"
     output_label = "Displacement"
 
@@ -106,6 +110,7 @@ class Command(Algorithm):
     def asked(self):
         """The options that become parameters, visible ones first."""
         known = {k: o for k, o in self.known().items() if k not in options.UNASKED and k not in self.hidden}
+        known = {k: dict(o, label=self.labels[k]) if k in self.labels else o for k, o in known.items()}
         first = [known[k] for k in self.visible if k in known]
         return first, [o for k, o in known.items() if k not in self.visible and k != "POST_BAND"]
 
@@ -136,7 +141,7 @@ class Command(Algorithm):
                     continue
                 needed = option["name"] in self.required
                 self.addParameter(options.parameter(option, self.image(), visible, required=needed))
-                if option["name"] == "STABLE":
+                if option["name"] == "STABLE" and self.calibrates:
                     auto = QgsProcessingParameterBoolean("STABLE_AUTO", tr("Calibrate sigma by the scatter between neighbours"), False)
                     auto.setHelp(tr("Scale sigma by the scatter between neighbouring windows, when there is no raster of stable ground."))
                     self.addParameter(qt.advanced(auto))

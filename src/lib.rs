@@ -19,6 +19,7 @@
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
 //! | [`map`] | what is done on displacement maps: profiles, strain, arrows |
+//! | [`verify`] | what to expect on the user's own images |
 //! | [`render`] | pictures |
 //! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
 //! | [`capi`] | the C interface, `include/shiftmap.h` |
@@ -65,6 +66,8 @@ pub mod render;
 pub mod synth;
 #[forbid(unsafe_code)]
 pub mod threads;
+#[forbid(unsafe_code)]
+pub mod verify;
 
 pub use error::{Error, Result};
 

@@ -17,6 +17,7 @@ mod strain;
 mod synth;
 pub mod ui;
 mod vectors;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use ui::Ui;
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     Profile(profile::Args),
     Strain(strain::Args),
     Vectors(vectors::Args),
+    Verify(Box<verify::Args>),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -66,6 +68,7 @@ impl Command {
             Command::Profile(a) => &a.common,
             Command::Strain(a) => &a.common,
             Command::Vectors(a) => &a.common,
+            Command::Verify(a) => &a.common,
             Command::Generate(a) => &a.common,
         }
     }
@@ -81,6 +84,7 @@ impl Command {
             Command::Profile(a) => profile::run(a, ui),
             Command::Strain(a) => strain::run(a, ui),
             Command::Vectors(a) => vectors::run(a, ui),
+            Command::Verify(a) => verify::run(a, ui),
             Command::Generate(a) => generate::run(a, ui),
         }
     }

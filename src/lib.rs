@@ -19,6 +19,7 @@
 //! | [`job`] | the main job from file names to the finished product |
 //! | [`synth`], [`evaluate`] | pairs with known truth; error measures |
 //! | [`map`] | what is done on displacement maps: profiles, strain, arrows |
+//! | [`stack`] | several maps brought together, time series |
 //! | [`verify`] | what to expect on the user's own images |
 //! | [`render`] | pictures |
 //! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
@@ -62,6 +63,8 @@ pub mod progress;
 pub mod raster;
 #[forbid(unsafe_code)]
 pub mod render;
+#[forbid(unsafe_code)]
+pub mod stack;
 #[forbid(unsafe_code)]
 pub mod synth;
 #[forbid(unsafe_code)]

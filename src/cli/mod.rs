@@ -13,6 +13,7 @@ mod info;
 mod precision;
 mod profile;
 mod rewrite;
+mod stack;
 mod strain;
 mod synth;
 pub mod ui;
@@ -52,6 +53,7 @@ pub(crate) enum Command {
     Strain(strain::Args),
     Vectors(vectors::Args),
     Verify(Box<verify::Args>),
+    Stack(stack::Args),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -69,6 +71,7 @@ impl Command {
             Command::Strain(a) => &a.common,
             Command::Vectors(a) => &a.common,
             Command::Verify(a) => &a.common,
+            Command::Stack(a) => &a.common,
             Command::Generate(a) => &a.common,
         }
     }
@@ -85,6 +88,7 @@ impl Command {
             Command::Strain(a) => strain::run(a, ui),
             Command::Vectors(a) => vectors::run(a, ui),
             Command::Verify(a) => verify::run(a, ui),
+            Command::Stack(a) => stack::run(a, ui),
             Command::Generate(a) => generate::run(a, ui),
         }
     }

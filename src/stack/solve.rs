@@ -37,8 +37,11 @@ pub struct Solution {
 
 /// Residuals, in sigmas, at which a value counts for nothing.
 const REJECT: f64 = 5.0;
-/// Rounds of reweighting.
+/// The same in the first round; it is halved until it is [`REJECT`], because the start may be off by some sigmas.
+const FIRST: f64 = 40.0;
+/// Rounds of reweighting, and of the L1 start.
 const ROUNDS: usize = 30;
+const L1_ROUNDS: usize = 80;
 /// Smallest residual of the L1 rounds, in sigmas.
 const FLOOR: f64 = 0.05;
 /// Values with less weight than this count as rejected.
@@ -77,20 +80,22 @@ impl Solver {
         self.both(&rows, values, &kept, &mut x)?;
         if robust && redundancy > 0 {
             self.least_absolute(&rows, values, &used, &mut x);
+            let mut reject = FIRST;
             for _ in 0..ROUNDS {
                 let mut change = 0.0f64;
                 for (k, v) in values.iter().enumerate().filter(|(k, _)| used[*k]) {
                     let r = [0, 1].map(|c| residual(&rows[k], v, &x[c], c));
-                    let t = r[0].hypot(r[1]) / REJECT;
+                    let t = r[0].hypot(r[1]) / reject;
                     let w = if t < 1.0 { (1.0 - t * t).powi(2) } else { 0.0 };
                     change = change.max((w - kept[k]).abs());
                     kept[k] = w;
                 }
                 // Rejecting everything that holds an unknown leaves it without a value.
                 self.both(&rows, values, &kept, &mut x)?;
-                if change < 1e-4 {
+                if reject == REJECT && change < 1e-4 {
                     break;
                 }
+                reject = (0.5 * reject).max(REJECT);
             }
         }
         let influence = [0, 1].map(|c| self.influence(&rows, values, &kept, c, n));
@@ -206,7 +211,7 @@ impl Solver {
             return;
         }
         let mut weights = vec![0.0; values.len()];
-        for _ in 0..ROUNDS {
+        for _ in 0..L1_ROUNDS {
             let mut change = 0.0f64;
             for c in 0..2 {
                 for (k, v) in values.iter().enumerate() {
@@ -267,16 +272,18 @@ impl Solution {
     /// Agreement of the values, and sigma.
     fn judge(&mut self, net: &Network, values: &[Value], rho: f64, unknowns: usize, redundancy: usize) {
         let m = values.len();
-        let freedom = 2.0 * (self.kept.iter().sum::<f64>() - unknowns as f64);
-        if redundancy > 0 && freedom > 0.5 {
-            let terms = self.residuals.iter().zip(&self.kept).filter(|(_, w)| **w > 0.0);
-            let chi: f64 = terms.map(|(r, w)| w * (r[0] * r[0] + r[1] * r[1])).sum();
+        let used: Vec<usize> = (0..m).filter(|k| self.kept[*k] >= REJECTED).collect();
+        let freedom = 2.0 * used.len().saturating_sub(unknowns) as f64;
+        if redundancy > 0 && freedom > 0.0 {
+            let chi: f64 = used.iter().map(|k| self.residuals[*k]).map(|r| r[0] * r[0] + r[1] * r[1]).sum();
             // Maps that share errors agree better than their sigma says.
             let expected: f64 = match rho == 0.0 {
                 true => freedom,
                 false => {
-                    let sum =
-                        |c| self.expected(net, values, c, rho).iter().zip(&self.kept).map(|(e, w)| e * w).sum::<f64>();
+                    let sum = |c| {
+                        let e = self.expected(net, values, c, rho);
+                        used.iter().map(|k| e[*k]).sum::<f64>()
+                    };
                     (sum(0) + sum(1)).max(0.01 * freedom)
                 }
             };

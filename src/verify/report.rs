@@ -211,15 +211,17 @@ const WIDTH: usize = 384;
 
 /// Images, and truth, measurement and error of both components.
 fn draw(path: &str, p: &Pictures, overwrite: bool) -> Result<()> {
-    let image = |title: &str, image: &Image, offset: (f64, f64)| {
-        let values: Vec<f32> =
-            image.values.data.iter().zip(&image.valid.data).map(|(v, ok)| if *ok { *v } else { f32::NAN }).collect();
-        let values = Grid { width: image.width(), height: image.height(), data: values };
-        let lines: Vec<Vec<(f64, f64)>> =
-            p.traces.iter().map(|l| l.iter().map(|q| (q.0 + offset.0, q.1 + offset.1)).collect()).collect();
-        Panel { title, values: &values, scale: image_scale(&values.data), unit: None, lines: &lines }.draw(WIDTH)
+    // The later image without its surroundings.
+    let (w, h) = (p.pre.width(), p.pre.height());
+    let corner = |image: &Image| ((image.width() - w) / 2, (image.height() - h) / 2);
+    let image = |title: &str, image: &Image| {
+        let (x0, y0) = corner(image);
+        let values = Grid::from_fn(w, h, |x, y| match image.valid.get(x0 + x, y0 + y) {
+            true => image.values.get(x0 + x, y0 + y),
+            false => f32::NAN,
+        });
+        Panel { title, values: &values, scale: image_scale(&values.data), unit: None, lines: p.traces }.draw(WIDTH)
     };
-    let margin = (p.post.width() as f64 - p.pre.width() as f64) / 2.0;
     let zero = p.layout.centre(0, 0);
     let cell = |q: &(f64, f64)| ((q.0 - zero.dx) / p.layout.step.0 as f64, (q.1 - zero.dy) / p.layout.step.1 as f64);
     let lines: Vec<Vec<(f64, f64)>> = p.traces.iter().map(|l| l.iter().map(cell).collect()).collect();
@@ -241,8 +243,7 @@ fn draw(path: &str, p: &Pictures, overwrite: bool) -> Result<()> {
     let panel = |title: &str, values: &Grid<f32>, scale: Scale| {
         Panel { title, values, scale, unit: Some("px"), lines: &lines }.draw(WIDTH)
     };
-    let mut rows =
-        vec![vec![image("Before", p.pre, (0.0, 0.0)), image("After, as simulated", p.post, (margin, margin))]];
+    let mut rows = vec![vec![image("Before", p.pre), image("After, as simulated", p.post)]];
     for (name, truth, estimate, error) in [
         ("East", &p.truth.east, &p.estimate.east, &errors[0]),
         ("North", &p.truth.north, &p.estimate.north, &errors[1]),

@@ -1,6 +1,6 @@
 """One file an algorithm. A command that the library does not have makes no algorithm."""
 
-from . import about, displacement, evaluate, precision, profile, strain, synthesize, synthesize_field, vectors
+from . import about, displacement, evaluate, precision, profile, stack, strain, synthesize, synthesize_field, vectors, verify
 
 COMMANDS = [
     precision.Precision,
@@ -9,6 +9,8 @@ COMMANDS = [
     strain.Strain,
     synthesize.Synthesize,
     synthesize_field.SynthesizeField,
+    verify.Verify,
+    stack.Stack,
 ]
 
 

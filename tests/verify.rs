@@ -123,14 +123,17 @@ fn the_error_of_a_real_stable_pair_is_foretold_within_a_quarter() {
 #[test]
 fn one_image_foretells_the_error_of_noise_alone() {
     let folder = Folder::new();
-    let synth = ["synth", "pair", "dates", "--size", "512", "--field", "uniform", "--snr", "26", "--units", "px", "-q"];
+    let synth = [
+        "synth", "pair", "dates", "--size", "512", "--field", "uniform", "--dx", "0.3", "--dy", "0.2", "--snr", "26",
+        "--units", "px", "-q",
+    ];
     assert_eq!(run(&folder, &synth).0, 0);
     let [pre, post, out] = ["dates/pre.tif", "dates/post.tif", "plain.tif"].map(|n| folder.file(n));
     settings(&pre, &post, &out, MethodName::Lsm, 1).run(&mut |_| {}, &mut Silent).unwrap();
     let real = scatter(&out, 32);
     let found = verify(&job(&pre, None, MethodName::Lsm, 1));
     let noise = found.noise.as_ref().unwrap()[0];
-    let away = found.away.unwrap();
+    let away = found.away.as_ref().unwrap();
     println!("noise {noise:.4} instead of 0.05; NMAD {:.4} foretold, {:.4} real", away.errors.east.nmad, real[0].0);
     assert!((noise / 0.05 - 1.0).abs() < 0.15, "{noise}");
     for (f, r) in [(away.errors.east.nmad, real[0].0), (away.errors.north.nmad, real[1].0)] {
@@ -153,7 +156,8 @@ fn misregistration_and_other_origins_are_no_error() {
     let shift = plain.as_is.as_ref().unwrap().misregistration;
     assert!((shift.0 - 1.7).abs() < 0.01 && (shift.1 - 0.6).abs() < 0.01, "{shift:?}");
     let away = plain.away.unwrap();
-    assert!(away.errors.east.rmse < 0.02 && away.errors.east.bias.abs() < 0.005, "{:?}", away.errors);
+    // The texture is aliased: what its interpolation adds depends on the place between the pixels.
+    assert!(away.errors.east.rmse < 0.02 && away.errors.north.rmse < 0.02, "{:?}", away.errors);
     // The later image on another origin, half a pixel off the grid: known from its georeference.
     let moved = folder.file("moved.tif");
     let corner = ["500085", "4000045", "503085", "3997445"];

@@ -171,55 +171,83 @@ impl Survey {
         total
     }
 
-    /// Factor on the sigma of every map, so that residuals are as large as they should be: iterated almost unbiased estimation of
-    /// variance components (Horn, Horn and Duncan 1975, J. Am. Stat. Assoc. 70), with medians. Maps that no other checks
-    /// get the median of the others. `keep`: maps that take part.
+    /// Factor on the sigma of every map, so that residuals are as large as they should be, with medians. `keep`: maps that take
+    /// part; `None` where nothing checks any map.
+    ///
+    /// Maps of one event: iterated almost unbiased estimation of variance components (Horn, Horn and Duncan 1975, J. Am. Stat.
+    /// Assoc. 70), map by map. In a network few loops check a map, and the maps of a loop share what it leaves open: there
+    /// all maps have one factor, and a map gets one of its own only where its residuals ask for it clearly, the worst first.
     pub fn scatter_factors(&self, net: &Network, rho: f64, keep: &[bool]) -> Vec<Option<f64>> {
         let maps = net.pairs.len();
         let mut factors = vec![1.0; maps];
-        let mut known = vec![false; maps];
-        let step = self.cells.len().div_ceil(4000).max(1);
-        for _ in 0..12 {
-            let mut ratios: Vec<Vec<f64>> = vec![Vec::new(); maps];
-            let mut solver = Solver::default();
-            for cell in self.cells.iter().step_by(step) {
-                let values: Vec<Value> = (cell.iter().filter(|v| keep[v.map]))
-                    .map(|v| Value { sigma: v.sigma.map(|s| s * factors[v.map]), ..*v })
-                    .collect();
-                let Some(s) = solver.solve(net, &values, rho, true) else { continue };
-                for c in 0..2 {
-                    for (k, e) in s.expected(net, &values, c, rho).into_iter().enumerate() {
-                        // Nothing checks a value whose residual can only be zero.
-                        if e > 0.05 && s.residuals[k][c].is_finite() {
-                            ratios[values[k].map].push(s.residuals[k][c].abs() / e.sqrt());
-                        }
-                    }
-                }
+        let first = self.ratios(net, rho, keep, &factors);
+        let known: Vec<bool> = first.iter().map(Option::is_some).collect();
+        if !known.contains(&true) {
+            return vec![None; maps];
+        }
+        let single = net.dated || keep.iter().filter(|k| **k).count() == 2;
+        let rounds = if net.dated { 6 + 2 * maps } else { 12 };
+        for round in 0..rounds {
+            let ratios = self.ratios(net, rho, keep, &factors);
+            let found: Vec<f64> = ratios.iter().flatten().copied().collect();
+            if found.is_empty() {
+                break;
             }
             let mut change = 0.0f64;
-            for (map, list) in ratios.into_iter().enumerate() {
-                known[map] = list.len() >= 50;
-                if known[map] {
-                    let ratio = (1.4826 * median(list)).clamp(0.2, 5.0);
-                    factors[map] *= ratio;
-                    change = change.max((ratio - 1.0).abs());
+            if single && (round < 6 || !net.dated) {
+                // One factor for all; for two maps of an event too: they share their residual.
+                let common = median(found);
+                factors.iter_mut().for_each(|f| *f *= common);
+                change = common.ln().abs();
+                if net.dated && change < 0.02 {
+                    // On to single maps.
+                    change = 1.0;
                 }
-            }
-            // Two maps of an event share their residual: what each contributes cannot be told.
-            if !net.dated && keep.iter().filter(|k| **k).count() == 2 {
-                let both = factors.iter().zip(keep).filter(|(_, k)| **k).map(|(f, _)| f.ln()).sum::<f64>() / 2.0;
-                factors.fill(both.exp());
+            } else if single {
+                let worst = (0..maps)
+                    .filter_map(|m| Some((m, ratios[m]?)))
+                    .max_by(|a, b| a.1.ln().abs().total_cmp(&b.1.ln().abs()));
+                if let Some((map, ratio)) = worst.filter(|w| w.1.ln().abs() > CLEAR.ln()) {
+                    factors[map] *= ratio;
+                    change = 1.0;
+                }
+            } else {
+                for (f, r) in factors.iter_mut().zip(&ratios) {
+                    let r = r.unwrap_or(1.0);
+                    *f *= r;
+                    change = change.max(r.ln().abs());
+                }
             }
             if change < 0.01 {
                 break;
             }
         }
-        let found: Vec<f64> = (0..maps).filter(|m| known[*m]).map(|m| factors[m]).collect();
-        if found.is_empty() {
-            return vec![None; maps];
-        }
-        let middle = median(found);
+        let middle = median((0..maps).filter(|m| known[*m]).map(|m| factors[m]).collect());
         (0..maps).map(|m| Some(if known[m] { factors[m] } else { middle })).collect()
+    }
+
+    /// Size of each map's residuals over what it should be; `None` for maps that no other checks.
+    fn ratios(&self, net: &Network, rho: f64, keep: &[bool], factors: &[f64]) -> Vec<Option<f64>> {
+        let maps = net.pairs.len();
+        let step = self.cells.len().div_ceil(if net.dated { 1000 } else { 4000 }).max(1);
+        let mut ratios: Vec<Vec<f64>> = vec![Vec::new(); maps];
+        let mut solver = Solver::default();
+        for cell in self.cells.iter().step_by(step) {
+            let values: Vec<Value> = (cell.iter().filter(|v| keep[v.map]))
+                .map(|v| Value { sigma: v.sigma.map(|s| s * factors[v.map]), ..*v })
+                .collect();
+            let Some(s) = solver.solve(net, &values, rho, true) else { continue };
+            for c in 0..2 {
+                for (k, e) in s.expected(net, &values, c, rho).into_iter().enumerate() {
+                    // Nothing checks a value whose residual can only be zero.
+                    if e > 0.05 && s.residuals[k][c].is_finite() {
+                        ratios[values[k].map].push(s.residuals[k][c].abs() / e.sqrt());
+                    }
+                }
+            }
+        }
+        let one = |list: Vec<f64>| (list.len() >= 50).then(|| (1.4826 * median(list)).clamp(0.2, 5.0));
+        ratios.into_iter().map(one).collect()
     }
 
     /// How well loops close, and which maps break them.
@@ -291,6 +319,8 @@ impl Survey {
 
 /// Squared length of a closure over its variance, in both components together, that one in 370 exceeds when all is right.
 const OPEN: f64 = 11.83;
+/// A map of a network gets a factor of its own where its residuals are larger or smaller than they should be by this.
+const CLEAR: f64 = 1.25;
 /// Share of open cells above which a loop is broken.
 const BROKEN: f64 = 0.25;
 
@@ -310,22 +340,26 @@ pub struct Closure {
 }
 
 /// Maps that explain the broken loops: again and again the one in the most of them, as long as it is in two at least and in more
-/// than any other.
+/// than any other; and a map that no sound loop vouches for, where all others of its broken loop have one.
 pub fn culprits(maps: usize, loops: &[Closure]) -> Vec<usize> {
     let mut broken: Vec<&Closure> = loops.iter().filter(|l| l.broken).collect();
+    let sound = |m: usize| loops.iter().filter(|l| !l.broken && l.cells > 0 && l.maps.contains(&m)).count();
     let mut found = Vec::new();
     loop {
         let count = |m: usize| broken.iter().filter(|l| l.maps.contains(&m)).count();
-        let whole = |m: usize| loops.iter().filter(|l| !l.broken && l.maps.contains(&m)).count();
-        let mut list: Vec<(usize, usize, usize)> = (0..maps).map(|m| (count(m), usize::MAX - whole(m), m)).collect();
+        let mut list: Vec<(usize, usize, usize)> = (0..maps).map(|m| (count(m), usize::MAX - sound(m), m)).collect();
         list.sort_by(|a, b| b.cmp(a));
-        match list[..] {
-            [(n, w, m), (second, v, _), ..] if n >= 2 && (n, w) > (second, v) => {
-                found.push(m);
-                broken.retain(|l| !l.maps.contains(&m));
-            }
-            _ => break,
-        }
+        let most = match list[..] {
+            [(n, w, m), (second, v, _), ..] if n >= 2 && (n, w) > (second, v) => Some(m),
+            _ => None,
+        };
+        let alone = |m: &usize| {
+            let others = broken.iter().filter(|l| l.maps.contains(m)).flat_map(|l| &l.maps).filter(|o| *o != m);
+            count(*m) > 0 && sound(*m) == 0 && others.clone().all(|o| sound(*o) > 0)
+        };
+        let Some(map) = most.or_else(|| (0..maps).find(alone)) else { break };
+        found.push(map);
+        broken.retain(|l| !l.maps.contains(&map));
     }
     found.sort_unstable();
     found
@@ -338,4 +372,32 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     }
     let middle = (values.len() - 1) / 2;
     *values.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_name_the_map_that_breaks_them_or_none() {
+        let l = |maps: &[usize], broken: bool| Closure {
+            days: Vec::new(),
+            maps: maps.to_vec(),
+            cells: 100,
+            median: [0.0; 2],
+            nmad: [0.0; 2],
+            open: 0.0,
+            broken,
+        };
+        // In two broken loops.
+        assert_eq!(culprits(5, &[l(&[0, 1, 2], true), l(&[0, 3, 4], true), l(&[1, 2, 4], false)]), [0]);
+        // In the only loop, which others share with sound loops.
+        assert_eq!(culprits(5, &[l(&[0, 1, 2], true), l(&[1, 3, 4], false), l(&[2, 3, 4], false)]), [0]);
+        // Any of the three could be it.
+        assert!(culprits(3, &[l(&[0, 1, 2], true)]).is_empty());
+        // Two of them, apart.
+        let loops =
+            [l(&[0, 1, 2], true), l(&[0, 1, 3], true), l(&[4, 5, 2], true), l(&[4, 5, 3], false), l(&[1, 3, 2], false)];
+        assert_eq!(culprits(6, &loops), [0]);
+    }
 }

@@ -452,6 +452,32 @@ int shiftmap_evaluate(struct shiftmap_context *ctx,
                       void *userdata);
 
 /**
+ * What error and what sigma to expect on the user's own images, with a known earthquake simulated on them,
+ * shiftmap verify --help. post may be NULL: then pre is displaced itself. *json receives the result as JSON, to be
+ * released with shiftmap_free; it is set only on SHIFTMAP_OK. Since 0.1.0.
+ */
+int shiftmap_verify(struct shiftmap_context *ctx,
+                    const char *pre,
+                    const char *post,
+                    const char *const *options,
+                    char **json,
+                    shiftmap_progress_fn progress,
+                    void *userdata);
+
+/**
+ * Several displacement maps brought together as the raster dst: of one event, or of a network of dates,
+ * shiftmap stack --help. maps is ended by NULL; it may be NULL with DATES=TABLE, whose table lists the maps. *json
+ * receives what was found as JSON, to be released with shiftmap_free; json may be NULL. Since 0.1.0.
+ */
+int shiftmap_stack(struct shiftmap_context *ctx,
+                   const char *const *maps,
+                   const char *dst,
+                   const char *const *options,
+                   char **json,
+                   shiftmap_progress_fn progress,
+                   void *userdata);
+
+/**
  * Simulates an earthquake, measures it with several methods and draws the result into the folder dst: shiftmap demo
  * --help. Since 0.1.0.
  */

@@ -23,6 +23,8 @@
 //! | [`map`] | what is done on displacement maps: profiles, strain, arrows |
 //! | [`coregister`] | aligning the post image on what the pair shows |
 //! | [`distortion`] | what a sensor adds to a displacement field, and how it is found |
+//! | [`stack`] | several maps brought together, time series |
+//! | [`verify`] | what to expect on the user's own images |
 //! | [`render`] | pictures |
 //! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
 //! | [`capi`] | the C interface, `include/shiftmap.h` |
@@ -74,9 +76,13 @@ pub mod raster;
 #[forbid(unsafe_code)]
 pub mod render;
 #[forbid(unsafe_code)]
+pub mod stack;
+#[forbid(unsafe_code)]
 pub mod synth;
 #[forbid(unsafe_code)]
 pub mod threads;
+#[forbid(unsafe_code)]
+pub mod verify;
 
 pub use error::{Error, Result};
 

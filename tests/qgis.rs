@@ -164,6 +164,21 @@ fn every_algorithm_runs_in_qgis_process() {
     assert!(qgis.folder.path().join("aligned.model.json").exists());
     qgis.shiftmap(&["coregister", "pair/pre.tif", "pair/post.tif", "aligned_cli.tif", "--model", "shift", "--quiet"]);
     qgis.same("aligned.tif", "aligned_cli.tif");
+    let pair = ["REFERENCE=pair/pre.tif", "SECONDARY=pair/post.tif", "STEP=16", "SEED=3"];
+    let said =
+        qgis.succeeds("verify", &[&pair[..], &["METHOD=frequency", "MAP=verified.tif", "REPORT=verify.html"]].concat());
+    assert!(said.contains("EAST_SIGMA_FACTOR"), "{said}");
+    assert!(std::fs::read_to_string(qgis.folder.path().join("verify.html")).unwrap().contains("right sigma"));
+    let words = ["--step", "16", "--seed", "3", "--method", "frequency", "--map", "verified_cli.tif", "--quiet"];
+    qgis.shiftmap(&[&["verify", "pair/pre.tif", "pair/post.tif"], &words[..]].concat());
+    qgis.same("verified.tif", "verified_cli.tif");
+    qgis.succeeds(
+        "stack",
+        &["INPUTS=lsm.tif", "INPUTS=verified.tif", "ALIGN=true", "OUTPUT=stack.tif", "REPORT=stack.html"],
+    );
+    qgis.shiftmap(&["stack", "lsm.tif", "verified.tif", "stack_cli.tif", "--align", "--quiet"]);
+    qgis.same("stack.tif", "stack_cli.tif");
+    assert!(std::fs::read_to_string(qgis.folder.path().join("stack.html")).unwrap().contains("sigma factor"));
     qgis.succeeds("synthesize", &["PRESET=low", "SIZE=128", "OUTPUT=made"]);
     qgis.shiftmap(&["synth", "pair", "made_cli", "--preset", "low", "--size", "128", "--quiet"]);
     qgis.same("made/post.tif", "made_cli/post.tif");

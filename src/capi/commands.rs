@@ -182,6 +182,62 @@ pub unsafe extern "C" fn shiftmap_evaluate(
     }
 }
 
+/// What error and what sigma to expect on the user's own images, with a known earthquake simulated on them,
+/// `shiftmap verify --help`. `post` may be NULL: then `pre` is displaced itself. `*json` receives the result as JSON, to be
+/// released with shiftmap_free; it is set only on SHIFTMAP_OK. Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_verify(
+    ctx: *mut shiftmap_context,
+    pre: *const c_char,
+    post: *const c_char,
+    options_list: *const *const c_char,
+    json: *mut *mut c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let mut files = vec![text(pre, "pre")?];
+            if !post.is_null() {
+                files.push(text(post, "post")?);
+            }
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, "verify", &files, options(options_list)?, json)
+        })
+    }
+}
+
+/// Several displacement maps brought together as the raster `dst`: of one event, or of a network of dates,
+/// `shiftmap stack --help`. `maps` is ended by NULL; it may be NULL with `DATES=TABLE`, whose table lists the maps. `*json`
+/// receives what was found as JSON, to be released with shiftmap_free; `json` may be NULL. Since 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_stack(
+    ctx: *mut shiftmap_context,
+    maps: *const *const c_char,
+    dst: *const c_char,
+    options_list: *const *const c_char,
+    json: *mut *mut c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let mut files = texts(maps, "a map")?;
+            files.push(text(dst, "dst")?);
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, "stack", &files, options(options_list)?, json)
+        })
+    }
+}
+
 /// Simulates an earthquake, measures it with several methods and draws the result into the folder `dst`: `shiftmap demo
 /// --help`. Since 0.1.0.
 ///

@@ -48,6 +48,27 @@ pub struct Args {
     /// Result, a raster file
     pub out: String,
 
+    /// GeoPackage for the faults that --split finds [default: OUT with _faults.gpkg in place of its suffix]
+    #[arg(long, value_name = "FILE", requires = "split", help_heading = "Faults inside the window")]
+    split_lines: Option<String>,
+
+    #[command(flatten)]
+    write: WriteArgs,
+
+    /// Print what was decided on the pair, and why
+    #[arg(long, help_heading = "Common options")]
+    verbose: bool,
+
+    #[command(flatten)]
+    matching: MatchArgs,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+// How two images are matched: what `displacement` and `verify` share. No doc comment: clap would show it as theirs.
+#[derive(clap::Args, Debug)]
+pub struct MatchArgs {
     /// Matching method
     #[arg(long, value_enum, default_value = "lsm", help_heading = "Matching")]
     method: MethodArg,
@@ -96,10 +117,6 @@ pub struct Args {
     /// that of its side. The faults found are written as lines with their slip (method lsm)
     #[arg(long, help_heading = "Faults inside the window")]
     split: bool,
-
-    /// GeoPackage for the faults that --split finds [default: OUT with _faults.gpkg in place of its suffix]
-    #[arg(long, value_name = "FILE", requires = "split", help_heading = "Faults inside the window")]
-    split_lines: Option<String>,
 
     /// Values that their neighbours do not share: reject them (status 5) or keep them
     #[arg(long, value_enum, default_value = "reject", help_heading = "Trust")]
@@ -201,22 +218,12 @@ pub struct Args {
     #[arg(long, value_enum, help_heading = "Output options")]
     units: Option<UnitsArg>,
 
-    #[command(flatten)]
-    write: WriteArgs,
-
     /// Seed of everything random; recorded in the result
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Common options")]
     seed: u64,
 
     #[command(flatten)]
     threads: ThreadArgs,
-
-    /// Print what was decided on the pair, and why
-    #[arg(long, help_heading = "Common options")]
-    verbose: bool,
-
-    #[command(flatten)]
-    pub common: Common,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -411,6 +418,16 @@ fn faults_beside(out: &str) -> String {
 }
 
 pub(super) fn job(args: &Args) -> Result<Job> {
+    let lines = || args.split_lines.clone().unwrap_or_else(|| faults_beside(&args.out));
+    Ok(Job {
+        split: args.matching.split.then(lines),
+        write: args.write.options(),
+        ..matching_job(&args.pre, &args.post, &args.out, &args.matching)?
+    })
+}
+
+/// A job with the options that `displacement` and `verify` share; a split's lines are not written.
+pub(super) fn matching_job(pre: &str, post: &str, out: &str, args: &MatchArgs) -> Result<Job> {
     let region = region(args.region.as_deref())?;
     let post_band = if args.post_band.is_empty() { &args.band } else { &args.post_band };
     if post_band.len() != args.band.len() {
@@ -421,9 +438,6 @@ pub(super) fn job(args: &Args) -> Result<Job> {
     let open_options = args.open_options.clone();
     let pre_options = OpenOptions { band: args.band[0], nodata: args.nodata.0, open_options };
     Ok(Job {
-        pre: args.pre.clone(),
-        post: args.post.clone(),
-        out: args.out.clone(),
         post_options: OpenOptions { band: post_band[0], ..pre_options.clone() },
         more_bands: args.band.iter().copied().zip(post_band.iter().copied()).skip(1).collect(),
         pre_options,
@@ -480,10 +494,9 @@ pub(super) fn job(args: &Args) -> Result<Job> {
         mask: args.mask.clone(),
         units: UnitsArg::units(args.units),
         cut: args.cut.clone(),
-        split: args.split.then(|| args.split_lines.clone().unwrap_or_else(|| faults_beside(&args.out))),
+        split: args.split.then(String::new),
         region,
         resample: args.resample,
-        write: args.write.options(),
         threads: args.threads.count(),
         seed: args.seed,
         net: NetOptions {
@@ -498,5 +511,6 @@ pub(super) fn job(args: &Args) -> Result<Job> {
             average: args.net_average,
             tile: args.net_tile,
         },
+        ..Job::new(pre, post, out)
     })
 }

@@ -89,7 +89,7 @@ pub struct Args {
 
 /// Numbers separated by commas.
 #[derive(Clone, Debug)]
-struct Limits(Vec<f64>);
+pub struct Limits(pub Vec<f64>);
 
 impl std::str::FromStr for Limits {
     type Err = String;

@@ -16,10 +16,12 @@ mod model;
 mod precision;
 mod profile;
 mod rewrite;
+mod stack;
 mod strain;
 mod synth;
 pub mod ui;
 mod vectors;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use ui::Ui;
@@ -56,6 +58,8 @@ pub(crate) enum Command {
     Model(model::Args),
     Coregister(Box<coregister::Args>),
     Filter(Box<filter::Args>),
+    Verify(Box<verify::Args>),
+    Stack(stack::Args),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -75,6 +79,8 @@ impl Command {
             Command::Model(a) => a.common(),
             Command::Coregister(a) => &a.common,
             Command::Filter(a) => &a.common,
+            Command::Verify(a) => &a.common,
+            Command::Stack(a) => &a.common,
             Command::Generate(a) => &a.common,
         }
     }
@@ -93,6 +99,8 @@ impl Command {
             Command::Model(a) => model::run(a, ui),
             Command::Coregister(a) => coregister::run(a, ui),
             Command::Filter(a) => filter::run(a, ui),
+            Command::Verify(a) => verify::run(a, ui),
+            Command::Stack(a) => stack::run(a, ui),
             Command::Generate(a) => generate::run(a, ui),
         }
     }

@@ -23,6 +23,8 @@ pub struct Coherence {
     /// Mean agreement (-1..1) of the fine detail's phases with each of [`Spline::ALL`], over windows at fractional
     /// displacements; zeros where there was none.
     pub agreement: [f64; 4],
+    /// That of all windows looked at, with the phase of a plain shift.
+    pub overall: f64,
     /// Windows that took part.
     pub windows: usize,
 }
@@ -32,8 +34,11 @@ impl Coherence {
     pub fn spline(&self) -> Spline {
         // Allowing for aliasing costs detail: the sharpest interpolator that does as well as any is taken.
         const AS_GOOD: f64 = 0.999;
+        // Where hardly anything moves, the windows at fractional displacements are those that noise took there: their phases
+        // follow no interpolator, and the differences between four poor fits say nothing about the texture.
+        const MOVED: f64 = 0.8;
         let best = self.agreement.iter().cloned().fold(0.0, f64::max);
-        if best > 0.0 {
+        if best > 0.0 && best > MOVED * self.overall {
             let sharpest = self.agreement.iter().position(|&a| a >= AS_GOOD * best).unwrap_or(0);
             return Spline::ALL[sharpest];
         }
@@ -55,6 +60,8 @@ pub struct Accumulator {
     cross: Vec<f64>,
     agreement: [f64; 4],
     weight: f64,
+    /// The same of all windows looked at.
+    overall: (f64, f64),
     pub windows: usize,
 }
 
@@ -85,6 +92,7 @@ impl Accumulator {
             cross: zero,
             agreement: [0.0; 4],
             weight: 0.0,
+            overall: (0.0, 0.0),
             windows: 0,
         }
     }
@@ -96,6 +104,7 @@ impl Accumulator {
         }
         self.agreement.iter_mut().zip(&other.agreement).for_each(|(a, b)| *a += b);
         self.weight += other.weight;
+        self.overall = (self.overall.0 + other.overall.0, self.overall.1 + other.overall.1);
         self.windows += other.windows;
     }
 
@@ -115,6 +124,7 @@ impl Accumulator {
             magnitude: Radial { step: cross.step, values: smooth(&raw) },
             power: [pre, post],
             agreement,
+            overall: if self.overall.1 > 0.0 { self.overall.0 / self.overall.1 } else { 0.0 },
             windows: self.windows,
         })
     }
@@ -219,7 +229,13 @@ impl Estimator {
     fn agreement(&self, start: (f64, f64), into: &mut Accumulator) {
         let between = |v: f64| (v - v.round()).abs() > 0.2;
         // A third of the windows is plenty.
-        if !self.guided || !into.windows.is_multiple_of(3) || !(between(start.0) || between(start.1)) {
+        if !self.guided || !into.windows.is_multiple_of(3) {
+            return;
+        }
+        let weight = self.plane.weights.iter().map(|&w| w as f64).sum::<f64>();
+        into.overall.0 += self.phase_sums(Spline::QuinticX2, start)[0];
+        into.overall.1 += weight;
+        if !(between(start.0) || between(start.1)) {
             return;
         }
         for (k, spline) in Spline::ALL.into_iter().enumerate() {
@@ -236,7 +252,7 @@ impl Estimator {
             }
             into.agreement[k] += self.phase_sums(spline, d)[0];
         }
-        into.weight += self.plane.weights.iter().map(|&w| w as f64).sum::<f64>();
+        into.weight += weight;
     }
 
     /// Σ W cos r, Σ W sin r ∂θ (x, y) and Σ W cos r ∂θ∂θᵀ of the residual phases r against the interpolator's θ.

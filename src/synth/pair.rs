@@ -354,10 +354,10 @@ fn valid_moments(image: &Image) -> Result<(f64, f64)> {
 }
 
 /// Pixels around a position that its interpolated value depends on.
-const SPLINE_REACH: i64 = 4;
+pub(crate) const SPLINE_REACH: i64 = 4;
 
 /// Pixels with no invalid pixel within `reach` of them along columns and rows.
-pub(super) fn clear_of_gaps(valid: &Grid<bool>, reach: i64) -> Grid<bool> {
+pub(crate) fn clear_of_gaps(valid: &Grid<bool>, reach: i64) -> Grid<bool> {
     let dilate = |input: &Grid<bool>, dx: i64, dy: i64| {
         Grid::from_fn(input.width, input.height, |x, y| {
             (-reach..=reach).all(|k| {

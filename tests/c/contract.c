@@ -241,6 +241,30 @@ static void wrong(const char *folder)
                 EXPECT(shiftmap_coregister(ctx, files[0], NULL, files[1], quick, NULL, NULL), SHIFTMAP_ERR_NULL, "post");
                 snprintf(files[0], sizeof files[0], "%s/truth.tif", path);
             }
+            {
+                char made[2][4160], stack[4160];
+                const char *maps[3] = {NULL, NULL, NULL};
+                const char *measure[] = {NULL, NULL, "STEP=16", NULL};
+                int i;
+                snprintf(files[0], sizeof files[0], "%s/pre.tif", path);
+                for (i = 0; i < 2; i++) {
+                    snprintf(made[i], sizeof made[i], "MAP=%s/verified%d.tif", path, i);
+                    measure[0] = made[i];
+                    measure[1] = i ? "SEED=1" : "SEED=2";
+                    EXPECT(shiftmap_verify(ctx, files[0], NULL, measure, &text, NULL, NULL), SHIFTMAP_OK, "");
+                    CHECK(strstr(text, "\"expected_sigma\"") != NULL);
+                    shiftmap_free(text);
+                    maps[i] = made[i] + 4;
+                }
+                snprintf(stack, sizeof stack, "%s/stack.tif", path);
+                EXPECT(shiftmap_stack(ctx, maps, stack, NULL, &text, NULL, NULL), SHIFTMAP_OK, "");
+                CHECK(strstr(text, "\"sigma_factor\"") != NULL);
+                shiftmap_free(text);
+                EXPECT(shiftmap_stack(ctx, maps, NULL, NULL, NULL, NULL, NULL), SHIFTMAP_ERR_NULL, "dst");
+                EXPECT(shiftmap_stack(ctx, NULL, stack, NULL, NULL, NULL, NULL), SHIFTMAP_ERR_OPTION, "two maps");
+                snprintf(files[0], sizeof files[0], "%s/truth.tif", path);
+            }
+            EXPECT(shiftmap_verify(ctx, NULL, NULL, NULL, NULL, NULL, NULL), SHIFTMAP_ERR_NULL, "pre");
             EXPECT(shiftmap_profile(ctx, files[0], files[0], path, NULL, NULL, NULL), SHIFTMAP_ERR_OPEN, "truth.tif");
             EXPECT(shiftmap_profile(ctx, files[0], NULL, path, NULL, NULL, NULL), SHIFTMAP_ERR_NULL, "trace");
         }

@@ -1,6 +1,20 @@
 """One file an algorithm. A command that the library does not have makes no algorithm."""
 
-from . import about, coregister, displacement, evaluate, filter, precision, profile, strain, synthesize, synthesize_field, vectors
+from . import (
+    about,
+    coregister,
+    displacement,
+    evaluate,
+    filter,
+    precision,
+    profile,
+    stack,
+    strain,
+    synthesize,
+    synthesize_field,
+    vectors,
+    verify,
+)
 
 COMMANDS = [
     precision.Precision,
@@ -11,6 +25,8 @@ COMMANDS = [
     synthesize_field.SynthesizeField,
     coregister.Coregister,
     filter.Filter,
+    verify.Verify,
+    stack.Stack,
 ]
 
 

@@ -178,8 +178,9 @@ impl Bands {
             cell[5] = f32::from(Status::Outlier as u8);
             return;
         }
-        let mut counts = [0usize; 8];
-        for s in status.filter(|s| (1.0..8.0).contains(s)) {
+        const CODES: usize = Status::ALL.len();
+        let mut counts = [0usize; CODES];
+        for s in status.filter(|s| (1.0..CODES as f32).contains(s)) {
             counts[s as usize] += 1;
         }
         // The most frequent reason; no data where there is none.

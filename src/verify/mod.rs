@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::evaluate::compare::{Components, Evaluation, FieldRaster};
 use crate::evaluate::stats::{Calibration, ErrorStats};
-use crate::field::PixelShift;
+use crate::field::{PixelShift, Status};
 use crate::grid::{Grid, Image, MemoryImage, Window};
 use crate::job::{Job, Prepared};
 use crate::pipeline;
@@ -80,7 +80,7 @@ pub struct Verification {
     /// Two images only: the pair as it is.
     pub as_is: Option<AsIs>,
     /// Cells by status.
-    pub status: [u64; 8],
+    pub status: [u64; Status::ALL.len()],
     /// All cells, and by distance to the trace.
     #[serde(flatten)]
     pub result: Evaluation,

@@ -327,7 +327,8 @@ def a_network():
     else:
         print("skipped: ONNX Runtime is not there")
         assert "pip install" in refused("displacement_net", made)
-    message = refused("displacement_net", dict(made, MODEL_FILE=pre, OUTPUT=out("bad.tif")))
+    shutil.copy(pre, out("bad.onnx"))
+    message = refused("displacement_net", dict(made, MODEL_FILE=out("bad.onnx"), OUTPUT=out("bad.tif")))
     assert "not an ONNX model" in message, message
 
 

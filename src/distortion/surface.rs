@@ -23,10 +23,11 @@ pub struct Sample {
 /// Iterations of each kind at most.
 const LEAST_ABSOLUTE: usize = 15;
 const BIWEIGHT: usize = 120;
-/// From one iteration to the next the scale shrinks by this, down to so many standard deviations of the noise, and to this
+/// From one iteration to the next the scale shrinks by this, down to so many standard deviations of the noise (nothing counts
+/// beyond 3.3 of them), and to this
 /// share of the first scale: ground that is no plane at all is not to be fitted in one of its corners.
 const SHRINK: f64 = 0.93;
-const NOISE: f64 = 1.0;
+const NOISE: f64 = 0.7;
 const SMALLEST: f64 = 0.35;
 
 /// The surface with `terms` coefficients (1, 3 or 6) about `centre`, and the share of the samples that it goes through.

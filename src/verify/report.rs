@@ -40,8 +40,7 @@ pub fn table(v: &Verification) -> String {
         let list: Vec<String> = noise.iter().map(|n| format!("{:.1} %", 100.0 * n)).collect();
         let _ = writeln!(
             out,
-            "one image: its displaced copy got white noise as each date has, {} of the contrast; real change is not in it,\n\
-             so that errors of a real pair are larger",
+            "one image: its displaced copy got white noise as each date has, {} of the contrast; real change is not in it",
             list.join(", ")
         );
     }

@@ -82,10 +82,8 @@ pub fn table(v: &Verification) -> String {
     if let Some(c) = &v.result.calibration {
         calibrations(&mut out, "all", c);
     }
-    if let Some(a) = &v.away {
-        if let Some(c) = &a.calibration {
-            calibrations(&mut out, &format!("> {:.0} px from fault", a.distance), c);
-        }
+    if let Some((a, c)) = v.away.as_ref().and_then(|a| Some((a, a.calibration.as_ref()?))) {
+        calibrations(&mut out, &format!("> {:.0} px from fault", a.distance), c);
     }
     if let Some(c) = v.as_is.as_ref().and_then(|a| a.calibration.as_ref()) {
         calibrations(&mut out, "pair as it is", c);

@@ -110,7 +110,7 @@ impl Target {
         let mut bounds = [0.0, 0.0, size.0 as f64, size.1 as f64];
         for map in &maps[1..] {
             let b = covered(map, &first.georef.transform)?;
-            let (low, high): (fn(f64, f64) -> f64, fn(f64, f64) -> f64) = match extent {
+            let (low, high): (Choice, Choice) = match extent {
                 Extent::Union => (f64::min, f64::max),
                 Extent::Intersection => (f64::max, f64::min),
                 Extent::First => continue,
@@ -136,6 +136,9 @@ impl Target {
         Ok(Target { georef: first.georef.with_transform(transform), size: (window.width, window.height) })
     }
 }
+
+/// The smaller or the larger of two.
+type Choice = fn(f64, f64) -> f64;
 
 /// Left, top, right and bottom of a map in cells of another grid.
 fn covered(map: &DisplacementMap, grid: &GeoTransform) -> Result<[f64; 4]> {

@@ -254,8 +254,10 @@ fn check(job: &StackJob) -> Result<()> {
     Ok(())
 }
 
-/// The maps, and their dates where a table gives them.
-fn listed(job: &StackJob) -> Result<(Vec<String>, Vec<(Day, Day)>)> {
+/// Paths of the maps, and the start and end of each where a table gives them.
+type Listed = (Vec<String>, Vec<(Day, Day)>);
+
+fn listed(job: &StackJob) -> Result<Listed> {
     let (mut paths, mut given) = (job.maps.clone(), Vec::new());
     if let Dates::Table(table) = &job.dates {
         let rows = read_dates(table)?;

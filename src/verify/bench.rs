@@ -37,6 +37,9 @@ impl FieldSink for Cells {
     }
 }
 
+/// Earlier and later images, band by band, and where pixel (0, 0) of the earlier lies in the later.
+type Images = (Vec<MemoryImage>, Vec<MemoryImage>, (f64, f64));
+
 /// The part with its cells and its surroundings.
 pub struct Bench<'a> {
     verify: &'a VerifyJob,
@@ -63,7 +66,7 @@ impl<'a> Bench<'a> {
 
     /// The part of the pre image and its surroundings in the post image, band by band, and where pixel (0, 0) of the part lies
     /// in the latter.
-    pub fn images(&self, scene: &Pair) -> Result<(Vec<MemoryImage>, Vec<MemoryImage>, (f64, f64))> {
+    pub fn images(&self, scene: &Pair) -> Result<Images> {
         let window = self.part.window();
         let corner = (scene.origin.0.floor() as i64, scene.origin.1.floor() as i64);
         let around = window.shifted(corner.0, corner.1).grown(self.margin);

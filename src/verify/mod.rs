@@ -3,8 +3,8 @@
 //! A known earthquake is simulated on the images, the chosen method measures it with the chosen settings, and the result is
 //! compared with the truth. With two images the later one is displaced, so that everything by which the real dates differ is
 //! in the pair ("pre/post-warped"); what smooth misregistration the pair has is measured on the pair as it is and counted as
-//! truth. With one image its displaced copy gets the white noise that the image shows ("pre/pre-warped"); real
-//! change is not in it.
+//! truth. With one image its displaced copy gets the white noise that the image shows ("pre/pre-warped"), fine texture
+//! included; real change is not in it.
 //!
 //! Large scenes are tested on a part ([`part`]): memory does not grow with them.
 

@@ -40,8 +40,7 @@ pub fn table(v: &Verification) -> String {
         let list: Vec<String> = noise.iter().map(|n| format!("{:.1} %", 100.0 * n)).collect();
         let _ = writeln!(
             out,
-            "one image: its displaced copy got white noise as each date has, {} of the contrast; real change is not in it,\n\
-             so that errors of a real pair are larger",
+            "one image: its displaced copy got white noise as each date has, {} of the contrast; real change is not in it",
             list.join(", ")
         );
     }
@@ -83,10 +82,8 @@ pub fn table(v: &Verification) -> String {
     if let Some(c) = &v.result.calibration {
         calibrations(&mut out, "all", c);
     }
-    if let Some(a) = &v.away {
-        if let Some(c) = &a.calibration {
-            calibrations(&mut out, &format!("> {:.0} px from fault", a.distance), c);
-        }
+    if let Some((a, c)) = v.away.as_ref().and_then(|a| Some((a, a.calibration.as_ref()?))) {
+        calibrations(&mut out, &format!("> {:.0} px from fault", a.distance), c);
     }
     if let Some(c) = v.as_is.as_ref().and_then(|a| a.calibration.as_ref()) {
         calibrations(&mut out, "pair as it is", c);

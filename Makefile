@@ -37,7 +37,19 @@ PACKAGES := build-essential pkg-config libgdal-dev gdal-bin python3 python3-venv
 help:
 	@sed -n 's/^#   //p' Makefile
 
-setup: system-packages rust
+setup: system-packages rust .onnxruntime/ready
+
+# ONNX Runtime, which runs networks; everything else works without it. From its Python package, whose other dependencies
+# the library does not need.
+.onnxruntime/ready:
+	@echo "installing ONNX Runtime into .onnxruntime"; \
+	if $(PYTHON) -m venv .onnxruntime/venv && \
+	   .onnxruntime/venv/bin/pip install --quiet --disable-pip-version-check --no-deps --target .onnxruntime 'onnxruntime>=1.19' </dev/null; then \
+	  touch .onnxruntime/ready; \
+	else \
+	  echo "ONNX Runtime could not be installed: networks do not run, their tests are skipped" >&2; \
+	fi; \
+	rm -rf .onnxruntime/venv
 
 system-packages:
 	@missing=(); \
@@ -171,4 +183,4 @@ fuzz: setup
 
 clean:
 	$(CARGO) clean
-	rm -rf $(DEMO) .bench dist fuzz/target
+	rm -rf $(DEMO) .bench .onnxruntime dist fuzz/target

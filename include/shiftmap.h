@@ -300,6 +300,9 @@ void shiftmap_free(char *text);
  * NULL, the command line's options in capitals (shiftmap displacement --help, shiftmap_options). progress may be
  * NULL; userdata is handed to it.
  *
+ * METHOD=net runs the network MODEL= names; ONNXRUNTIME= is the library of ONNX Runtime or its folder, where it
+ * is not found by itself. A process can use one ONNX Runtime.
+ *
  * Returns SHIFTMAP_OK or a code; shiftmap_last_error has the text. Since 0.1.0.
  */
 int shiftmap_displacement(struct shiftmap_context *ctx,

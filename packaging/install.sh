@@ -30,7 +30,7 @@ uninstall() {
   done <"$root/$list"
   rm -f -- "$root/$list"
   # Folders that are empty now, but not the prefix itself.
-  for dir in share/shiftmap/models share/shiftmap lib/gdalplugins lib/cmake/shiftmap lib/cmake lib/pkgconfig lib \
+  for dir in share/shiftmap/models share/shiftmap lib/gdalplugins lib/shiftmap lib/cmake/shiftmap lib/cmake lib/pkgconfig lib \
     include bin share/man/man1 share/man share/bash-completion/completions share/bash-completion \
     share/zsh/site-functions share/zsh share/fish/vendor_completions.d share/fish share; do
     rmdir -- "$root/$dir" 2>/dev/null || true
@@ -84,6 +84,14 @@ install_all() {
   for file in models/*.onnx; do
     if [ -f "$file" ]; then
       put 644 "$file" "share/shiftmap/$file"
+    fi
+  done
+
+  # ONNX Runtime, which `make setup` brings, for networks; found beside the library.
+  for file in .onnxruntime/onnxruntime/capi/libonnxruntime.so.*; do
+    if [ -f "$file" ]; then
+      put 755 "$file" "lib/shiftmap/$(basename "$file")"
+      put 644 .onnxruntime/onnxruntime/LICENSE "share/shiftmap/onnxruntime-LICENSE"
     fi
   done
 

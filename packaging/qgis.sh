@@ -69,6 +69,13 @@ case ${1:?zip or install} in
     rm -rf -- "$profile/python/plugins/$name"
     copy "$profile/python/plugins/$name"
     install -D -m 755 -- "$library" "$profile/$name/libshiftmap.so"
+    # Networks, and ONNX Runtime where `make setup` has brought it: both are found beside the library.
+    for file in models/*.onnx; do
+      if [ -f "$file" ]; then install -D -m 644 -- "$file" "$profile/$name/$file"; fi
+    done
+    for file in .onnxruntime/onnxruntime/capi/libonnxruntime.so.*; do
+      if [ -f "$file" ]; then install -m 755 -- "$file" "$profile/$name/"; fi
+    done
     if command -v strip >/dev/null; then
       strip --strip-unneeded "$profile/$name/libshiftmap.so"
     fi

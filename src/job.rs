@@ -414,7 +414,8 @@ impl Job {
     pub(crate) fn check_output(&self) -> Result<()> {
         let real = |p: &str| std::fs::canonicalize(p).ok();
         let out = real(&self.out);
-        for input in self.inputs() {
+        let model = self.model_file();
+        for input in self.inputs().into_iter().chain(model.as_deref()) {
             if input == self.out || (out.is_some() && real(input) == out) {
                 let why = "it is one of the inputs; choose another name for the result".to_string();
                 return Err(Error::Write { path: self.out.clone(), why });

@@ -2,6 +2,7 @@
 
 import ctypes
 import ctypes.util
+import importlib.util
 import json
 import os
 import sys
@@ -111,6 +112,7 @@ class Library:
         if number < OLDEST[0] * 10000 + OLDEST[1] * 100 + OLDEST[2]:
             raise Missing(f"{self.path} is version {self.version()}, too old: {self._text(OLDEST)} or newer is needed")
         self._options = {}
+        self._onnxruntime = self._models = None
         with _Context(self) as context:
             text = context.text(self.c.shiftmap_commands)
         self.commands = {c["name"]: c["help"] for c in json.loads(text)}
@@ -139,6 +141,24 @@ class Library:
                 text = context.text(self.c.shiftmap_options_json, command.encode())
             self._options[command] = {o["name"]: o for o in json.loads(text)}
         return self._options[command]
+
+    def models(self):
+        """Names of the networks that the library finds; none for a library that has no networks."""
+        if self._models is None:
+            found = self.run("model list", [], [], None, None) if "model list" in self.commands else []
+            self._models = [m["name"] for m in found if m["model"]]
+        return self._models
+
+    def onnxruntime(self):
+        """Options that say where ONNX Runtime is, when only this Python knows."""
+        if self._onnxruntime is None:
+            self._onnxruntime = []
+            if not self.run("info", [], [], None, None).get("onnxruntime", {}).get("library"):
+                # Found without importing it: the library is all that is needed.
+                package = importlib.util.find_spec("onnxruntime")
+                folders = list(package.submodule_search_locations or []) if package else []
+                self._onnxruntime = [f"ONNXRUNTIME={folder}" for folder in folders[:1]]
+        return self._onnxruntime
 
     def check(self, command, options):
         """Raises Failed when an option is wrong."""

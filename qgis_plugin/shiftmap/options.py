@@ -65,6 +65,12 @@ LABELS = {
     "DX": "Shift to the right (pixels)",
     "DY": "Shift downwards (pixels)",
     "AT": "Where to compare",
+    "SENSOR": "What took the images",
+    "NET_PASSES": "Passes of the network",
+    "NET_AVERAGE": "Average four shifted runs",
+    "NET_TILE": "Side of the pieces (pixels)",
+    "DEVICE": "Where the network runs (cpu, cuda, ...)",
+    "ONNXRUNTIME": "Library of ONNX Runtime, or its folder",
 }
 
 

@@ -52,7 +52,9 @@ impl Handle {
             levels.push(prepared.layout.coarser(factor));
             factor *= 2;
         }
-        let stamp = stamp(&job.inputs());
+        let model = job.model_file();
+        let inputs: Vec<&str> = job.inputs().into_iter().chain(model.as_deref()).collect();
+        let stamp = stamp(&inputs);
         let source = registry::shared(&job, prepared, stamp);
         Ok(Handle { source, levels, georef, ground, metadata, debug })
     }

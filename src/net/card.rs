@@ -168,7 +168,7 @@ impl Card {
 
     fn check(self) -> Result<Card, String> {
         let tile = self.tile.to_string();
-        if self.tile % self.multiple != 0 {
+        if !self.tile.is_multiple_of(self.multiple) {
             return Err(wrong("tile", &tile, &format!("a multiple of {} ({PREFIX}multiple)", self.multiple)));
         }
         match self.kind {

@@ -3,7 +3,7 @@
 use crate::grid::Grid;
 
 /// Widest blend between two pieces, pixels to each side of the seam.
-const BLEND: usize = 16;
+const BLEND: usize = 8;
 
 /// A piece along one axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,13 +28,13 @@ impl Span {
         rise(self.left, 1.0) * rise(self.right, -1.0)
     }
 
-    pub fn len(&self) -> usize {
+    pub fn side(&self) -> usize {
         self.to - self.from
     }
 
     /// Length with the padding that makes it a multiple of `multiple`.
     pub fn padded(&self, multiple: usize) -> usize {
-        self.len().next_multiple_of(multiple)
+        self.side().next_multiple_of(multiple)
     }
 }
 
@@ -51,15 +51,16 @@ pub struct Geometry {
 /// than its halo asks for.
 pub fn spans(len: usize, wanted: (usize, usize), geometry: Geometry, shift: usize) -> Vec<Span> {
     let Geometry { tile, halo, multiple } = geometry;
-    let own = tile.saturating_sub(2 * halo + shift).max(multiple).max(1);
+    let inside = tile.saturating_sub(2 * halo + shift).max(multiple).max(1);
     let size = wanted.1 - wanted.0;
-    let count = size.div_ceil(own).max(1);
+    // What is blended lies beyond the halo too, so that nothing of it is seen.
+    let reach = if size > inside { BLEND.min(inside / 4) } else { 0 };
+    let count = size.div_ceil(inside - 2 * reach).max(1);
     let seam = |i: usize| wanted.0 + i * size / count;
-    let reach = BLEND.min(halo / 2).min(size / count / 2) as f32;
-    let meet = |i: usize| (i > 0 && i < count).then(|| (seam(i) as f32, reach));
+    let meet = |i: usize| (i > 0 && i < count).then(|| (seam(i) as f32, reach as f32));
     let one = |i: usize| Span {
-        from: seam(i).saturating_sub(halo + shift),
-        to: (seam(i + 1) + halo).min(len),
+        from: seam(i).saturating_sub(halo + shift + if i > 0 { reach } else { 0 }),
+        to: (seam(i + 1) + halo + if i + 1 < count { reach } else { 0 }).min(len),
         left: meet(i),
         right: meet(i + 1),
     };
@@ -68,7 +69,7 @@ pub fn spans(len: usize, wanted: (usize, usize), geometry: Geometry, shift: usiz
 
 /// Appends the part of a plane (rows of `stride`) inside the spans to `out`, padded by reflection to `size`.
 pub fn cut(plane: &[f32], stride: usize, (across, down): (&Span, &Span), size: (usize, usize), out: &mut Vec<f32>) {
-    let (w, h) = (across.len(), down.len());
+    let (w, h) = (across.side(), down.side());
     let (width, height) = size;
     for y in 0..height {
         let row = &plane[(down.from + reflected(y, h)) * stride..][across.from..across.to];
@@ -156,10 +157,8 @@ mod tests {
                 let total: f32 = found.iter().filter(|s| s.from <= x && x < s.to).map(|s| s.weight(x)).sum();
                 assert!((total - 1.0).abs() < 1e-6, "{x}: {total}");
                 for s in found.iter().filter(|s| s.weight(x) > 0.0) {
-                    // Blending goes half way into the halo at most.
-                    let least = NET.halo / 2;
-                    assert!(s.from == 0 || s.from + least <= x, "{x} {s:?}");
-                    assert!(s.to == len || x + least < s.to, "{x} {s:?}");
+                    assert!(s.from == 0 || s.from + NET.halo <= x, "{x} {s:?}");
+                    assert!(s.to == len || x + NET.halo < s.to, "{x} {s:?}");
                 }
             }
             assert!(found.iter().all(|s| s.padded(NET.multiple) <= NET.tile + NET.multiple), "{found:?}");

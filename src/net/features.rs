@@ -43,7 +43,7 @@ pub const HALO: usize = 64;
 /// Bound on normalised images.
 pub const BRIGHTEST: f32 = 4.0;
 /// Bounds on logarithms of standard deviations: 1/1000 px and 10 px.
-pub const LOG_SIGMA: (f32, f32) = (-6.907_755, 2.302_585);
+pub const LOG_SIGMA: (f32, f32) = (-6.907_755, std::f32::consts::LN_10);
 /// Scale of the windows that iterate without a gate, how often, and how far they may go in all, pixels.
 const SMALL: usize = 1;
 const ITERATIONS: usize = 2;

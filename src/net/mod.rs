@@ -130,7 +130,7 @@ impl Net {
                         "give a multiple of {} from {least} to 2048 px for this model (its halo is {} px)",
                         card.multiple, card.halo
                     ),
-                    (least..=2048).contains(&tile) && tile % card.multiple == 0,
+                    (least..=2048).contains(&tile) && tile.is_multiple_of(card.multiple),
                 ),
             };
             if !fits {

@@ -55,19 +55,30 @@ fn own() -> Vec<PathBuf> {
     found
 }
 
-/// The folder in the checkout, found from `target/release` or `target/release/deps`, that `make setup` fills.
+/// The folder in the checkout that `make setup` fills.
 const SETUP: &str = ".onnxruntime";
+
+/// The checkout whose `target/release` or `target/release/deps` the folder is.
+fn checkout(folder: &Path) -> Option<PathBuf> {
+    let folder = if folder.ends_with("deps") { folder.parent()? } else { folder };
+    let target = folder.parent().filter(|_| folder.ends_with("release") || folder.ends_with("debug"))?;
+    let root = target.parent()?;
+    root.join("Cargo.toml").is_file().then(|| root.into())
+}
+
+/// The folder of Python packages whose `shiftmap/_files` the folder is.
+fn packages(folder: &Path) -> Option<PathBuf> {
+    folder.ends_with("shiftmap/_files").then(|| folder.parent()?.parent().map(PathBuf::from)).flatten()
+}
 
 /// Folders that may hold ONNX Runtime, in the order in which they are looked through; only those that exist.
 pub fn folders() -> Vec<PathBuf> {
     let mut all = Vec::new();
     for folder in own() {
-        // Beside; lib beside bin; an installed package of the same prefix; the wheel's sibling in site-packages.
-        for place in ["", "lib", "../lib", "../lib/shiftmap", "../..", "../../.."] {
-            all.push(folder.join(place));
-        }
-        // target/release and target/release/deps of a checkout.
-        all.extend(["../..", "../../.."].map(|up| folder.join(up).join(SETUP)));
+        // Beside; lib beside bin; the wheel's sibling; a checkout's own.
+        all.extend(["", "lib", "shiftmap", "../lib", "../lib/shiftmap"].map(|place| folder.join(place)));
+        all.extend(packages(&folder));
+        all.extend(checkout(&folder).map(|root| root.join(SETUP)));
     }
     for variable in ["VIRTUAL_ENV", "CONDA_PREFIX"] {
         if let Some(root) = std::env::var_os(variable).filter(|r| !r.is_empty()) {
@@ -106,10 +117,9 @@ pub fn model_folders() -> Vec<PathBuf> {
     let given = std::env::var_os(MODELS).unwrap_or_default();
     let mut all: Vec<PathBuf> = std::env::split_paths(&given).filter(|p| !p.as_os_str().is_empty()).collect();
     for folder in own() {
-        // Beside (the wheel); bin or lib of an installation; target/release or target/release/deps of a checkout.
-        for place in ["models", "../share/shiftmap/models", "../models", "../../models", "../../../models"] {
-            all.push(folder.join(place));
-        }
+        // Beside (the wheel); bin or lib of an installation; a checkout's own.
+        all.extend(["models", "../share/shiftmap/models"].map(|place| folder.join(place)));
+        all.extend(checkout(&folder).map(|root| root.join("models")));
     }
     let mut found: Vec<PathBuf> = Vec::new();
     for folder in all.iter().filter_map(|f| f.canonicalize().ok()) {

@@ -45,7 +45,8 @@ impl Network {
     /// # Errors
     /// Always.
     pub fn run(&mut self, inputs: &[Input], shape: &[usize]) -> Result<Output> {
-        let sizes = inputs.iter().map(|i| (i.name, i.shape.len(), i.values.len())).count() + shape.len();
+        let sizes: usize =
+            inputs.iter().map(|i| i.name.len() + i.shape.len() + i.values.len()).sum::<usize>() + shape.len();
         Err(Error::Internal(format!("a network without ONNX Runtime ({sizes})")))
     }
 }

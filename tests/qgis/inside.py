@@ -60,7 +60,7 @@ def parameters_are_described():
     assert visible == wanted, visible
     library = plugin.provider.library
     for choice in library.options("displacement")["METHOD"]["choices"]:
-        assert choice["value"] == "net" or registry.algorithmById(f"shiftmap:displacement_{choice['value']}")
+        assert registry.algorithmById(f"shiftmap:displacement_{choice['value']}")
     assert "pixels" in lsm.parameterDefinition("WINDOW").help()
     spatial = registry.algorithmById("shiftmap:displacement_spatial")
     assert spatial.parameterDefinition("TAPER") is None and spatial.parameterDefinition("PEAK_SIGMA") is not None
@@ -312,9 +312,28 @@ def a_virtual_job_opens():
     assert results["MAX"] > results["MIN"], results
 
 
+def a_network():
+    """From a file; where ONNX Runtime is not there, the refusal says how to get it."""
+    model = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../models/matcher.onnx")
+    made = {"REFERENCE": pre, "SECONDARY": post, "MODEL_FILE": model, "STEP": "8", "WINDOW": "32", "OUTPUT": out("net.tif")}
+    net = registry.algorithmById("shiftmap:displacement_net")
+    assert net.parameterDefinition("NET_PASSES") is not None and net.parameterDefinition("TAPER") is None
+    assert registry.algorithmById(LSM).parameterDefinition("NET_PASSES") is None
+    if plugin.provider.library.run("info", [], plugin.provider.library.onnxruntime(), None, None)["onnxruntime"]["library"]:
+        feedback = Feedback()
+        results = processing.run("shiftmap:displacement_net", made, feedback=feedback)
+        assert results["VALID_SHARE"] > 50, results
+        assert any("--method=net" in t and "matcher.onnx" in t for t in feedback.said), feedback.said
+    else:
+        print("skipped: ONNX Runtime is not there")
+        assert "pip install" in refused("displacement_net", made)
+    message = refused("displacement_net", dict(made, MODEL_FILE=pre, OUTPUT=out("bad.tif")))
+    assert "not an ONNX model" in message, message
+
+
 for check in (
     parameters_are_described, progress_and_numbers, cancel, bad_input, extent_is_a_part_of_the_whole,
-    a_trace_with_unsaved_edits, polygons_mask_what_they_cover, styles, model, batch, two_tasks_at_once, a_virtual_job_opens,
+    a_trace_with_unsaved_edits, polygons_mask_what_they_cover, styles, model, batch, two_tasks_at_once, a_network, a_virtual_job_opens,
 ):  # fmt: skip
     check()
     done(check.__name__)

@@ -37,7 +37,7 @@ class About(Algorithm):
         else:
             lines.append(tr("Library: {0}").format(self.library.path))
             try:
-                self.library.run("info", [], [], None, lambda _, text: lines.append(text))
+                self.library.run("info", [], self.library.onnxruntime(), None, lambda _, text: lines.append(text))
             except Failed as error:
                 lines.append(str(error))
             lines.append(tr("Commands: {0}").format(", ".join(self.library.commands)))

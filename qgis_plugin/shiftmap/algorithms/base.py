@@ -128,6 +128,7 @@ class Command(Algorithm):
                 self.addParameter(band)
         for name, text in self.lines:
             self.addParameter(QgsProcessingParameterVectorLayer(name, tr(text), [qt.VECTOR_LINE]))
+        self.add_own()
         first, rest = self.asked()
         for group, visible in ((first, True), (rest, False)):
             for option in group:
@@ -141,6 +142,9 @@ class Command(Algorithm):
                     self.addParameter(qt.advanced(auto))
         if self.output:
             self.addParameter(OUTPUTS[self.output]("OUTPUT", tr(self.output_label)))
+
+    def add_own(self):
+        """Parameters that are no option of the command, after the images."""
 
     # A run: everything that touches layers happens in prepareAlgorithm, on the main thread.
 

@@ -2,6 +2,8 @@
 
 from qgis.core import (
     QgsProcessingOutputNumber,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFile,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterVectorDestination,
 )
@@ -16,12 +18,12 @@ TITLES = {
     "spatial": "Displacement: normalised cross-correlation",
     "dense": "Displacement at every pixel",
     "regularized": "Displacement: semi-global matching",
+    "net": "Displacement: neural network",
 }
 
 
 def methods(library):
-    """All but networks, which need a model."""
-    return [c["value"] for c in library.options("displacement")["METHOD"]["choices"] if c["value"] != "net"]
+    return [c["value"] for c in library.options("displacement")["METHOD"]["choices"]]
 
 
 class Displacement(Command):
@@ -43,6 +45,11 @@ class Displacement(Command):
             self.options["WINDOW"] = dict(self.options["WINDOW"], default="33")
             self.options["STEP"] = dict(self.options["STEP"], default="1")
             self.options.pop("CUT", None)
+        if method == "net":
+            self.options["WINDOW"] = dict(self.options["WINDOW"], default="33")
+            self.options["STEP"] = dict(self.options["STEP"], default="1")
+            for name in ("CUT", "MODEL"):
+                self.options.pop(name, None)
         super().__init__(library)
 
     def known(self):
@@ -66,11 +73,32 @@ class Displacement(Command):
         for name, text in measures.NUMBERS.items():
             self.addOutput(QgsProcessingOutputNumber(name, tr(text)))
 
+    def add_own(self):
+        if self.method != "net":
+            return
+        self.models = self.library.models()
+        help_text = options.help_text(self.library.options("displacement")["MODEL"])
+        if self.models:
+            choice = QgsProcessingParameterEnum("MODEL", tr("Network"), self.models, False, None, True, usesStaticStrings=True)
+            choice.setHelp(help_text)
+            self.addParameter(choice)
+        file = QgsProcessingParameterFile("MODEL_FILE", tr("Network from a file"), extension="onnx", optional=True)
+        file.setHelp(tr("An ONNX file with a card, in place of one of the networks that are installed."))
+        self.addParameter(file)
+
     def splits(self):
         return "SPLIT" in self.options
 
     def plain(self, parameters, context):
-        return [f"METHOD={self.method}", *super().plain(parameters, context)]
+        words = [f"METHOD={self.method}", *super().plain(parameters, context)]
+        if self.method == "net":
+            model = self.parameterAsFile(parameters, "MODEL_FILE", context)
+            if not model and self.parameterDefinition("MODEL") is not None and parameters.get("MODEL"):
+                model = self.parameterAsEnumString(parameters, "MODEL", context)
+            words += [f"MODEL={model}"] if model else []
+            if not any(word.startswith("ONNXRUNTIME=") for word in words):
+                words += self.library.onnxruntime()
+        return words
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         faults = self.parameterAsOutputLayer(parameters, "FAULTS", context) if self.splits() and parameters.get("FAULTS") else None

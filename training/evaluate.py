@@ -130,7 +130,8 @@ def main():
         if args.methods == "main":
             methods = {k: methods[k] for k in MAIN}
         for model in args.models:
-            options = dict(METHOD="net", MODEL=model, WINDOW=9, STEP=1)
+            # A network for windows gives one value each; the step is that of the other window methods.
+            options = dict(METHOD="net", MODEL=model, WINDOW=9, STEP=4 if "cnn4l" in model else 1)
             if args.passes > 1:
                 options["NET_PASSES"] = args.passes
             methods[Path(model).stem] = (options, True)

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from models import build
+from pool import Pool
 
 LARGEST = {"features": 5.0, "pair": 5.0, "windows": 1.0}
 
@@ -57,6 +58,7 @@ def main():
     parser.add_argument("--mae", type=float, required=True, help="held-out mean absolute error of a component, px")
     parser.add_argument("--training", required=True, help="data and budget, in words")
     parser.add_argument("--halo", type=int, default=48)
+    parser.add_argument("--calibrate", metavar="POOL", help="set the level of the scale on this pool's held-out shards")
     parser.add_argument("--licence", default="MIT OR Apache-2.0")
     args = parser.parse_args()
 
@@ -70,6 +72,10 @@ def main():
     module = __import__(type(net).__module__, fromlist=["KIND"])
     kind = module.KIND
     wrapped = module.Exported(net) if hasattr(module, "Exported") else Images(net)
+    if args.calibrate:
+        held = Pool(args.calibrate, module.KIND, 1, 128, 2)
+        wrapped.offset = module.calibration(net, held.validation(step=1))
+        print(f"scale: offset {wrapped.offset:+.3f} of its logarithm")
     wrapped.eval()
     generator = torch.Generator().manual_seed(1)
     multiple = getattr(module, "MULTIPLE", 1)

@@ -129,13 +129,27 @@ class Exported(nn.Module):
     INPUTS = ["features"]
     OUTPUTS = ["displacement", "log_scale"]
 
-    def __init__(self, net):
+    def __init__(self, net, offset=0.0):
+        """`offset`: added to the logarithm of the scale, see `calibration`."""
         super().__init__()
-        self.net = net
+        self.net, self.offset = net, offset
 
     def forward(self, features):
         correction, log_scale = self.net(features)
-        return features[:, 4:6] + correction, log_scale
+        return features[:, 4:6] + correction, log_scale + self.offset
+
+
+def calibration(net, batches):
+    """The offset that makes the 68 % and the 95 % interval hold on held-out samples (the mean of what either needs)."""
+    ratios = []
+    with torch.no_grad():
+        for f, truth in batches:
+            d, s = net(f)
+            seen = (truth[:, 3:4] < 0.5).expand_as(d)
+            ratios.append(((d - truth[:, :2]).abs() * torch.exp(-s))[seen][::7])
+    ratios = torch.cat(ratios).sort().values
+    at = lambda share: ratios[int(share * (len(ratios) - 1))].item()
+    return 0.5 * (math.log(at(0.6827) / 1.148) + math.log(at(0.95) / 2.996))
 
 
 def parameters(net):

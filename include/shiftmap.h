@@ -145,13 +145,14 @@
 /** Status plane: the match lies outside the search. */
 #define SHIFTMAP_STATUS_OUTSIDE_SEARCH 7
 
-/** Number of planes of shiftmap_features. */
-#define SHIFTMAP_FEATURES 48
 /** Status plane of a filtered map: filled from its neighbours. */
 #define SHIFTMAP_STATUS_FILLED 8
 
 /** Status plane of a filtered map: removed by a threshold. */
 #define SHIFTMAP_STATUS_THRESHOLD 9
+
+/** Number of planes of shiftmap_features. */
+#define SHIFTMAP_FEATURES 48
 
 /**
  * Carries the last error, the log function and the number of threads. It is used by one thread at a time; different

@@ -276,7 +276,7 @@ const PAIRS: [(usize, usize); 12] =
 fn motion(day: usize, i: usize, j: usize) -> [f64; 2] {
     let t = Day::parse(DATES[day]).unwrap().years_since(Day::parse(DATES[0]).unwrap());
     let jump = if day >= 3 && i > 30 { 4.0 } else { 0.0 };
-    [(3.0 + 0.05 * j as f64) * t + jump, -2.0 * t + 0.5 * (6.28 * t).sin()]
+    [(3.0 + 0.05 * j as f64) * t + jump, -2.0 * t + 0.5 * (std::f64::consts::TAU * t).sin()]
 }
 
 /// Writes the maps of the network with noise of 0.3 to 0.7 m; their paths.

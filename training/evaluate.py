@@ -62,9 +62,9 @@ def spread(planes, x, y, shape):
     return np.stack(out)
 
 
-def run(native, sample, options, shape):
+def run(native, sample, options, shape, search):
     images, valid, *_ = sample
-    planes, x, y = displacement(native, *images, *valid, {"SEARCH": 6, "THREADS": 1, **options})
+    planes, x, y = displacement(native, *images, *valid, {"SEARCH": search, "THREADS": 1, **options})
     return spread(planes, x, y, shape).astype(np.float32)
 
 
@@ -118,6 +118,7 @@ def main():
     parser.add_argument("--cache", default="evaluation")
     parser.add_argument("--methods", choices=["all", "main", "none"], default="all")
     parser.add_argument("--passes", type=int, default=1)
+    parser.add_argument("--search", type=float, default=6, help="up to 5 px networks get no first field from correlation")
     parser.add_argument("--limit", type=int, default=1000, help="samples of each set")
     parser.add_argument("--out")
     args = parser.parse_args()
@@ -150,7 +151,7 @@ def main():
             for method, (options, net) in methods.items():
                 path = cache / f"{name}-{k}-{method.replace(' ', '-')}.npy"
                 if net or not path.exists():
-                    found[method] = run(native, sample, options, seen.shape)
+                    found[method] = run(native, sample, options, seen.shape, args.search)
                     if not net:
                         np.save(path, found[method].astype(np.float16))
                 else:

@@ -48,6 +48,9 @@ pub struct Args {
     /// Result, a raster file
     pub out: String,
 
+    #[command(flatten)]
+    matching: MatchArgs,
+
     /// GeoPackage for the faults that --split finds [default: OUT with _faults.gpkg in place of its suffix]
     #[arg(long, value_name = "FILE", requires = "split", help_heading = "Faults inside the window")]
     split_lines: Option<String>,
@@ -58,9 +61,6 @@ pub struct Args {
     /// Print what was decided on the pair, and why
     #[arg(long, help_heading = "Common options")]
     verbose: bool,
-
-    #[command(flatten)]
-    matching: MatchArgs,
 
     #[command(flatten)]
     pub common: Common,

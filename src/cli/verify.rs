@@ -34,6 +34,9 @@ pub struct Args {
     /// Later image of the same place; without it PRE is displaced itself
     post: Option<String>,
 
+    #[command(flatten)]
+    matching: MatchArgs,
+
     /// Largest jump across the simulated fault, in pixels [default: 1.6; less in small parts]. With --magnitude: the largest
     /// displacement
     #[arg(long, value_name = "PX", allow_hyphen_values = true, help_heading = "Earthquake")]
@@ -99,9 +102,6 @@ pub struct Args {
 
     #[command(flatten)]
     write: WriteArgs,
-
-    #[command(flatten)]
-    matching: MatchArgs,
 
     #[command(flatten)]
     pub common: Common,

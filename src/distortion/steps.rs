@@ -29,9 +29,10 @@ const CLEAR: f64 = 7.0;
 const REACH: usize = 6;
 /// A step below this share of the scatter of a single line is no seam worth removing.
 const LEAST: f64 = 0.25;
-/// Groups of neighbouring lines that must agree on a seam, how many of them at least, and on how much of its step.
+/// Groups of neighbouring lines, how many of them at least must agree on a seam (a fault may cross it in the others), and on how
+/// much of its step.
 const GROUPS: usize = 8;
-const AGREE: usize = 6;
+const AGREE: usize = 4;
 const DIFFER: f64 = 0.35;
 
 /// Steps in `field`. `guard` is the distance from a seam up to which matching windows see both sides, `width` that of
@@ -129,7 +130,7 @@ impl Profile {
         found
     }
 
-    /// Whether most groups of lines have the step.
+    /// Whether at least half of the groups of lines have the step.
     fn agreed(&self, c: usize) -> bool {
         let step = [self.steps[0][c], self.steps[1][c]];
         let size = step[0].hypot(step[1]);

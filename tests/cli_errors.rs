@@ -205,7 +205,7 @@ fn wrong_usage_is_told_apart() {
         &["displacement", "pre.tif", "post.tif", "out.tif", "--method", "magic"],
         &["displacement", "pre.tif", "post.tif", "out.tif", "--nodata", "black"],
         &["displacement", "pre.tif", "post.tif", "out.tif", "--threads", "0"],
-        &["displacement", "pre.tif", "post.tif", "out.tif", "--model", "m"],
+        &["displacement", "pre.tif", "post.tif", "out.tif", "--modle", "m"],
         &["unknown"],
         &[],
     ] {

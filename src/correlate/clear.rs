@@ -62,7 +62,7 @@ pub fn clear_cells(
     (0..windows.len()).map(clear).collect()
 }
 
-/// Divides the cell rows `rows`; neighbours that cost less together than apart stay together.
+/// Divides the cell rows `rows` where the columns with gaps change; neighbours that cost less together stay together.
 pub fn bands(clear: &[bool], windows: &TileWindows, rows: (usize, usize)) -> Vec<Band> {
     let n = windows.cells.0;
     // Rows that a band computes besides its own, because its first windows reach over them.
@@ -79,11 +79,18 @@ pub fn bands(clear: &[bool], windows: &TileWindows, rows: (usize, usize)) -> Vec
         (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
         (a, b) => a.or(b),
     };
-    let mut out: Vec<Band> = Vec::new();
+    let mut runs: Vec<Band> = Vec::new();
     for row in rows.0..rows.1 {
-        let own = Band { rows: (row, row + 1), all: (0, n), masked: hull(row) };
+        let masked = hull(row);
+        match runs.last_mut() {
+            Some(last) if last.masked == masked => last.rows.1 = row + 1,
+            _ => runs.push(Band { rows: (row, row + 1), all: (0, n), masked }),
+        }
+    }
+    let mut out: Vec<Band> = Vec::new();
+    for own in runs {
         if let Some(last) = out.last_mut() {
-            let both = Band { rows: (last.rows.0, row + 1), masked: join(last.masked, own.masked), ..own };
+            let both = Band { rows: (last.rows.0, own.rows.1), masked: join(last.masked, own.masked), ..own };
             if cost(&both) <= cost(last) + cost(&own) {
                 *last = both;
                 continue;

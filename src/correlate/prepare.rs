@@ -256,7 +256,7 @@ impl Preparer {
 }
 
 /// Zero where invalid.
-fn blank(values: &mut Grid<f32>, valid: &Grid<bool>) {
+pub(super) fn blank(values: &mut Grid<f32>, valid: &Grid<bool>) {
     for (v, &ok) in values.data.iter_mut().zip(&valid.data) {
         *v = if ok { *v } else { 0.0 };
     }

@@ -148,6 +148,7 @@ fn quadric(s: &[f32], nx: usize, bx: usize, by: usize) -> (f32, f32) {
 mod tests {
     use super::super::fill::ValidCounts;
     use super::super::interp::{Coefficients, Spline};
+    use super::super::prepare::blank;
     use super::*;
     use crate::grid::Grid;
 
@@ -223,6 +224,8 @@ mod tests {
                     }
                     pre.all_valid = false;
                     post.all_valid = false;
+                    blank(&mut pre.values, &pre.valid);
+                    blank(&mut post.values, &post.valid);
                 }
                 let area = SearchArea { range: (4, 3), starts: &[] };
                 let peaks = integer_peaks(&[(&pre, &post)], &windows, &area, &AtomicBool::new(false));
@@ -258,6 +261,7 @@ mod tests {
             if masked {
                 pre.valid.data.iter_mut().step_by(7).for_each(|v| *v = false);
                 pre.all_valid = false;
+                blank(&mut pre.values, &pre.valid);
             }
             let peaks = integer_peaks(&[(&pre, &post)], &windows, &area, &AtomicBool::new(false));
             for (c, p) in peaks.iter().enumerate() {

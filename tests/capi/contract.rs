@@ -1,6 +1,6 @@
 //! Wrong use, threads, cancelling, leaks.
 
-use super::build::{compile, succeed, there};
+use super::build::{compile, root, succeed, there};
 use super::common::Folder;
 use std::process::Command;
 
@@ -40,6 +40,7 @@ fn nothing_is_lost() {
     let valgrind = |arguments: &[&str]| {
         let mut command = Command::new("valgrind");
         command.args(["--leak-check=full", "--errors-for-leak-kinds=definite", "--error-exitcode=9"]);
+        command.arg(format!("--suppressions={}", root().join("tests/c/valgrind.supp").display()));
         let out = succeed(command.arg(&program).args(arguments));
         let lost = out.lines().find(|l| l.contains("definitely lost") || l.contains("no leaks are possible"));
         assert!(lost.is_some_and(|l| l.contains("lost: 0 bytes") || l.contains("no leaks")), "{out}");

@@ -1,6 +1,6 @@
 //! The shift between two whole images by phase correlation.
 //!
-//! First on both images averaged down to at most [`COARSE`] pixels, where any shift is found up to half the image; then on
+//! First on both images averaged down to at most 1024 pixels, where any shift is found up to half the image; then on
 //! up to 3 × 3 blocks of full resolution, each refined on a grid of 1/100 pixel around its peak by a matrix-multiplication
 //! Fourier transform. The median of the blocks counts, so that a block on moving ground or under a cloud does not.
 //!

@@ -41,8 +41,8 @@ def stored_images(shard, records, k):
     return images, [(valid & 1) > 0, (valid & 2) > 0]
 
 
-def convert(path, out, search, logarithm):
-    name = path.name.removesuffix(".npz")
+def convert(path, out, search, logarithm, prefix=""):
+    name = prefix + path.name.removesuffix(".npz")
     done = out / f"{name}.truth.npy"
     if done.exists():
         return
@@ -67,12 +67,13 @@ def convert(path, out, search, logarithm):
     (out / f"{name}.part.npy").rename(done)
 
 
-def build(folder, out, search=6, threads=1, logarithm=False):
+def build(folder, out, search=6, threads=1, logarithm=False, prefix=""):
+    """Adds a set of pairs to a pool; sets of one pool need different prefixes."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     shards = sorted(Path(folder).glob("*/shard-*.npz"))
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda p: convert(p, out, search, logarithm), shards))
+        list(pool.map(lambda p: convert(p, out, search, logarithm, prefix), shards))
 
 
 class Pool:
@@ -197,6 +198,7 @@ if __name__ == "__main__":
     parser.add_argument("pool")
     parser.add_argument("--search", type=float, default=6)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--prefix", default="", help="before the names of the shards")
     parser.add_argument("--logarithm", action="store_true", help="normalise the images' logarithms (radar)")
     args = parser.parse_args()
-    build(args.set, args.pool, args.search, args.threads, args.logarithm)
+    build(args.set, args.pool, args.search, args.threads, args.logarithm, args.prefix)

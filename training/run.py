@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 RADAR = {"flk-sar", "geoflownet-sar"}
 # Samples, side, fields, procedural images.
 SIZES = {
-    "cpu": dict(pairs=640, size=384, fields=400, images=10, windows=48000),
+    "cpu": dict(pairs=704, size=384, fields=400, images=10, windows=48000),
     "gpu": dict(pairs=2400, size=384, fields=1500, images=40, windows=400000),
     "smoke": dict(pairs=32, size=192, fields=12, images=2, windows=2000),
 }
@@ -57,12 +57,15 @@ def main():
     else:
         synth(work / "fields", "--content", "fields", "--size", 512, "--count", size["fields"], "--classes", "0,1,1,2",
               "--seed", args.seed)
-        pairs = work / f"pairs-{name}"
-        synth(pairs, "--images", images, "--fields", work / "fields", "--size", size["size"], "--count", size["pairs"],
-              "--classes", "0,1,1,2", "--sensor", "sar" if radar else "optical", "--format", "shards", "--shard",
-              16 if args.preset != "smoke" else 8, "--seed", args.seed)
         source = work / f"pool-{name}"
-        pool.build(pairs, source, logarithm=radar)
+        # A third of the pairs hardly differ but for the motion: small windows are right there, and wrong in the others.
+        for k, (change, share) in enumerate((("strong", 0.64), ("mild", 0.36))):
+            pairs = work / f"pairs-{name}-{change}"
+            synth(pairs, "--images", images, "--fields", work / "fields", "--size", size["size"], "--count",
+                  16 * round(size["pairs"] * share / 16), "--classes", "0,1,1,2", "--sensor",
+                  "sar" if radar else "optical", "--format", "shards", "--change", change, "--shard",
+                  16 if args.preset != "smoke" else 8, "--seed", args.seed + 100 * k)
+            pool.build(pairs, source, logarithm=radar, prefix=f"{change}-")
     out = work / f"run-{args.model}"
     subprocess.run([sys.executable, HERE / "train.py", args.model, "--pool", source, "--out", out, "--preset", args.preset,
                     "--seed", str(args.seed), *rest], check=True)

@@ -32,11 +32,10 @@ impl MaskedPlane {
     }
 }
 
-/// Cell rows in which the windows with gaps lie within the same columns; `all` are the columns of all windows.
+/// Cell rows in which the windows with gaps lie within the same columns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Band {
     pub rows: (usize, usize),
-    pub all: (usize, usize),
     pub masked: Option<(usize, usize)>,
 }
 
@@ -84,13 +83,13 @@ pub fn bands(clear: &[bool], windows: &TileWindows, rows: (usize, usize)) -> Vec
         let masked = hull(row);
         match runs.last_mut() {
             Some(last) if last.masked == masked => last.rows.1 = row + 1,
-            _ => runs.push(Band { rows: (row, row + 1), all: (0, n), masked }),
+            _ => runs.push(Band { rows: (row, row + 1), masked }),
         }
     }
     let mut out: Vec<Band> = Vec::new();
     for own in runs {
         if let Some(last) = out.last_mut() {
-            let both = Band { rows: (last.rows.0, own.rows.1), masked: join(last.masked, own.masked), ..own };
+            let both = Band { rows: (last.rows.0, own.rows.1), masked: join(last.masked, own.masked) };
             if cost(&both) <= cost(last) + cost(&own) {
                 *last = both;
                 continue;
@@ -110,8 +109,8 @@ mod tests {
         let windows = TileWindows { cells: (32, 32), window: (64, 64), step: (16, 16) };
         let clear: Vec<bool> = (0..32 * 32).map(|i| i % 32 >= 2 && i / 32 >= 2).collect();
         let found = bands(&clear, &windows, (0, 32));
-        let top = Band { rows: (0, 2), all: (0, 32), masked: Some((0, 32)) };
-        let rest = Band { rows: (2, 32), all: (0, 32), masked: Some((0, 2)) };
+        let top = Band { rows: (0, 2), masked: Some((0, 32)) };
+        let rest = Band { rows: (2, 32), masked: Some((0, 2)) };
         assert_eq!(found, [top, rest]);
     }
 

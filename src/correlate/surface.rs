@@ -166,7 +166,9 @@ impl<'a> Surfaces<'a> {
                     }
                     for sx in (low.0..=high.0).step_by(BATCH) {
                         let shifts = (high.0 - sx + 1).min(BATCH as i32) as usize;
-                        let Some(columns) = self.columns(band.rows, band.all, (sx, sy), shifts) else { continue };
+                        let Some(columns) = self.columns(band.rows, (0, self.windows.cells.0), (sx, sy), shifts) else {
+                            continue;
+                        };
                         let part = Part { columns, rows: band.rows };
                         let gaps = band.masked.and_then(|c| self.columns(band.rows, c, (sx, sy), shifts));
                         let gaps = gaps.map(|columns| Part { columns, rows: band.rows });

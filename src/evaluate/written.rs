@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// [`Error::Option`] for another extension, [`Error::Exists`], [`Error::Write`].
 pub fn write(path: &str, list: &[FileEvaluation], overwrite: bool) -> Result<()> {
     let internal = |e: serde_json::Error| Error::Internal(format!("{path}: {e}"));
-    match extension(path)? {
+    match Form::of(path)? {
         Form::Markdown => {
             let Some(first) = list.first() else { return Err(Error::Internal("nothing evaluated".into())) };
             let head = format!(
@@ -41,22 +41,29 @@ pub fn write(path: &str, list: &[FileEvaluation], overwrite: bool) -> Result<()>
 
 /// Refuses a name that [`write()`] would refuse, before any work is done.
 pub fn check(path: &str) -> Result<()> {
-    extension(path).map(|_| ())
+    Form::of(path).map(|_| ())
 }
 
-enum Form {
+/// What kind of report a file name asks for.
+pub enum Form {
     Markdown,
     Json,
     Png,
 }
 
-fn extension(path: &str) -> Result<Form> {
-    let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-    match name.rsplit_once('.').map(|(_, e)| e) {
-        Some("md") => Ok(Form::Markdown),
-        Some("json") => Ok(Form::Json),
-        Some("png") => Ok(Form::Png),
-        _ => Err(Error::option("--report", path, "the name must end in .md, .json or .png")),
+impl Form {
+    /// By the ending of `path`.
+    ///
+    /// # Errors
+    /// [`Error::Option`].
+    pub fn of(path: &str) -> Result<Form> {
+        let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
+        match name.rsplit_once('.').map(|(_, e)| e) {
+            Some("md") => Ok(Form::Markdown),
+            Some("json") => Ok(Form::Json),
+            Some("png") => Ok(Form::Png),
+            _ => Err(Error::option("--report", path, "the name must end in .md, .json or .png")),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::evaluate::compare::{Components, Evaluation, FieldRaster};
 use crate::evaluate::stats::{Calibration, ErrorStats};
+use crate::evaluate::written;
 use crate::field::{PixelShift, Status};
 use crate::grid::{Grid, Image, MemoryImage, Window};
 use crate::job::{Job, Prepared};
@@ -275,7 +276,7 @@ impl VerifyJob {
                 "give limits in pixels above 0 in ascending order, e.g. 5,10,20",
             ));
         }
-        self.reports.iter().try_for_each(|path| report::check(path))?;
+        self.reports.iter().try_for_each(|path| written::check(path))?;
         let files = self.map.iter().chain(&self.truth).chain(&self.trace).chain(&self.reports);
         let inputs = self.job.inputs();
         let mut seen: Vec<&String> = Vec::new();

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::Verification;
 use crate::evaluate::compare::{Components, FieldRaster};
 use crate::evaluate::stats::{Calibration, ErrorStats};
+use crate::evaluate::written::Form;
 use crate::field::Status;
 use crate::grid::{Grid, Image};
 use crate::layout::Layout;
@@ -162,36 +163,12 @@ pub struct Pictures<'a> {
     pub layout: &'a Layout,
 }
 
-enum Form {
-    Markdown,
-    Json,
-    Png,
-}
-
-fn form(path: &str) -> Result<Form> {
-    let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-    match name.rsplit_once('.').map(|(_, e)| e) {
-        Some("md") => Ok(Form::Markdown),
-        Some("json") => Ok(Form::Json),
-        Some("png") => Ok(Form::Png),
-        _ => Err(Error::option("--report", path, "the name must end in .md, .json or .png")),
-    }
-}
-
-/// Refuses a name that [`write()`] would refuse, before any work is done.
-///
-/// # Errors
-/// [`Error::Option`].
-pub fn check(path: &str) -> Result<()> {
-    form(path).map(|_| ())
-}
-
 /// Writes the result in the form that the extension asks for.
 ///
 /// # Errors
 /// [`Error::Option`] for another extension, [`Error::Exists`], [`Error::Write`].
 pub fn write(path: &str, v: &Verification, pictures: &Pictures, overwrite: bool) -> Result<()> {
-    match form(path)? {
+    match Form::of(path)? {
         Form::Markdown => {
             let text = format!("# What to expect on this pair\n\n```text\n{}\n```\n", table(v));
             write_text(path, &text, overwrite)

@@ -11,9 +11,13 @@ Proposals: nothing; the 12 window corrections; the ungated 9 px correction; the 
 12 px away in 8 directions (beside a fault the right value is often the one from a little further on, Bobick & Intille
 1999). Weights of the last layer begin so that the network begins as the method `dense`.
 
-For the neighbours' displacements the network also gets what speaks for them: the mean square difference that would be
-left in a window of about 5 px if the pixel moved like its neighbour, linearised about the dense displacement as in the
-least squares themselves, as half its logarithm against that of staying.
+For each proposal the network also gets what speaks for it: the mean square difference that would be left in a window of
+about 5 px if the pixel moved so, linearised about the dense displacement as in the least squares themselves, as half its
+logarithm against that of staying.
+
+The first convolution is a sum of three, over the channels as they are, over their hyperbolic tangents (corrections from
+hundredths of a pixel to pixels must all be seen), and over what is computed here: one after the other they need no copy
+of all channels together, which would cost more time than the convolutions.
 
 Loss: `losses.robust`: Laplace likelihood, near-fault pixels count more (notes in the file).
 """
@@ -25,14 +29,15 @@ from torch import nn
 from torch.nn import functional as F
 
 KIND = "features"
+CHANNELS = 48
 MULTIPLE = 8
-CANDIDATES = [9, *range(12, 48, 3)]
-LOG_SIGMA = [6, 7, 11, *range(14, 48, 3)]
+# First channels of the corrections (right, down, logarithm of the standard deviation), every third from the first one.
+FIRST, TRIPLES = 9, 13
 REACHES = (5, 12)
 
 
 def shifted(d):
-    """Values of `d` [N, 2, H, W] at 16 places around each pixel, minus its own: [N, 16, 2, H, W]."""
+    """Values of `d` [N, 1, H, W] at 16 places around each pixel, minus its own: [N, 16, H, W]."""
     out = []
     h, w = d.shape[-2:]
     for reach in REACHES:
@@ -41,8 +46,8 @@ def shifted(d):
         for i, j in ((reach, 0), (-reach, 0), (0, reach), (0, -reach), (diagonal, diagonal), (-diagonal, -diagonal),
                      (diagonal, -diagonal), (-diagonal, diagonal)):
             y, x = reach + j, reach + i
-            out.append(padded[:, :, y : y + h, x : x + w] - d)
-    return torch.stack(out, 1)
+            out.append(padded[:, :, y : y + h, x : x + w])
+    return torch.cat(out, 1) - d
 
 
 def mean(d, r):
@@ -52,18 +57,17 @@ def mean(d, r):
     return F.avg_pool2d(d, (1, n), 1, (0, r), count_include_pad=False)
 
 
-def costs(f, around):
-    """Half the log of the residual that each of `around` [N, K, 2, H, W] leaves against that of no change."""
+def costs(f, dx, dy):
+    """Half the log of the residual that each proposal (dx, dy) [N, K, H, W] leaves against that of no change."""
     pre, post = f[:, 0:1], f[:, 1:2]
     taps = torch.tensor([1.0, -8.0, 0.0, 8.0, -1.0], device=f.device) / 12
     middle, e = 0.5 * (pre + post), post - pre
     jx = F.conv2d(middle, taps.view(1, 1, 1, 5), padding=(0, 2))
     jy = F.conv2d(middle, taps.view(1, 1, 5, 1), padding=(2, 0))
-    products = torch.cat([jx * jx, jx * jy, jy * jy, jx * e, jy * e, e * e], 1)
+    products = torch.cat([jx * jx, jx * jy, jy * jy, 2 * jx * e, 2 * jy * e, e * e + 1e-3], 1)
     xx, xy, yy, xe, ye, ee = mean(mean(products, 1), 1).split(1, 1)
-    dx, dy = around[:, :, 0], around[:, :, 1]
-    moved = ee + 2 * (xe * dx + ye * dy) + xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy
-    return torch.clamp(0.5 * torch.log((moved.clamp(min=0) + 1e-3) / (ee + 1e-3)), -1.5, 1.5)
+    moved = ee + dx * (xx * dx + xy * dy + xe) + dy * (xy * dx + yy * dy + ye)
+    return torch.clamp(0.5 * torch.log(torch.clamp(moved / ee, min=1e-3)), -1.5, 1.5)
 
 
 class Pair(nn.Sequential):
@@ -75,52 +79,56 @@ class FLK(nn.Module):
     def __init__(self, width=16):
         super().__init__()
         w = [width, 2 * width, 3 * width, 4 * width]
-        self.proposals = 1 + len(CANDIDATES) + 8 * len(REACHES)
-        self.first = Pair(50 + 8 * len(REACHES), w[0])
+        self.moves = 8 * len(REACHES) + TRIPLES
+        self.plain = nn.Conv2d(CHANNELS, w[0], 3, 1, 1)
+        self.curved = nn.Conv2d(CHANNELS, w[0], 3, 1, 1, bias=False)
+        self.made = nn.Conv2d(self.moves + 4, w[0], 3, 1, 1, bias=False)
+        self.second = nn.Conv2d(w[0], w[0], 3, 1, 1)
         self.down = nn.ModuleList(Pair(a, b, 2) for a, b in zip(w, w[1:]))
         self.up = nn.ModuleList(Pair(a + b, b) for a, b in zip(w[:0:-1], w[-2::-1]))
-        self.head = nn.Conv2d(w[0], self.proposals + 4, 3, 1, 1)
+        self.head = nn.Conv2d(w[0], self.moves + 5, 3, 1, 1)
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
-                nn.init.zeros_(m.bias)
+                nn.init.zeros_(m.bias) if m.bias is not None else None
+        # Channels are of very different size; the displacement's own level (4, 5) must not be seen.
+        seen, gain = torch.ones(CHANNELS), torch.full((CHANNELS,), 8.0)
+        seen[4:6] = 0
+        for c in [6, 7, *range(FIRST + 2, CHANNELS, 3)]:
+            seen[c], gain[c] = 0.5, 0.25
+        for c in range(4):
+            gain[c] = 1.0
+        gain[8] = 0.0
+        self.register_buffer("seen", seen.view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("gain", (gain * (seen > 0)).view(1, -1, 1, 1), persistent=False)
         with torch.no_grad():
+            for m in (self.plain, self.curved, self.made):
+                m.weight *= 0.6
             self.head.weight *= 0.02
             self.head.bias[0] = 4.0
             self.head.bias[-2:] = -3.0
 
-    @staticmethod
-    def encoded(f):
-        """The channels on scales of order one: corrections from hundredths of a pixel to pixels must all be seen."""
-        small = lambda v: torch.asinh(20 * v)
-        parts = [f[:, :4]]
-        # What the dense displacement does around a pixel, not its level.
-        d = f[:, 4:6]
-        parts += [small(d - mean(d, 4)), small(d - mean(d, 16))]
-        parts += [f[:, 8:9]]
-        rest = []
-        for c in CANDIDATES:
-            rest.append(small(f[:, c : c + 2]))
-            rest.append((f[:, c + 2 : c + 3] + 3) / 1.5)
-        return torch.cat([*parts, (f[:, 6:8] + 3) / 1.5, *rest], 1)
-
     def forward(self, f):
         """[N, 48, H, W] -> correction to channels 4 and 5 [N, 2, H, W], logarithm of its scale [N, 2, H, W]."""
-        around = shifted(f[:, 4:6])
-        x = [self.first(torch.cat([self.encoded(f), costs(f, around)], 1))]
+        dx = torch.cat([f[:, FIRST::3], shifted(f[:, 4:5])], 1)
+        dy = torch.cat([f[:, FIRST + 1 :: 3], shifted(f[:, 5:6])], 1)
+        d = f[:, 4:6]
+        made = torch.cat([costs(f, dx, dy), 4 * (d - mean(d, 4)), 4 * (d - mean(d, 16))], 1)
+        plain = F.conv2d(f, self.plain.weight * self.seen, self.plain.bias, padding=1)
+        x = torch.relu(plain + self.curved(torch.tanh(f * self.gain)) + self.made(made))
+        x = [torch.relu(self.second(x))]
         for down in self.down:
             x.append(down(x[-1]))
         y = x.pop()
         for up in self.up:
             y = up(torch.cat([F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False), x.pop()], 1))
         out = self.head(y)
-        weights = torch.softmax(out[:, : self.proposals], 1)
-        total = 0.1 * out[:, self.proposals : self.proposals + 2]
-        for k, c in enumerate(CANDIDATES):
-            total = total + weights[:, k + 1 : k + 2] * f[:, c : c + 2]
-        gates = weights[:, 1 + len(CANDIDATES) :].unsqueeze(2)
-        total = total + (gates * around).sum(1)
-        return total, torch.clamp(out[:, -2:], -7.0, 2.3)
+        # A softmax over the first channels, written so that it is a few passes over whole planes.
+        e = torch.exp(torch.clamp(out[:, : self.moves + 1], -30.0, 30.0))
+        whole = e.sum(1, keepdim=True)
+        moves = e[:, 1:]
+        total = torch.cat([(moves * dx).sum(1, keepdim=True), (moves * dy).sum(1, keepdim=True)], 1) / whole
+        return total + 0.1 * out[:, -4:-2], torch.clamp(out[:, -2:], -7.0, 2.3)
 
 
 class Exported(nn.Module):

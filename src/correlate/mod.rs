@@ -2,6 +2,7 @@
 //!
 //! A method sees one tile at a time: the prepared pre and post images and the windows in it. Every tile is computed as
 //! a whole from the same scene model, so results do not depend on threads, regions or the order of tiles.
+pub mod agreement;
 pub mod ampcor;
 pub mod batch_sums;
 pub mod bilateral;

@@ -9,7 +9,7 @@ use crate::correlate::dense::Texture;
 use crate::correlate::dense::start::bilinear;
 use crate::correlate::fill::ValidCounts;
 use crate::correlate::prepare::Preparer;
-use crate::correlate::{Method, Tile};
+use crate::correlate::{Method, Tile, agreement};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::grid::Grid;
 use crate::pipeline::Params;
@@ -72,6 +72,8 @@ impl Method for NetMethod {
 struct Raw {
     d: (f64, f64),
     variance: (f64, f64),
+    /// The images agree there, or nothing is known about it.
+    matched: bool,
 }
 
 impl NetMethod {
@@ -99,7 +101,7 @@ impl NetMethod {
             Kind::Window => {
                 let found = windows::measure(&self.net, network, tile, &mut sources, &mut self.preparer)?;
                 let Some(found) = found else { return Ok(None) };
-                found.into_iter().map(|f| Raw { d: f.d, variance: f.variance }).collect()
+                found.into_iter().map(|f| Raw { d: f.d, variance: f.variance, matched: true }).collect()
             }
             _ => {
                 let mut run = Run { net: &self.net, network, preparer: &mut self.preparer, tile };
@@ -107,8 +109,15 @@ impl NetMethod {
                 let at = |g: &[Grid<f32>; 2], c: (f32, f32)| {
                     (f64::from(bilinear(&g[0], c.0, c.1)), f64::from(bilinear(&g[1], c.0, c.1)))
                 };
-                let cell =
-                    |cell: usize| Raw { d: at(&field.d, centre(cell)), variance: at(&field.variance, centre(cell)) };
+                // The front end settles somewhere even where the images have nothing in common.
+                let front_end = self.net.model.card.front_end.is_some();
+                let matched = front_end.then(|| agreement::at(tile, field.d.each_ref())).flatten();
+                let cell = |cell: usize| {
+                    let c = centre(cell);
+                    let near = |c: f32, n: usize| (c.max(0.0) as usize).min(n - 1);
+                    let matched = (matched.as_ref()).is_none_or(|m| m.get(near(c.0, m.width), near(c.1, m.height)));
+                    Raw { d: at(&field.d, c), variance: at(&field.variance, c), matched }
+                };
                 (0..cells).map(cell).collect()
             }
         };
@@ -125,7 +134,7 @@ impl NetMethod {
         let cell = |cell: usize| {
             let (x, y) = tile.windows.corner(cell);
             let (x, y) = (x + tile.halo, y + tile.halo);
-            let Raw { d, variance } = raw[cell];
+            let Raw { d, variance, matched } = raw[cell];
             let pre = pre_counts.count(x as i64, y as i64, window) as f64 / area;
             let post = post_counts.share((x as i64, y as i64), window, d);
             // The least that both can have in common is not known; the lesser is what is counted.
@@ -144,7 +153,7 @@ impl NetMethod {
             // What was filled says nothing: fewer pixels, larger variance.
             let spread = |v: f64| v / (valid * valid) + FLOOR * FLOOR;
             let covariance = Covariance { xx: spread(variance.0), xy: 0.0, yy: spread(variance.1) };
-            if covariance.xx.max(covariance.yy) > LARGEST_SIGMA * LARGEST_SIGMA {
+            if !matched || covariance.xx.max(covariance.yy) > LARGEST_SIGMA * LARGEST_SIGMA {
                 return Measurement::failed(Status::NoConvergence);
             }
             let mean = 0.5 * (covariance.xx + covariance.yy);

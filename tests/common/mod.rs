@@ -117,6 +117,19 @@ pub fn rough_at(x: f64, y: f64) -> f64 {
     4000.0 + sum
 }
 
+/// Random texture that is short in reach, so that only the right place looks alike, and free of aliasing, which is a
+/// bias of its own.
+pub fn fine_at(x: f64, y: f64) -> f64 {
+    const SPACING: f64 = 1.6;
+    let (u, v) = (x / SPACING, y / SPACING);
+    let (i0, j0) = (u.floor() as i64, v.floor() as i64);
+    let bump = |t: f64| (-t * t / (2.0 * 0.75 * 0.75)).exp();
+    let weights = |t: f64, t0: i64| (-3..=4).map(|i| bump(t - (t0 + i) as f64)).collect::<Vec<_>>();
+    let (wx, wy) = (weights(u, i0), weights(v, j0));
+    let line = |j: usize| (0..8).map(|i| wx[i] * hashed(i0 + i as i64 - 3, j0 + j as i64 - 3, 77)).sum::<f64>();
+    4000.0 + 300.0 * (0..8).map(|j| wy[j] * line(j)).sum::<f64>()
+}
+
 /// A number from -1 to 1 for every lattice point.
 fn hashed(i: i64, j: i64, level: u64) -> f64 {
     let mut h =

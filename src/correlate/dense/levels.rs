@@ -6,8 +6,8 @@ use super::fuse::fuse;
 use super::warp::{PhaseTable, warp};
 use super::whiten::{RADII, combine, whiten};
 use super::windows::box_sum;
-use crate::correlate::Band;
 use crate::correlate::prepare::{PreparedPost, PreparedPre};
+use crate::correlate::{Band, agreement};
 use crate::grid::Grid;
 use std::array::from_fn;
 
@@ -49,6 +49,12 @@ impl Level<'_> {
     pub fn both_valid(&self) -> Grid<bool> {
         let data = self.weight.data.iter().zip(&self.pre_weight.data).map(|(a, b)| a * b > 0.5).collect();
         Grid { width: self.weight.width, height: self.weight.height, data }
+    }
+
+    /// Pixels around which the images agree by more than chance, as last warped.
+    pub fn matched(levels: &[Level]) -> Option<Grid<bool>> {
+        let both = |l: &Level| combine(&l.weight, &l.pre_weight, |a, b| a * b);
+        agreement::matched(levels.iter().map(|l| (&l.pre.values, &l.image, both(l))))
     }
 
     /// The pre image and the post image as last warped, for both whitenings.

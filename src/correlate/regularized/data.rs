@@ -4,10 +4,10 @@
 //! their gradients and e = g - f, pixel p says Jᵀ (d - d₀) = -e with variance s², the mean of e² in 31 × 31 pixels
 //! around. Its information is w J Jᵀ / s², with a weight w that falls for outliers (Cauchy's, e.g. Huber 1981).
 
-use crate::correlate::Band;
 use crate::correlate::dense::warp::{PhaseTable, warp};
 use crate::correlate::dense::whiten::{combine, whiten};
 use crate::correlate::dense::windows::box_sum;
+use crate::correlate::{Band, agreement};
 use crate::grid::Grid;
 
 /// Radius of the box of local mean and contrast, and of the residual's variance.
@@ -56,22 +56,20 @@ impl<'a> Source<'a> {
 }
 
 impl Source<'_> {
-    /// Zero-normalised correlation of the pre and the last warped post image in boxes, and the pixels that count.
-    pub fn correlation(&self, radius: usize) -> (Grid<f32>, Grid<f32>) {
-        let times = |a: &Grid<f32>, b: &Grid<f32>| combine(a, b, |a, b| a * b);
-        let both = times(&self.weight, &self.pre_weight);
-        let (f, g) = (times(&self.band.pre.values, &both), times(&self.image, &both));
-        let sum = |v: &Grid<f32>| box_sum(v, radius);
-        let (n, f1, g1) = (sum(&both), sum(&f), sum(&g));
-        let (ff, gg, fg) = (sum(&times(&f, &f)), sum(&times(&g, &g)), sum(&times(&f, &g)));
-        let one = |k: usize| {
-            let m = n.data[k].max(1.0);
-            let energy = (ff.data[k] - f1.data[k] * f1.data[k] / m) * (gg.data[k] - g1.data[k] * g1.data[k] / m);
-            if energy > 0.0 { (fg.data[k] - f1.data[k] * g1.data[k] / m) / energy.sqrt() } else { 0.0 }
-        };
-        let rho = Grid { width: n.width, height: n.height, data: (0..n.data.len()).map(one).collect() };
-        (rho, n)
+    /// Pixels that count in both images at the last displacement.
+    fn both(&self) -> Grid<f32> {
+        combine(&self.weight, &self.pre_weight, |a, b| a * b)
     }
+
+    /// Zero-normalised correlation of the pre and the last warped post image in boxes.
+    pub fn correlation(&self, radius: usize) -> Grid<f32> {
+        agreement::correlation(&self.band.pre.values, &self.image, &self.both(), radius).0
+    }
+}
+
+/// Pixels around which the images agree by more than chance.
+pub fn matched(sources: &[Source]) -> Option<Grid<bool>> {
+    agreement::matched(sources.iter().map(|s| (&s.band.pre.values, &s.image, s.both())))
 }
 
 /// The data at the displacement `d`.

@@ -32,8 +32,6 @@ const LEAST_HALO: usize = 48;
 const SPECKLE: usize = 200;
 /// Least standard deviation reported, pixels: what interpolation leaves.
 const FLOOR: f32 = 1e-3;
-/// Fewer standard deviations of chance correlation in the 31 × 31 pixels around are no match.
-const LEAST_MATCH: f32 = 6.0;
 /// A cell whose standard deviation is larger was not measured, pixels.
 const LARGEST_SIGMA: f32 = 0.7;
 
@@ -89,10 +87,8 @@ impl Regularized {
         let least = (self.min_valid * (window.0 * window.1) as f64).max(1.0);
         let radius = (window.0.min(window.1) - 1) / 2;
         let texture = variance(&tile.bands[0].pre.values, &found.data.both, radius);
-        let (quality, _) = sources[0].correlation(radius);
-        // One band may see nothing where another does.
-        let around: Vec<_> = sources.iter().map(|s| s.correlation(data::RADIUS)).collect();
-        let matched = |k: usize| around.iter().any(|(rho, n)| rho.data[k] * n.data[k].sqrt() > LEAST_MATCH);
+        let quality = sources[0].correlation(radius);
+        let matched = data::matched(sources);
         let half = |side: usize| (side as f32 - 1.0) / 2.0;
         let cell = |cell: usize| {
             let corner = tile.windows.corner(cell);
@@ -109,7 +105,10 @@ impl Regularized {
             let [xx, xy, yy] = covariance.each_ref().map(at);
             let worst = xx.max(yy);
             let pixel = (cy as usize).min(texture.height - 1) * texture.width + (cx as usize).min(texture.width - 1);
-            if !matched(pixel) || worst.is_nan() || worst > LARGEST_SIGMA * LARGEST_SIGMA {
+            if !matched.as_ref().is_some_and(|m| m.data[pixel])
+                || worst.is_nan()
+                || worst > LARGEST_SIGMA * LARGEST_SIGMA
+            {
                 return Measurement::failed(Status::NoConvergence);
             }
             let shift = PixelShift::new(f64::from(at(&found.d[0])), f64::from(at(&found.d[1])));

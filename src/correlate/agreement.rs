@@ -1,0 +1,106 @@
+//! Whether two images agree after warping: methods that improve a field step by step settle somewhere even where the
+//! two images have nothing in common, and tell by their own residuals only how sharp that place is.
+//!
+//! N independent pixels without any relation correlate by 1/√N in the root mean square. Pixels of a smooth texture are
+//! not independent: how much it correlates by chance is seen where boxes of one image are laid on the neighbouring
+//! boxes of the other.
+
+use super::Tile;
+use super::dense::warp::{PhaseTable, warp};
+use super::dense::whiten::combine;
+use super::dense::windows::box_sum;
+use crate::grid::Grid;
+
+/// Radius of the box that decides.
+const RADIUS: usize = 15;
+/// Correlations below so many times 1/√N, or so many times what neighbouring boxes have, are no match. A field that is
+/// free at every pixel finds some agreement anywhere, so three standard deviations are not enough.
+const LEAST: f32 = 6.0;
+const LEAST_CHANCE: f32 = 4.0;
+/// Pairs of neighbouring boxes that are needed to tell what chance does.
+const PAIRS: usize = 12;
+
+/// Zero-normalised correlation of the two images in boxes, over the pixels where `both` is 1, and their number.
+pub fn correlation(pre: &Grid<f32>, warped: &Grid<f32>, both: &Grid<f32>, radius: usize) -> (Grid<f32>, Grid<f32>) {
+    let times = |a: &Grid<f32>, b: &Grid<f32>| combine(a, b, |a, b| a * b);
+    let (f, g) = (times(pre, both), times(warped, both));
+    let sum = |v: &Grid<f32>| box_sum(v, radius);
+    let (n, f1, g1) = (sum(both), sum(&f), sum(&g));
+    let (ff, gg, fg) = (sum(&times(&f, &f)), sum(&times(&g, &g)), sum(&times(&f, &g)));
+    let one = |k: usize| {
+        let m = n.data[k].max(1.0);
+        let energy = (ff.data[k] - f1.data[k] * f1.data[k] / m) * (gg.data[k] - g1.data[k] * g1.data[k] / m);
+        if energy > 0.0 { (fg.data[k] - f1.data[k] * g1.data[k] / m) / energy.sqrt() } else { 0.0 }
+    };
+    let rho = Grid { width: n.width, height: n.height, data: (0..n.data.len()).map(one).collect() };
+    (rho, n)
+}
+
+/// Root mean square of the correlation of boxes with their right and lower neighbours in the other image, times √N: 1 for
+/// white noise.
+fn chance(pre: &Grid<f32>, warped: &Grid<f32>, both: &Grid<f32>) -> f32 {
+    const SIDE: usize = 2 * RADIUS + 1;
+    let whole = |x: usize, y: usize| {
+        let ones = |y: usize| both.row(y)[x..x + SIDE].iter().sum::<f32>();
+        (y..y + SIDE).map(ones).sum::<f32>() > 0.99 * (SIDE * SIDE) as f32
+    };
+    let values = |g: &Grid<f32>, x: usize, y: usize| -> Vec<f32> {
+        let box_ = (y..y + SIDE).flat_map(|y| g.row(y)[x..x + SIDE].iter().copied()).collect::<Vec<f32>>();
+        let mean = box_.iter().sum::<f32>() / box_.len() as f32;
+        box_.into_iter().map(|v| v - mean).collect()
+    };
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let (mut sum, mut pairs) = (0.0f32, 0);
+    for y in (0..(pre.height + 1).saturating_sub(SIDE)).step_by(SIDE) {
+        for x in (0..(pre.width + 1).saturating_sub(SIDE)).step_by(SIDE) {
+            if !whole(x, y) {
+                continue;
+            }
+            let a = values(pre, x, y);
+            let power = product(&a, &a);
+            for (x, y) in [(x + SIDE, y), (x, y + SIDE)] {
+                if x + SIDE <= pre.width && y + SIDE <= pre.height && whole(x, y) {
+                    let b = values(warped, x, y);
+                    let energy = power * product(&b, &b);
+                    if energy > 0.0 {
+                        sum += product(&a, &b).powi(2) / energy;
+                        pairs += 1;
+                    }
+                }
+            }
+        }
+    }
+    let n = (SIDE * SIDE) as f32;
+    if pairs < PAIRS { 1.0 } else { (n * sum / pairs as f32).sqrt() }
+}
+
+/// Pixels around which the images of any band, (pre, warped post, both valid), correlate by more than chance: one band
+/// may see nothing where another does.
+pub fn matched<'a>(bands: impl Iterator<Item = (&'a Grid<f32>, &'a Grid<f32>, Grid<f32>)>) -> Option<Grid<bool>> {
+    bands
+        .map(|(pre, warped, both)| {
+            let (rho, n) = correlation(pre, warped, &both, RADIUS);
+            let least = LEAST.max(LEAST_CHANCE * chance(pre, warped, &both));
+            let data = rho.data.iter().zip(&n.data).map(|(rho, n)| rho * n.sqrt() > least).collect();
+            Grid { width: n.width, height: n.height, data }
+        })
+        .reduce(|mut a, b| {
+            a.data.iter_mut().zip(&b.data).for_each(|(a, b)| *a |= b);
+            a
+        })
+}
+
+/// [`matched`] at the displacement `d` (right and down in pixels from the tile's base, of the pre image's size).
+pub fn at(tile: &Tile, d: [&Grid<f32>; 2]) -> Option<Grid<bool>> {
+    let zero = || d[0].map(|_| 0.0f32);
+    let warped: Vec<_> = (tile.bands.iter())
+        .map(|band| {
+            let (mut image, mut weight) = (zero(), zero());
+            warp(&band.post, &PhaseTable::new(&band.post.coefficients), d, &mut image, &mut weight);
+            let seen = band.pre.valid.data.iter().zip(&weight.data);
+            let both = seen.map(|(ok, w)| if *ok { *w } else { 0.0 }).collect();
+            (&band.pre.values, image, Grid { width: d[0].width, height: d[0].height, data: both })
+        })
+        .collect();
+    matched(warped.iter().map(|(pre, image, both)| (*pre, image, both.clone())))
+}

@@ -158,6 +158,12 @@ fn the_wheel_is_enough() {
     }
     let checks = root().join("tests/python/module.py");
     succeed(Command::new(&python).arg(checks).current_dir(folder.path()));
+    if pip(&["distributed"]).output().is_ok_and(|o| o.status.success()) {
+        let (checks, array) = (root().join("tests/python/cluster.py"), root().join("examples/cluster/slurm.sh"));
+        println!("{}", succeed(Command::new(&python).arg(checks).arg(folder.path()).arg(array).current_dir(folder.path())));
+    } else {
+        println!("skipped: pip cannot fetch distributed");
+    }
     let version = succeed(Command::new(venv.join("bin/shiftmap")).arg("--version"));
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
 }

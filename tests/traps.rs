@@ -91,12 +91,22 @@ fn a_flat_chip_has_no_value() {
 
 #[test]
 fn what_lies_beyond_the_search_has_no_value() {
-    let (pre, post) = (picture((200, 200), 1, |_, _| (0.0, 0.0)), picture((200, 200), 2, |_, _| (9.0, 0.0)));
-    for method in METHODS {
+    for (noise, method) in METHODS.iter().flat_map(|m| [(0.0, *m), (150.0, *m)]) {
+        let noisy = |mut image: Image, key: u64| {
+            for y in 0..200 {
+                for x in 0..200 {
+                    let v = image.values.get(x, y) + (noise * hashed_noise(x, y, key)) as f32;
+                    image.values.set(x, y, v);
+                }
+            }
+            image
+        };
+        let pre = noisy(picture((200, 200), 1, |_, _| (0.0, 0.0)), 7);
+        let post = noisy(picture((200, 200), 2, |_, _| (9.0, 0.0)), 8);
         let p = Params { search: (4.0, 4.0), ..params(method, (32, 32), 8) };
         let (layout, map) = measure(&pre, &post, &p, None, 2);
         let valid = cells(&layout, &map).filter(|(_, m)| m.status == Status::Valid).count();
-        println!("{method:?}: {valid} of {}", map.data.len());
+        println!("{method:?}, noise {noise}: {valid} of {}", map.data.len());
         assert!(valid * 20 <= map.data.len(), "{method:?}: {valid} of {} cells have a value", map.data.len());
     }
 }

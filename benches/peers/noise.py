@@ -6,7 +6,8 @@
 Texture 1/f^1.1 seen through a point spread of 0.5 px, unit variance; independent noise on both images, white or red
 (amplitude |frequency|^-exponent); eight exact Fourier shifts of up to a pixel; the windows at the border are left out.
 Every tool gets one thread and the same windows; no result is left out, a window without one counts as an error of 1 px.
-Search of 4 px where a tool has one.
+Search of 4 px where a tool has one. `regularized` and `dense` have windows of their own and tell of the place at each
+window's centre.
 """
 
 import argparse
@@ -149,7 +150,7 @@ def main():
     args = parser.parse_args()
     tools = {
         "shiftmap lsm": shiftmap(args.program, "lsm"),
-        "shiftmap frequency": shiftmap(args.program, "frequency"),
+        **{f"shiftmap {m}": shiftmap(args.program, m) for m in ("frequency", "spatial", "regularized", "dense")},
         "OpenCV matchTemplate + parabola": match_template,
         "scikit-image, phase": scikit_image("phase"),
         "scikit-image, plain": scikit_image(None),

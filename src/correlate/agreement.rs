@@ -13,10 +13,9 @@ use crate::grid::Grid;
 
 /// Radius of the box that decides.
 const RADIUS: usize = 15;
-/// Correlations below so many times 1/√N, or so many times what neighbouring boxes have, are no match. A field that is
-/// free at every pixel finds some agreement anywhere, so three standard deviations are not enough.
-const LEAST: f32 = 6.0;
-const LEAST_CHANCE: f32 = 4.0;
+/// Correlations below so many times what neighbouring boxes have are no match. A field that is free at every pixel finds
+/// some agreement anywhere, so three standard deviations are not enough.
+const LEAST: f32 = 4.0;
 /// Pairs of neighbouring boxes that are needed to tell what chance does.
 const PAIRS: usize = 12;
 
@@ -37,7 +36,7 @@ pub fn correlation(pre: &Grid<f32>, warped: &Grid<f32>, both: &Grid<f32>, radius
 }
 
 /// Root mean square of the correlation of boxes with their right and lower neighbours in the other image, times √N: 1 for
-/// white noise.
+/// white noise, and never less; 1.5 where there are too few boxes to tell.
 fn chance(pre: &Grid<f32>, warped: &Grid<f32>, both: &Grid<f32>) -> f32 {
     const SIDE: usize = 2 * RADIUS + 1;
     let whole = |x: usize, y: usize| {
@@ -71,7 +70,7 @@ fn chance(pre: &Grid<f32>, warped: &Grid<f32>, both: &Grid<f32>) -> f32 {
         }
     }
     let n = (SIDE * SIDE) as f32;
-    if pairs < PAIRS { 1.0 } else { (n * sum / pairs as f32).sqrt() }
+    if pairs < PAIRS { 1.5 } else { (n * sum / pairs as f32).sqrt().max(1.0) }
 }
 
 /// Pixels around which the images of any band, (pre, warped post, both valid), correlate by more than chance: one band
@@ -80,7 +79,7 @@ pub fn matched<'a>(bands: impl Iterator<Item = (&'a Grid<f32>, &'a Grid<f32>, Gr
     bands
         .map(|(pre, warped, both)| {
             let (rho, n) = correlation(pre, warped, &both, RADIUS);
-            let least = LEAST.max(LEAST_CHANCE * chance(pre, warped, &both));
+            let least = LEAST * chance(pre, warped, &both);
             let data = rho.data.iter().zip(&n.data).map(|(rho, n)| rho * n.sqrt() > least).collect();
             Grid { width: n.width, height: n.height, data }
         })

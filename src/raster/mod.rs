@@ -52,6 +52,7 @@ pub use read::read_complex;
 pub use resample::Resampled;
 pub use shared::SharedImage;
 pub use simple::{Band, RasterFile, band_names, read_all_bands, read_metadata, write_bands, write_image};
+pub use template::empty_band;
 pub use vector::{Line, Value, read_lines, write_lines};
 pub use writer::{BandSpec, PixelType, RasterSpec, RasterWriter, WriteOptions};
 

@@ -19,7 +19,10 @@ const NEGATIVE: f64 = 1e-6;
 /// a millionth of the sum.
 pub fn exponential(frame: &Frame, lambda: f64, rng: &mut Pcg64) -> Grid<f64> {
     let reach = (5.0 * lambda / frame.pixel).ceil() as usize;
-    let mut side = (good_length((2 * frame.width).max(frame.width + reach)), good_length((2 * frame.height).max(frame.height + reach)));
+    let mut side = (
+        good_length((2 * frame.width).max(frame.width + reach)),
+        good_length((2 * frame.height).max(frame.height + reach)),
+    );
     let eigenvalues = loop {
         let (values, negative) = eigenvalues(side, frame.pixel / lambda);
         if negative <= NEGATIVE {

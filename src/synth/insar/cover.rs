@@ -24,7 +24,15 @@ impl Vegetation {
     ///
     /// Patches without coherence are mostly the same for both tracks; their edges are ragged and single pixels are missing
     /// around them. A swath ends at a line along the direction of flight, at least a third of the frame away from the middle.
-    pub fn seen(&self, spec: &InsarSpec, frame: &Frame, terrain: &Terrain, track: &Track, number: u64, seed: u64) -> Grid<bool> {
+    pub fn seen(
+        &self,
+        spec: &InsarSpec,
+        frame: &Frame,
+        terrain: &Terrain,
+        track: &Track,
+        number: u64,
+        seed: u64,
+    ) -> Grid<bool> {
         let rng = &mut numbered(seed, Purpose::Cover, 1 + number);
         let share = draw(spec.cover.decorrelated, rng);
         let own = fractal(frame, 1.0 / 40.0, 1.4, rng);

@@ -1,10 +1,10 @@
 //! The grid of an event: north is up, pixels are square, positions are metres from its middle.
 
+use crate::Result;
 use crate::field::GeoTransform;
 use crate::grid::Grid;
 use crate::raster::{Crs, GeoReference};
 use crate::synth::elastic::PixelGrid;
-use crate::Result;
 
 /// Columns, rows and pixel size in metres.
 #[derive(Debug, Clone, Copy, PartialEq)]

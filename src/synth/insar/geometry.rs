@@ -69,7 +69,12 @@ mod tests {
         assert!((track.incidence([0.0, 0.0]) - 38.5).abs() < 1e-12);
         let (sin, cos) = 77f64.to_radians().sin_cos();
         let at = |d: f64| track.incidence([d * sin, d * cos]);
-        assert!((29.0..31.5).contains(&at(-125e3)) && (44.0..46.5).contains(&at(125e3)), "{} {}", at(-125e3), at(125e3));
+        assert!(
+            (29.0..31.5).contains(&at(-125e3)) && (44.0..46.5).contains(&at(125e3)),
+            "{} {}",
+            at(-125e3),
+            at(125e3)
+        );
         let s = track.unit([1e4, -2e4]);
         assert!((s.iter().map(|v| v * v).sum::<f64>() - 1.0).abs() < 1e-14);
     }

@@ -103,8 +103,7 @@ impl LosNoise {
         let rng = &mut numbered(seed, Purpose::InsarNoise, number);
         let epochs = [Epoch::draw(spec, rng), Epoch::draw(spec, rng)];
         let white = draw(spec.white, rng);
-        let [mut first, mut second] =
-            [0, 1].map(|e| numbered(seed, Purpose::Atmosphere, 2 * number + e));
+        let [mut first, mut second] = [0, 1].map(|e| numbered(seed, Purpose::Atmosphere, 2 * number + e));
         let before = epochs[0].delay(frame, terrain, &mut first);
         let mut noise = epochs[1].delay(frame, terrain, &mut second);
         noise.data.iter_mut().zip(&before.data).for_each(|(v, b)| *v -= b);

@@ -7,14 +7,18 @@
 //!
 //! Displacement is in metres, east, north and up. Line-of-sight displacement is positive towards the satellite:
 //! s · (E, N, U) with the unit vector s from the ground to the satellite.
+pub mod arrays;
 pub mod atmosphere;
 pub mod cover;
+pub mod files;
 pub mod frame;
 pub mod geometry;
+pub mod ground;
 pub mod interferogram;
 pub mod network;
 pub mod scene;
 pub mod series;
+pub mod set;
 pub mod source;
 pub mod spec;
 pub mod terrain;

@@ -12,10 +12,10 @@ use super::series::{ComponentNoise, signal, step};
 use super::source::{Source, largest};
 use super::spec::{InsarSpec, draw};
 use super::terrain::Terrain;
+use crate::Result;
 use crate::grid::Grid;
 use crate::raster::GeoReference;
 use crate::synth::random::{Purpose, normal, numbered, stream};
-use crate::Result;
 
 /// Names of the tracks.
 pub const TRACKS: [&str; 2] = ["ascending", "descending"];

@@ -76,7 +76,8 @@ impl Source {
                 return Ok((source, field));
             }
         }
-        let why = format!("events of these magnitudes never move a pixel by {} mm: ask for larger ones", 1e3 * spec.smallest);
+        let why =
+            format!("events of these magnitudes never move a pixel by {} mm: ask for larger ones", 1e3 * spec.smallest);
         Err(Error::option("--magnitude", format!("{:?}", spec.magnitude), why))
     }
 
@@ -128,11 +129,7 @@ impl Source {
     fn patches(&self, rng: &mut Pcg64) -> Vec<Rectangle> {
         let number = |length: f64, most: f64| (length / 3000.0).floor().clamp(2.0, most) as usize;
         let (columns, rows) = (number(self.length, 14.0), number(self.width, 8.0));
-        let slip = SlipSpec {
-            rake_deg: self.rake_deg,
-            deficit: 0.0,
-            ..SlipSpec::draw(self.length, self.width, rng)
-        };
+        let slip = SlipSpec { rake_deg: self.rake_deg, deficit: 0.0, ..SlipSpec::draw(self.length, self.width, rng) };
         let seed = rng.random_range(0..1u64 << 52);
         let stream = |k| numbered(seed, Purpose::Slip, k);
         let field = SlipField::new(&slip, self.length, self.width, &mut stream(0), &mut stream(1));
@@ -142,7 +139,8 @@ impl Source {
             for j in 0..rows {
                 let (along, down) = ((i as f64 + 0.5) * dx, (j as f64 + 0.5) * dz);
                 // A buried fault also ends upwards.
-                let amount = field.slip(along, down, self.centre[2]) * ends(down.min(0.5 * self.width), self.width, 0.3);
+                let amount =
+                    field.slip(along, down, self.centre[2]) * ends(down.min(0.5 * self.width), self.width, 0.3);
                 let edges = ((i as f64 * dx, (i + 1) as f64 * dx), (j as f64 * dz, (j + 1) as f64 * dz));
                 parts.push(self.part(edges.0, edges.1, amount, field.rake(along, down)));
             }

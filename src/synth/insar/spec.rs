@@ -212,14 +212,8 @@ impl InsarSpec {
     /// The same without any noise or gap: interferograms are s · u, series the signal.
     pub fn noiseless(mut self) -> InsarSpec {
         let none = (0.0, 0.0);
-        self.noise = NoiseSpec {
-            topography: 0.0,
-            topography_variation: 0.0,
-            ramp: 0.0,
-            sigma: none,
-            white: none,
-            ..self.noise
-        };
+        self.noise =
+            NoiseSpec { topography: 0.0, topography_variation: 0.0, ramp: 0.0, sigma: none, white: none, ..self.noise };
         self.cover.decorrelated = none;
         self.tracks.edge = 0.0;
         let s = &mut self.series;
@@ -271,7 +265,8 @@ impl InsarSpec {
                 return fail(name, format!("{low} {high}"), &why);
             }
         }
-        let noises = [("--gnss-white", s.white), ("--gnss-walk", s.walk), ("--gnss-flicker", s.flicker.unwrap_or(s.white))];
+        let noises =
+            [("--gnss-white", s.white), ("--gnss-walk", s.walk), ("--gnss-flicker", s.flicker.unwrap_or(s.white))];
         for (name, values) in noises {
             if let Some(v) = values.iter().find(|v| !(0.0 <= v.0 && v.0 <= v.1 && v.1 <= 10.0)) {
                 let value = format!("{} {}", 1e3 * v.0, 1e3 * v.1);
@@ -288,7 +283,8 @@ impl InsarSpec {
         }
         let slow = if self.source.slow > 0.0 { self.source.slow_days.1.ceil() as usize } else { 0 };
         if first > last || first < s.window || last + slow + s.window > s.days {
-            let why = format!("{} days before it and {} after it must lie within {} days", s.window, s.window + slow, s.days);
+            let why =
+                format!("{} days before it and {} after it must lie within {} days", s.window, s.window + slow, s.days);
             return fail("--event-day", format!("{first} {last}"), &why);
         }
         Ok(())

@@ -44,7 +44,12 @@ impl Terrain {
             // Plains are wider than peaks.
             *v = relief * above.powf(1.4) + 2.0;
         }
-        let height = Grid::from_fn(frame.width, frame.height, |x, y| if water.get(x, y) { 0.0 } else { height.get(x, y) as f32 });
+        let height =
+            Grid::from_fn(
+                frame.width,
+                frame.height,
+                |x, y| if water.get(x, y) { 0.0 } else { height.get(x, y) as f32 },
+            );
         Terrain { height, water }
     }
 
@@ -55,7 +60,8 @@ impl Terrain {
         let (i, j) = ((x as usize).min(frame.width - 2), (y as usize).min(frame.height - 2));
         let (u, v) = (x - i as f64, y - j as f64);
         let value = |i, j| f64::from(self.height.get(i, j));
-        (1.0 - v) * ((1.0 - u) * value(i, j) + u * value(i + 1, j)) + v * ((1.0 - u) * value(i, j + 1) + u * value(i + 1, j + 1))
+        (1.0 - v) * ((1.0 - u) * value(i, j) + u * value(i + 1, j))
+            + v * ((1.0 - u) * value(i, j + 1) + u * value(i + 1, j + 1))
     }
 
     /// Whether a place is on land.

@@ -3,6 +3,7 @@
 use crate::cli::common::{Common, ThreadArgs, Two};
 use crate::cli::ui::Ui;
 use crate::raster::OutputFolder;
+use crate::synth::insar::arrays::Contents;
 use crate::synth::insar::files::{FILES, write};
 use crate::synth::insar::ground::Rasters;
 use crate::synth::insar::scene::Scene;
@@ -107,6 +108,10 @@ pub struct InsarArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.3, help_heading = "Tracks")]
     edge: f64,
 
+    /// Share of events that only one of the tracks saw
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, help_heading = "Tracks")]
+    single_track: f64,
+
     /// Share of the land without coherence
     #[arg(long, num_args = 2, value_names = ["LOW", "HIGH"], default_values_t = [0.0, 0.3], action = clap::ArgAction::Set, help_heading = "Tracks")]
     decorrelated: Vec<f64>,
@@ -195,6 +200,18 @@ pub struct InsarArgs {
     #[arg(long, value_enum, default_value = "shards", requires = "count", help_heading = "Sets")]
     format: FormatArg,
 
+    /// Arrays of a shard: observations and truth; solutions of `combine` by wls and sistem; inputs of networks
+    #[arg(
+        long,
+        value_enum,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "observations,solutions,inputs",
+        requires = "count",
+        help_heading = "Sets"
+    )]
+    arrays: Vec<ArraysArg>,
+
     /// Events in a shard
     #[arg(long, value_name = "N", default_value_t = 64, requires = "count", help_heading = "Sets")]
     shard: usize,
@@ -252,6 +269,16 @@ enum FormatArg {
     Shards,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum ArraysArg {
+    /// What was measured
+    Observations,
+    /// East, north, up and their sigma by both classical methods
+    Solutions,
+    /// What networks of the kind insar_gnss are given, in float16
+    Inputs,
+}
+
 pub fn run(args: &InsarArgs, ui: &Ui) -> Result<()> {
     let spec = args.spec();
     let units = match args.unit.as_deref() {
@@ -291,6 +318,11 @@ fn run_set(args: &InsarArgs, event: InsarSpec, rasters: &Rasters, ui: &Ui) -> Re
         format: match args.format {
             FormatArg::Tif => SetFormat::Tif,
             FormatArg::Shards => SetFormat::Shards,
+        },
+        arrays: Contents {
+            observations: args.arrays.contains(&ArraysArg::Observations),
+            solutions: args.arrays.contains(&ArraysArg::Solutions),
+            inputs: args.arrays.contains(&ArraysArg::Inputs),
         },
         shard: args.shard,
         split,
@@ -334,7 +366,7 @@ impl InsarArgs {
         let tracks = &mut spec.tracks;
         tracks.heading_deg = fixed(&self.heading, tracks.heading_deg);
         tracks.incidence_deg = fixed(&self.incidence, tracks.incidence_deg);
-        (tracks.orbit, tracks.edge) = (1e3 * self.orbit, self.edge);
+        (tracks.orbit, tracks.edge, tracks.single) = (1e3 * self.orbit, self.edge, self.single_track);
         let noise = &mut spec.noise;
         (noise.topography, noise.topography_variation) = (1e-6 * self.topography, self.topography_variation);
         noise.ramp = 1e-3 * self.ramp;

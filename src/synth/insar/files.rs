@@ -136,10 +136,8 @@ pub(super) fn panels(scene: &Scene, width: usize) -> [Vec<Canvas>; 2] {
         if scene.terrain.water.get(x, y) { f32::NAN } else { heights.get(x, y) }
     });
     let top = heights.data.iter().fold(1.0f32, |m, v| m.max(*v));
-    let scale = Scale::Grey { low: 0.0, high: f64::from(top) };
-    measured.push(
-        Panel { title: "height, stations", values: &shown, scale, unit: Some("m"), lines: &stations }.draw(width),
-    );
+    let scale = Scale::Grey { low: 0.0, high: round_up(f64::from(top)) };
+    measured.push(Panel { title: "height", values: &shown, scale, unit: Some("m"), lines: &stations }.draw(width));
     let level = limit(&scene.truth.iter().collect::<Vec<_>>());
     let truth = ["East", "North", "Up"].iter().zip(&scene.truth).map(|(name, u)| map(name, u, level)).collect();
     [measured, truth]

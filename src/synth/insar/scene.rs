@@ -111,12 +111,16 @@ impl Scene {
                 [0, 1, 2].map(|c| unit.map(|s| s[c] as f32))
             })
         });
+        let single = rng.random_bool(spec.tracks.single).then(|| rng.random_range(0..2));
         let vegetation = Vegetation::new(&frame, seed);
         let mut noise = Vec::with_capacity(2);
         let los = [0, 1].map(|k| {
             let (parameters, values) = LosNoise::draw(&spec.noise, &frame, &terrain, k as u64, seed);
             noise.push(parameters);
-            let seen = vegetation.seen(spec, &frame, &terrain, &drawn[k], k as u64, seed);
+            let mut seen = vegetation.seen(spec, &frame, &terrain, &drawn[k], k as u64, seed);
+            if single.is_some_and(|other| other != k) {
+                seen.data.fill(false);
+            }
             interferogram(&field, &units[k], &values, &seen)
         });
         let day = &mut stream(seed, Purpose::EventDay);

@@ -4,7 +4,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-use super::arrays::{describe, observations};
+use super::arrays::{Contents, arrays, describe};
 use super::files;
 use super::ground::Rasters;
 use super::scene::Scene;
@@ -36,6 +36,8 @@ pub struct InsarSetSpec {
     pub count: usize,
     pub seed: u64,
     pub format: SetFormat,
+    /// What shards hold.
+    pub arrays: Contents,
     /// Events in one shard.
     pub shard: usize,
     /// Shares of the events for training, validation and testing.
@@ -181,7 +183,7 @@ fn make_unit(spec: &InsarSetSpec, rasters: &Rasters, unit: &Unit) -> Result<()> 
     let (mut parts, mut records) = (Vec::new(), Vec::new());
     for &index in &unit.events {
         let scene = event(spec, rasters, index)?;
-        parts.push(observations(&scene));
+        parts.push(arrays(&scene, spec.arrays)?);
         records.push(scene.record);
     }
     let arrays = stack(&parts)?;
@@ -226,7 +228,7 @@ fn card(spec: &InsarSetSpec, split: [usize; 3]) -> serde_json::Value {
         "events": spec.count,
         "train": split[0], "validation": split[1], "test": split[2],
         "unit": "m; line of sight positive towards the satellite",
-        "arrays": describe(),
+        "arrays": describe(spec.arrays),
         "records": "the .json beside each shard: source, tracks, noise and seed of each event; `synth insar OUT --seed SEED` with \
                     the options of the set makes that event again",
         "spec": spec,

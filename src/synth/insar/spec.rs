@@ -66,6 +66,8 @@ pub struct TrackSpec {
     pub orbit: f64,
     /// Share of tracks of which an edge of the swath crosses the frame.
     pub edge: f64,
+    /// Share of events that only one of the two tracks saw.
+    pub single: f64,
 }
 
 /// Kind of turbulence.
@@ -178,6 +180,7 @@ impl Default for InsarSpec {
                 incidence_deg: [(33.0, 43.0); 2],
                 orbit: 693e3,
                 edge: 0.3,
+                single: 0.0,
             },
             noise: NoiseSpec {
                 topography: 10e-6,
@@ -235,7 +238,7 @@ impl InsarSpec {
             return fail("--pixel", self.pixel.to_string(), "give 10 to 50000 metres");
         }
         let s = &self.series;
-        let ranges: [(&str, Range, f64, f64); 22] = [
+        let ranges: [(&str, Range, f64, f64); 23] = [
             ("--magnitude", self.source.magnitude.unwrap_or((6.0, 7.0)), 4.0, 8.0),
             ("--slow-slip", (0.0, self.source.slow), 0.0, 1.0),
             ("--slow-days", self.source.slow_days, 1.0, 60.0),
@@ -244,6 +247,7 @@ impl InsarSpec {
             ("--incidence", self.tracks.incidence_deg[0], 10.0, 65.0),
             ("--incidence", self.tracks.incidence_deg[1], 10.0, 65.0),
             ("--edge", (0.0, self.tracks.edge), 0.0, 1.0),
+            ("--single-track", (0.0, self.tracks.single), 0.0, 1.0),
             ("--topography", (0.0, 1e6 * self.noise.topography), 0.0, 1e4),
             ("--topography-variation", (0.0, self.noise.topography_variation), 0.0, 10.0),
             ("--ramp", (0.0, 1e3 * self.noise.ramp), 0.0, 1e5),

@@ -20,7 +20,7 @@ pub mod sistem;
 pub mod solve;
 pub mod survey;
 
-pub use inputs::{NetworkInputs, network_inputs};
+pub use inputs::{CHANNELS, NetworkInputs, network_inputs};
 pub use kriging::Kriging;
 pub use nuisance::Correction;
 pub use scene::{

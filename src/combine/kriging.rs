@@ -4,6 +4,8 @@
 //! source); stations add their own variance. The predictor is the best linear unbiased one (simple kriging), with variance
 //! `C0 - k'(C + D)⁻¹k`.
 //!
+//! C0 is then scaled so that stations that are left out are predicted as well as their standard deviation says.
+//!
 //! References: Cressie (1993), "Statistics for Spatial Data", section 3.2 (the predictor) and Mardia and Marshall (1984),
 //! Biometrika 71:135 (maximum likelihood of C0 and λ).
 
@@ -30,6 +32,22 @@ struct Component {
     inverse: Vec<f64>,
     /// (C + D)⁻¹ data
     weights: Vec<f64>,
+}
+
+impl Component {
+    /// Mean square of the errors at stations that are left out, one at a time, in units of their standard deviation:
+    /// `α²/(K⁻¹)ⱼⱼ` with `α = K⁻¹ data` (Dubrule 1983, Math. Geology 15:687).
+    fn left_out(&self) -> f64 {
+        let n = self.stations.len();
+        let mut diagonal = vec![0.0; n];
+        let mut rest = self.inverse.as_slice();
+        for i in 0..n {
+            let (row, after) = rest.split_at(i + 1);
+            diagonal.iter_mut().zip(row).for_each(|(d, v)| *d += v * v);
+            rest = after;
+        }
+        self.weights.iter().zip(&diagonal).map(|(a, d)| a * a / d).sum::<f64>() / n as f64
+    }
 }
 
 /// A fitted predictor.
@@ -73,7 +91,14 @@ impl Kriging {
         let data = Data { stations, lists: &lists, typical };
         let length = length.unwrap_or_else(|| data.best_length());
         let variances: [f64; 3] = std::array::from_fn(|c| data.best_variance(c, length).0);
-        Some(Kriging::with(stations, length, variances))
+        let likely = Kriging::with(stations, length, variances);
+        // Displacement is smoother than the model: what stations left out show of its errors counts.
+        let honest = std::array::from_fn(|c| {
+            let system = &likely.components[c];
+            let factor = if system.stations.len() < ENOUGH { 1.0 } else { system.left_out().clamp(0.2, 5.0) };
+            (variances[c] * factor).max(data.floor(c))
+        });
+        Some(Kriging::with(stations, length, honest))
     }
 
     /// The predictor for a given covariance.
@@ -205,18 +230,25 @@ impl Data<'_> {
         list.iter().copied().step_by(list.len().div_ceil(LARGEST).max(1)).collect()
     }
 
+    /// A signal below the noise cannot be excluded.
+    fn floor(&self, c: usize) -> f64 {
+        let list = &self.lists[c];
+        let noise = list.iter().map(|&j| self.stations[j].sigma[c].powi(2)).sum::<f64>() / list.len().max(1) as f64;
+        (0.25 * noise).max(1e-10)
+    }
+
     /// C0 of the largest posterior density of a component and minus twice its logarithm. A weak prior (inverse gamma, two
-    /// degrees of freedom about the mean square of all components) keeps it sane with few stations.
+    /// degrees of freedom about the mean square) keeps it sane with few stations.
     fn best_variance(&self, c: usize, length: f64) -> (f64, f64) {
         let list = self.subset(&self.lists[c]);
         let n = list.len();
         let at = |j: usize| &self.stations[j];
-        let noise = list.iter().map(|&j| at(j).sigma[c].powi(2)).sum::<f64>() / n.max(1) as f64;
         let power = list.iter().map(|&j| at(j).displacement[c].powi(2)).sum::<f64>() / n.max(1) as f64;
-        // A signal below the noise cannot be excluded.
-        let floor = (0.25 * noise).max(1e-10);
+        // What the weak prior is about: the component's own, or that of all where it has few stations.
+        let typical = (n as f64 * power + 2.0 * self.typical) / (n as f64 + 2.0);
+        let floor = self.floor(c);
         if n == 0 {
-            return (self.typical.max(floor), 0.0);
+            return (typical.max(floor), 0.0);
         }
         let correlation = DMatrix::from_fn(n, n, |a, b| {
             let (p, q) = (at(list[a]), at(list[b]));
@@ -234,9 +266,9 @@ impl Data<'_> {
             };
             let half = factor.l_dirty().solve_lower_triangular(&data).map_or(f64::INFINITY, |v| v.norm_squared());
             let determinant: f64 = (0..n).map(|i| 2.0 * factor.l_dirty()[(i, i)].ln()).sum();
-            half + determinant + 2.0 * (log + self.typical.max(floor) / c0)
+            half + determinant + 2.0 * (log + typical.max(floor) / c0)
         };
-        let top = (100.0 * power.max(self.typical)).max(4.0 * floor);
+        let top = (100.0 * power.max(typical)).max(4.0 * floor);
         golden(misfit, floor.ln(), top.ln(), 0.03)
     }
 }

@@ -8,16 +8,20 @@
 //! | [`solve`] | one pixel: weighted least squares |
 //! | [`sistem`] | displacement and gradient from the stations around a pixel |
 //! | [`inputs`] | what networks are given |
+//! | [`series`] | the step of a daily series |
+//! | [`stations`] | stations from tables and `.tenv3` files |
 //!
-//! All displacements are metres; a line-of-sight displacement is positive toward the satellite. Everything here is plain
-//! arrays; files are read elsewhere.
+//! All displacements are metres; a line-of-sight displacement is positive toward the satellite. Up to
+//! [`inputs`] everything is plain arrays.
 
 pub mod inputs;
 pub mod kriging;
 pub mod nuisance;
 pub mod scene;
+pub mod series;
 pub mod sistem;
 pub mod solve;
+pub mod stations;
 pub mod survey;
 
 pub use inputs::{CHANNELS, NetworkInputs, network_inputs};
@@ -93,7 +97,7 @@ pub fn wls(scene: &Scene, options: &WlsOptions) -> Result<Solution> {
     let kriging = Kriging::fit(&scene.stations, options.length);
     let mut survey = Survey::new(scene.frame, &scene.stations, kriging.clone(), scene.observations.len());
     survey.add(scene);
-    let solver = prepare(scene, &survey.finish(), kriging.clone(), options)?;
+    let solver = prepare(scene, &survey, kriging.clone(), options)?;
     let bands = solver.solve(scene);
     Ok(Solution { bands, corrections: solver.nuisance.corrections, kriging, notes: solver.nuisance.notes })
 }
@@ -106,12 +110,13 @@ pub fn sistem(scene: &Scene, options: &WlsOptions) -> Result<Solution> {
     wls(scene, &WlsOptions { method: Method::Sistem, ..*options })
 }
 
-/// What pixels share, from the samples of a scene; of `scene` itself only what does not depend on rows is used.
+/// What pixels share, from the survey of a scene; of `scene` itself only what does not depend on rows is used.
 ///
 /// # Errors
 /// [`Error::Data`] when no component can follow.
-pub fn prepare(scene: &Scene, samples: &[Sample], kriging: Option<Kriging>, options: &WlsOptions) -> Result<Solver> {
+pub fn prepare(scene: &Scene, survey: &Survey, kriging: Option<Kriging>, options: &WlsOptions) -> Result<Solver> {
     let observations = &scene.observations;
+    let samples = survey.finish();
     if observations.is_empty() && kriging.is_none() {
         return Err(Error::Data(
             "nothing to combine: give observations (--los, --offsets, ...) or stations (--gnss)".into(),
@@ -122,12 +127,12 @@ pub fn prepare(scene: &Scene, samples: &[Sample], kriging: Option<Kriging>, opti
             "the observations have no value on the grid: they do not overlap it, or everything is masked".into(),
         ));
     }
-    let nuisance = nuisance::estimate(observations, samples, options);
+    let nuisance = nuisance::estimate(observations, &samples, &survey.white_noise(), options);
     let measured = std::array::from_fn(|c| scene.stations.iter().any(|s| s.displacement[c].is_finite()));
     let prior = match (options.method, kriging) {
         (Method::Sistem, _) => Prior::Sistem(Sistem::new(&scene.stations)?),
         (Method::Wls, Some(k)) => Prior::Kriging(k),
-        (Method::Wls, None) => Prior::Flat(options.prior_sigma.unwrap_or_else(|| largest(samples))),
+        (Method::Wls, None) => Prior::Flat(options.prior_sigma.unwrap_or_else(|| largest(&samples))),
     };
     let adaptive = options.adaptive && matches!(prior, Prior::Kriging(_));
     Ok(Solver { frame: scene.frame, prior, measured, nuisance, adaptive })

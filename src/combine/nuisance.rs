@@ -105,8 +105,8 @@ impl Nuisance {
     }
 }
 
-/// Estimates all terms.
-pub fn estimate(observations: &[Observation], samples: &[Sample], options: &WlsOptions) -> Nuisance {
+/// Estimates all terms; `white` is the standard deviation of each observation's noise that neighbouring pixels do not share.
+pub fn estimate(observations: &[Observation], samples: &[Sample], white: &[f64], options: &WlsOptions) -> Nuisance {
     let terms: Vec<Terms> = observations.iter().map(Terms::of).collect();
     let mut first = vec![0];
     terms.iter().for_each(|t| first.push(first.last().copied().unwrap_or(0) + t.count()));
@@ -124,14 +124,14 @@ pub fn estimate(observations: &[Observation], samples: &[Sample], options: &WlsO
         let mut normal = DMatrix::from_diagonal(&DVector::from_iterator(count, prior.iter().map(|p| 1.0 / (p * p))));
         let mut right = DVector::zeros(count);
         for row in &rows {
-            row.add(&values, &sigma, round > 0, &mut normal, &mut right);
+            row.add(&values, &sigma, white, round > 0, &mut normal, &mut right);
         }
         if let Some(factor) = normal.cholesky() {
             values = factor.solve(&right);
             covariance = factor.inverse();
         }
         for &k in &to_find {
-            if let Some(s) = misfit_sigma(&rows, k, terms[k].count(), &values) {
+            if let Some(s) = misfit_sigma(&rows, k, white[k], terms[k].count(), &values) {
                 sigma[k] = s;
             } else if round == 0 {
                 notes.push(format!(
@@ -189,11 +189,21 @@ struct Part {
     misfit: f64,
     direction: [f64; 3],
     sigma: Option<f64>,
+    /// See [`Seen::white`](super::survey::Seen::white).
+    white: f64,
     first: usize,
     terms: Vec<f64>,
 }
 
 impl Part {
+    /// Variance of the value, from that of a pixel where it is not given: a mean of pixels has less white noise.
+    fn variance(&self, pixel: f64, white: f64) -> f64 {
+        match self.sigma {
+            Some(s) => s * s,
+            None => less_white(pixel * pixel, (1.0 - self.white) * white * white),
+        }
+    }
+
     fn residual(&self, values: &DVector<f64>) -> f64 {
         self.misfit - self.terms.iter().enumerate().map(|(i, t)| t * values[self.first + i]).sum::<f64>()
     }
@@ -213,6 +223,7 @@ impl Row {
                     misfit: o.value - predicted,
                     direction: o.direction,
                     sigma: o.sigma,
+                    white: o.white,
                     first: first[k],
                     terms: basis,
                 });
@@ -230,6 +241,7 @@ impl Row {
         &self,
         values: &DVector<f64>,
         sigma: &[f64],
+        white: &[f64],
         robust: bool,
         normal: &mut DMatrix<f64>,
         right: &mut DVector<f64>,
@@ -238,7 +250,7 @@ impl Row {
         let v = DMatrix::from_fn(n, n, |i, j| {
             let (a, b) = (&self.seen[i], &self.seen[j]);
             let known: f64 = (0..3).map(|c| a.direction[c] * self.variance[c] * b.direction[c]).sum();
-            known + if i == j { a.sigma.unwrap_or(sigma[a.observation]).powi(2) } else { 0.0 }
+            known + if i == j { a.variance(sigma[a.observation], white[a.observation]) } else { 0.0 }
         });
         let Some(inverse) = v.cholesky().map(|f| f.inverse()) else {
             return;
@@ -263,23 +275,29 @@ impl Row {
     }
 }
 
+/// A variance without the white noise that a mean of pixels does not have.
+fn less_white(variance: f64, less: f64) -> f64 {
+    (variance - less).max(0.1 * variance)
+}
+
 /// The standard deviation of observation `k` with which the mean square of its misfits at the stations, each in units of
 /// its own standard deviation, is what the number of parameters leaves; `None` with too few stations.
-fn misfit_sigma(rows: &[Row], k: usize, parameters: usize, values: &DVector<f64>) -> Option<f64> {
-    let pairs: Vec<(f64, f64)> = rows
+fn misfit_sigma(rows: &[Row], k: usize, white: f64, parameters: usize, values: &DVector<f64>) -> Option<f64> {
+    let pairs: Vec<(f64, f64, f64)> = rows
         .iter()
         .filter(|r| r.station)
         .filter_map(|r| {
             let part = r.of(k)?;
             let known: f64 = (0..3).map(|c| part.direction[c].powi(2) * r.variance[c]).sum();
-            Some((part.residual(values).powi(2), known))
+            Some((part.residual(values).powi(2), known, (1.0 - part.white) * white * white))
         })
         .filter(|p| p.1 < 1.0)
         .collect();
     let free = pairs.len().checked_sub(parameters).filter(|f| *f >= 3)? as f64;
     // Outliers count as HUBER² + 2 at most; the expectation of that for normal errors is 0.974.
     let excess = |variance: f64| {
-        pairs.iter().map(|(r, c)| (r / (variance + c)).min(HUBER * HUBER + 2.0)).sum::<f64>() - 0.974 * free
+        let square = |&(r, known, less): &(f64, f64, f64)| r / (known + less_white(variance, less));
+        pairs.iter().map(|p| square(p).min(HUBER * HUBER + 2.0)).sum::<f64>() - 0.974 * free
     };
     let (mut low, mut high) = (1e-4f64.ln(), 10f64.ln());
     if excess((2.0 * low).exp()) <= 0.0 {

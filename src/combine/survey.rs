@@ -15,6 +15,8 @@ pub struct Seen {
     pub direction: [f64; 3],
     /// `None` where it is to be estimated.
     pub sigma: Option<f64>,
+    /// Share of a single pixel's white noise variance that is in the value: less than 1 for a mean of pixels.
+    pub white: f64,
 }
 
 /// One place, with what is known of its displacement without the observations.
@@ -130,7 +132,7 @@ impl Survey {
                 let sigma = if estimated { Some(1.0) } else { o.sigma_at(i, 1.0) };
                 *seen = match (value.is_finite(), o.direction_at(i), sigma) {
                     (true, Some(direction), Some(s)) => {
-                        Some(Seen { value, direction, sigma: (!estimated).then_some(s) })
+                        Some(Seen { value, direction, sigma: (!estimated).then_some(s), white: 1.0 })
                     }
                     _ => None,
                 };
@@ -159,6 +161,28 @@ impl Survey {
         samples
     }
 
+    /// Standard deviation of the noise of every observation that neighbouring pixels do not share, from the second
+    /// differences `a - b - c + d` of the pixels around stations; 0 with fewer than five.
+    pub fn white_noise(&self) -> Vec<f64> {
+        let count = self.pixels.first().map_or(0, |p| p.seen.len());
+        let of = |k: usize| {
+            let full = self.places.iter().filter(|p| p.parts.len() == 4);
+            let mut second: Vec<f64> = full
+                .filter_map(|p| {
+                    let v = |i: usize| self.pixels[p.parts[i].0].seen[k].map(|s| s.value);
+                    Some((v(0)? - v(1)? - v(2)? + v(3)?).abs())
+                })
+                .collect();
+            if second.len() < 5 {
+                return 0.0;
+            }
+            second.sort_by(f64::total_cmp);
+            // The median of the absolute value of a normal number of variance 4.
+            second[second.len() / 2] / (2.0 * 0.6745)
+        };
+        (0..count).map(of).collect()
+    }
+
     fn at_station(&self, place: &Place) -> Sample {
         let station = &self.stations[place.station];
         let count = self.pixels.first().map_or(0, |p| p.seen.len());
@@ -171,7 +195,9 @@ impl Survey {
             }
             let mean = |f: &dyn Fn(&Seen) -> f64| parts.iter().map(|(s, w)| w * f(s)).sum::<f64>() / weight;
             let sigma = parts[0].0.sigma.map(|_| mean(&|s| s.sigma.unwrap_or(0.0)));
-            Some(Seen { value: mean(&|s| s.value), direction: [0, 1, 2].map(|c| mean(&|s| s.direction[c])), sigma })
+            let direction = [0, 1, 2].map(|c| mean(&|s| s.direction[c]));
+            let white = parts.iter().map(|(_, w)| w * w).sum::<f64>() / (weight * weight);
+            Some(Seen { value: mean(&|s| s.value), direction, sigma, white })
         });
         let seen = seen.collect();
         let (x, y) = self.frame.scaled(place.column, place.row);

@@ -149,7 +149,7 @@ def main():
         mae, near = validate(net, pool, device, score)
         log["validation"].append(dict(step=state["step"], used=used + clock() - began, mae=mae, near=near))
         print(f"{args.model} step {state['step']} ({100 * done():.0f} %, {used + clock() - began:.0f} s): "
-              f"{labels[2]} {mae:.5f}, {labels[1]} {near if near is None else round(near, 5)}", flush=True)
+              f"{labels[2]}: {mae:.5f} {labels[0]}, {near if near is None else round(near, 5)} {labels[1]}", flush=True)
 
     if state["step"] == 0:
         look()

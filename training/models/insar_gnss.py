@@ -65,6 +65,18 @@ def score(output, truth):
     return relative(u - t, classical - t).mean().item(), (1 - ssim(u, t)).mean().item()
 
 
+def calibration(net, events):
+    """What the logarithm of the scale lacks, so that errors have the standard deviation that is stated."""
+    sums, n = 0.0, 0
+    with torch.no_grad():
+        for x, t in events:
+            u, s = net(x)
+            # Sigma is sqrt(2) b. Events count alike: their mean logarithm.
+            z = ((u - t[:, :3]) / (2**0.5 * s.exp())).square().mean((1, 2, 3)).sqrt().log()
+            sums, n = sums + z.sum().item(), n + len(z)
+    return sums / n
+
+
 def conv(a, b, stride=1):
     return nn.Sequential(nn.Conv2d(a, b, 3, stride, 1), nn.LeakyReLU(0.1, True))
 

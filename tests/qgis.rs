@@ -179,6 +179,28 @@ fn every_algorithm_runs_in_qgis_process() {
     qgis.shiftmap(&["stack", "lsm.tif", "verified.tif", "stack_cli.tif", "--align", "--quiet"]);
     qgis.same("stack.tif", "stack_cli.tif");
     assert!(std::fs::read_to_string(qgis.folder.path().join("stack.html")).unwrap().contains("sigma factor"));
+    // An event with two tracks and stations.
+    qgis.shiftmap(&["synth", "insar", "quake", "--size", "48", "--seed", "3", "--quiet"]);
+    qgis.succeeds(
+        "combine",
+        &[
+            "LOS_1=quake/los-ascending.tif",
+            "UNIT_1=quake/unit-ascending.tif",
+            "LOS_2=quake/los-descending.tif",
+            "UNIT_2=quake/unit-descending.tif",
+            "GNSS=quake/gnss.csv",
+            "DEM=quake/dem.tif",
+            "METHOD=sistem",
+            "OUTPUT=combined.tif",
+            "REPORT=combined.html",
+        ],
+    );
+    let track = |t: &str| format!("--los=quake/los-{t}.tif,unit=quake/unit-{t}.tif");
+    let (a, b) = (track("ascending"), track("descending"));
+    let more = ["--gnss", "quake/gnss.csv", "--dem", "quake/dem.tif", "--method", "sistem", "--quiet"];
+    qgis.shiftmap(&[&["combine", "combined_cli.tif", &a, &b], &more[..]].concat());
+    qgis.same("combined.tif", "combined_cli.tif");
+    assert!(std::fs::read_to_string(qgis.folder.path().join("combined.html")).unwrap().contains("stations"));
     qgis.succeeds("synthesize", &["PRESET=low", "SIZE=128", "OUTPUT=made"]);
     qgis.shiftmap(&["synth", "pair", "made_cli", "--preset", "low", "--size", "128", "--quiet"]);
     qgis.same("made/post.tif", "made_cli/post.tif");

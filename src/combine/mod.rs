@@ -9,18 +9,30 @@
 //! | [`sistem`] | displacement and gradient from the stations around a pixel |
 //! | [`inputs`] | what networks are given |
 //! | [`series`] | the step of a daily series |
+//! | [`spec`], [`sources`] | maps as the user names them; reading them on one grid |
 //! | [`stations`] | stations from tables and `.tenv3` files |
+//! | [`job`] | from files to the finished map |
+//! | [`network`] | the method `net` |
+//! | [`left_out`], [`report`], [`picture`] | what the map says at stations that it does not know; what was found |
 //!
 //! All displacements are metres; a line-of-sight displacement is positive toward the satellite. Up to
 //! [`inputs`] everything is plain arrays.
 
 pub mod inputs;
+pub mod job;
 pub mod kriging;
+pub mod left_out;
+pub mod network;
 pub mod nuisance;
+mod output;
+pub mod picture;
+pub mod report;
 pub mod scene;
 pub mod series;
 pub mod sistem;
 pub mod solve;
+pub mod sources;
+pub mod spec;
 pub mod stations;
 pub mod survey;
 

@@ -140,6 +140,35 @@ impl Survey {
         }
     }
 
+    pub fn kriging(&self) -> Option<&Kriging> {
+        self.kriging.as_ref()
+    }
+
+    /// The same places without station `j`, with another predictor.
+    pub fn without(&self, j: usize, kriging: Option<Kriging>) -> Survey {
+        let mut other = Survey { kriging, ..self.clone() };
+        other.places.retain(|p| p.station != j);
+        other.places.iter_mut().filter(|p| p.station > j).for_each(|p| p.station -= 1);
+        other.stations.remove(j);
+        other
+    }
+
+    /// Mean direction of every observation; `None` where it was seen nowhere.
+    pub fn directions(&self) -> Vec<Option<[f64; 3]>> {
+        let count = self.pixels.first().map_or(0, |p| p.seen.len());
+        let of = |k: usize| {
+            let seen: Vec<Seen> = self.pixels.iter().filter_map(|p| p.seen[k]).collect();
+            let mean = |c: usize| seen.iter().map(|s| s.direction[c]).sum::<f64>() / seen.len() as f64;
+            (!seen.is_empty()).then(|| [mean(0), mean(1), mean(2)])
+        };
+        (0..count).map(of).collect()
+    }
+
+    /// Observations without a value at any place.
+    pub fn silent(&self) -> Vec<usize> {
+        self.directions().iter().enumerate().filter(|(_, d)| d.is_none()).map(|(k, _)| k).collect()
+    }
+
     /// The samples that show anything.
     pub fn finish(&self) -> Vec<Sample> {
         let mut samples = Vec::new();

@@ -2,6 +2,7 @@
 
 from . import (
     about,
+    combine,
     coregister,
     displacement,
     evaluate,
@@ -27,6 +28,7 @@ COMMANDS = [
     filter.Filter,
     verify.Verify,
     stack.Stack,
+    combine.Combine,
 ]
 
 

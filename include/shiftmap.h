@@ -369,8 +369,8 @@ int shiftmap_field_shape(struct shiftmap_context *ctx,
 void shiftmap_field_free(struct shiftmap_field *field);
 
 /**
- * Makes test data with exactly known displacement in the folder dst: shiftmap synth WHAT --help; what is "pair"
- * or "dataset". Commands with more arguments, such as "synth field", are for shiftmap_run. Options and callbacks as
+ * Makes test data with exactly known displacement in the folder dst: shiftmap synth WHAT --help; what is "pair",
+ * "dataset" or "insar". Commands with more arguments, such as "synth field", are for shiftmap_run. Options and callbacks as
  * for shiftmap_displacement. Since 0.1.0.
  */
 int shiftmap_synth(struct shiftmap_context *ctx,

@@ -58,10 +58,11 @@ def main():
     parser.add_argument("--name", required=True)
     parser.add_argument("--version", default="1.0")
     parser.add_argument("--sensor", choices=["optical", "sar", "any"], required=True)
-    parser.add_argument("--mae", type=float, required=True, help="held-out mean absolute error of a component, px (insar_gnss: over scale)")
+    parser.add_argument("--mae", type=float, help="held-out mean absolute error of a component, px; insar_gnss: measured here")
     parser.add_argument("--training", required=True, help="data and budget, in words")
     parser.add_argument("--halo", type=int, default=48)
-    parser.add_argument("--calibrate", metavar="POOL", help="set the level of the scale on this pool's held-out shards")
+    parser.add_argument("--calibrate", metavar="POOL", help="set the level of the scale on this pool's held-out shards; insar_gnss: and "
+                        "measure its error there")
     parser.add_argument("--licence", default="MIT OR Apache-2.0")
     args = parser.parse_args()
 
@@ -77,11 +78,19 @@ def main():
     wrapped = module.Exported(net) if hasattr(module, "Exported") else Images(net)
     if args.calibrate:
         if kind == "insar_gnss":
-            held = InsarPool(args.calibrate, 1, 1).validation()
+            held = list(InsarPool(args.calibrate, 1, 1).validation())
+            with torch.no_grad():
+                answers = [net(x) for x, _ in held]
+            first = lambda v: v[0] if isinstance(v, tuple) else v
+            args.mae = float(np.mean([(first(a) - t[:, :3]).abs().mean() for a, (_, t) in zip(answers, held)]))
+            print(f"held-out mean absolute error {args.mae:.4f} of the scale")
         else:
             held = Pool(args.calibrate, module.KIND, 1, 128, 2).validation(step=1)
-        wrapped.offset = module.calibration(net, held)
-        print(f"scale: offset {wrapped.offset:+.3f} of its logarithm")
+        if hasattr(module, "calibration"):
+            wrapped.offset = module.calibration(net, held)
+            print(f"scale: offset {wrapped.offset:+.3f} of its logarithm")
+    if args.mae is None:
+        parser.error("--mae is missing")
     wrapped.eval()
     generator = torch.Generator().manual_seed(1)
     multiple = getattr(module, "MULTIPLE", 1)

@@ -7,7 +7,12 @@ north, up over the scale of the scene, and the classical solution.
 from pathlib import Path
 
 import numpy as np
-import torch
+
+try:
+    import torch
+except ImportError:
+    # Tables and mirrors do without it.
+    torch = None
 
 NAMES = ("input_insar", "input_dem", "input_gnss", "input_classical")
 # Channels with an east and a north component: unit vectors, stations, kriged, classical.
@@ -33,7 +38,7 @@ def mirrored(x, t, east_west, north_south):
 
 
 def flip(v, axis):
-    return torch.flip(v, (axis,)) if isinstance(v, torch.Tensor) else np.flip(v, axis).copy()
+    return np.flip(v, axis).copy() if isinstance(v, np.ndarray) else torch.flip(v, (axis,))
 
 
 def read(path):

@@ -9,7 +9,6 @@ pieces: --piece 540. `make train MODEL=... PRESET=... IMAGES=...` calls it.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -58,11 +57,8 @@ def insar(model, preset, work, seed, rest):
     step(HERE / "train.py", model, "--pool", work / "events", "--out", out, "--preset", preset, "--seed", seed, *rest)
     if not (out / "weights.pt").exists():
         return
-    facts = json.loads((out / "log.json").read_text())
     text = f"{count} simulated events of {size} x {size} px (shiftmap synth insar), preset {preset}"
-    calibrate = ["--calibrate", work / "events"] if model == "insar-gnss" else []
-    step(HERE / "export.py", out, out, "--name", model, "--sensor", "sar", "--training", text,
-         "--mae", facts["validation"][-1]["mae"], *calibrate)
+    step(HERE / "export.py", out, out, "--name", model, "--sensor", "sar", "--training", text, "--calibrate", work / "events")
     step(HERE / "insar_gnss_evaluate.py", work / "events-held-out", "--models", out / f"{model}.onnx", "--figure",
          out / "curves.png")
 

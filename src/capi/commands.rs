@@ -7,8 +7,8 @@ use super::types::*;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
 
-/// Makes test data with exactly known displacement in the folder `dst`: `shiftmap synth WHAT --help`; `what` is "pair"
-/// or "dataset". Commands with more arguments, such as "synth field", are for shiftmap_run. Options and callbacks as
+/// Makes test data with exactly known displacement in the folder `dst`: `shiftmap synth WHAT --help`; `what` is "pair",
+/// "dataset" or "insar". Commands with more arguments, such as "synth field", are for shiftmap_run. Options and callbacks as
 /// for shiftmap_displacement. Since 0.1.0.
 ///
 /// # Safety

@@ -13,6 +13,7 @@ from . import (
     strain,
     synthesize,
     synthesize_field,
+    synthesize_insar,
     vectors,
     verify,
 )
@@ -24,6 +25,7 @@ COMMANDS = [
     strain.Strain,
     synthesize.Synthesize,
     synthesize_field.SynthesizeField,
+    synthesize_insar.SynthesizeInsar,
     coregister.Coregister,
     filter.Filter,
     verify.Verify,

@@ -2,18 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::combine::{Side, unit_vector};
+
 /// Mean radius of the Earth in metres.
 const EARTH: f64 = 6_371e3;
 
-/// Unit vector (east, north, up) from the ground to a satellite that looks to the right of its direction of flight
-/// (`heading_deg`, clockwise from north) under `incidence_deg` from the vertical at the ground.
-pub fn unit_vector(heading_deg: f64, incidence_deg: f64) -> [f64; 3] {
-    let (sin_look, cos_look) = (heading_deg + 90.0).to_radians().sin_cos();
-    let (sin, cos) = incidence_deg.to_radians().sin_cos();
-    [-sin * sin_look, -sin * cos_look, cos]
-}
-
-/// A satellite's pass.
+/// The pass of a satellite that looks to the right.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Track {
     /// Direction of flight, degrees clockwise from north.
@@ -43,24 +37,13 @@ impl Track {
 
     /// Unit vector to the satellite at a place.
     pub fn unit(&self, place: [f64; 2]) -> [f64; 3] {
-        unit_vector(self.heading_deg, self.incidence(place))
+        unit_vector(self.heading_deg, self.incidence(place), Side::Right)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_ascending_satellite_stands_in_the_west() {
-        let s = unit_vector(0.0, 30.0);
-        assert!((s[0] + 0.5).abs() < 1e-15 && s[1].abs() < 1e-15 && (s[2] - 0.75f64.sqrt()).abs() < 1e-15);
-        let s = unit_vector(180.0, 30.0);
-        assert!((s[0] - 0.5).abs() < 1e-15);
-        // Flying to the north-west and looking to the north-east it stands in the south-west.
-        let s = unit_vector(-13.0, 39.0);
-        assert!(s[0] < 0.0 && s[1] < 0.0);
-    }
 
     #[test]
     fn incidence_grows_over_the_swath_as_sentinel_1s_does() {

@@ -88,7 +88,7 @@ def evaluate(paths, models):
             row = dict(largest=1e3 * float(np.sqrt((t**2).sum(0)).max()), pixels=t[0].size, methods={})
             for name, (u, sigma) in answers.items():
                 e = u - t
-                z = [None] * 3 if sigma is None else [float(np.mean((e[c] / sigma[c]) ** 2)) for c in range(3)]
+                z = None if sigma is None else [[float(np.mean(np.abs(e[c]) < k * sigma[c])) for c in range(3)] for k in (1, 2)]
                 row["methods"][name] = dict(square=[float((1e6 * e[c] ** 2).sum()) for c in range(3)],
                                             ssim=[ssim(u[c], t[c]) for c in range(3)], z=z)
             rows.append(row)
@@ -175,9 +175,11 @@ def main():
     methods = list(rows[0]["methods"])
     print(markdown(values, counts, methods))
     for m in methods:
-        z = [[r["methods"][m]["z"][c] for r in rows] for c in range(3)]
-        if z[0][0] is not None:
-            print(f"{m}: root mean square of error over sigma " + ", ".join(f"{np.sqrt(np.nanmean(v)):.2f}" for v in z))
+        z = [r["methods"][m]["z"] for r in rows]
+        if z[0] is not None:
+            share = np.mean(z, 0)
+            print(f"{m}: share of errors within one sigma " + ", ".join(f"{v:.2f}" for v in share[0]) + ", within two " +
+                  ", ".join(f"{v:.2f}" for v in share[1]))
     worse = [f"{label(*b)} {COMPONENTS[c]} {('RMSE', 'mSSIM')[k]}: {m} before {n}" for n in methods[4:] for b in counts
              for c in range(3) for k in range(2) for m in ("zero", "stations", "wls", "sistem") if (b, n) in values and
              (1 - 2 * k) * (values[b, n][k][c] - values[b, m][k][c]) >= 0]

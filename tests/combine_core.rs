@@ -237,6 +237,8 @@ fn sistem_is_that_of_nine_unknowns() {
     let options = WlsOptions { adaptive: false, ..Default::default() };
     let solution = sistem(&q.scene, &options).unwrap();
     let (scene, bands) = (&q.scene, &solution.bands);
+    let factor = sistem::Sistem::new(&scene.stations).unwrap().factor();
+    assert!(factor.iter().all(|f| *f >= 1.0), "{factor:?}");
     for i in (0..SIDE * SIDE).step_by(511) {
         let (x0, y0) = scene.frame.centre(i % SIDE, i / SIDE);
         let mut r: Vec<f64> = scene.stations.iter().map(|s| (s.x - x0).hypot(s.y - y0)).collect();
@@ -254,7 +256,7 @@ fn sistem_is_that_of_nine_unknowns() {
             for c in 0..3 {
                 let mut row = [0.0; 9];
                 (row[c], row[3 + 2 * c], row[4 + 2 * c]) = (1.0, dx, dy);
-                add(row, s.displacement[c], s.sigma[c] * ((1e3 * dx.hypot(dy)) / d0).exp());
+                add(row, s.displacement[c], factor[c].sqrt() * s.sigma[c] * ((1e3 * dx.hypot(dy)) / d0).exp());
             }
         }
         for (k, o) in scene.observations.iter().enumerate() {

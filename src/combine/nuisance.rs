@@ -19,6 +19,8 @@ use super::survey::Sample;
 
 /// Standard deviation of a line-of-sight displacement and of an offset when nothing tells it, m.
 const DEFAULT_SIGMA: [f64; 2] = [0.01, 0.1];
+/// Stations that these defaults are worth where stations tell.
+const DEFAULT_WEIGHT: f64 = 4.0;
 /// Rounds of weights and standard deviations.
 const ROUNDS: usize = 12;
 /// Misfit in standard deviations beyond which a sample loses weight.
@@ -115,6 +117,7 @@ pub fn estimate(observations: &[Observation], samples: &[Sample], white: &[f64],
     let heights: Vec<f64> = samples.iter().map(|s| s.height).filter(|h| h.is_finite()).collect();
     let height = heights.iter().sum::<f64>() / heights.len().max(1) as f64;
     let mut sigma: Vec<f64> = observations.iter().map(|o| DEFAULT_SIGMA[usize::from(o.kind == Kind::Offset)]).collect();
+    let default = sigma.clone();
     let rows: Vec<Row> = samples.iter().filter_map(|s| Row::new(s, &terms, &first, height)).collect();
     let mut notes = Vec::new();
 
@@ -131,7 +134,7 @@ pub fn estimate(observations: &[Observation], samples: &[Sample], white: &[f64],
             covariance = factor.inverse();
         }
         for &k in &to_find {
-            if let Some(s) = misfit_sigma(&rows, k, white[k], terms[k].count(), &values) {
+            if let Some(s) = misfit_sigma(&rows, k, white[k], default[k], terms[k].count(), &values) {
                 sigma[k] = s;
             } else if round == 0 {
                 notes.push(format!(
@@ -281,8 +284,16 @@ fn less_white(variance: f64, less: f64) -> f64 {
 }
 
 /// The standard deviation of observation `k` with which the mean square of its misfits at the stations, each in units of
-/// its own standard deviation, is what the number of parameters leaves; `None` with too few stations.
-fn misfit_sigma(rows: &[Row], k: usize, white: f64, parameters: usize, values: &DVector<f64>) -> Option<f64> {
+/// its own standard deviation, is what the number of parameters leaves; few stations are kept near the default as by
+/// [`DEFAULT_WEIGHT`] more that show it. `None` with too few.
+fn misfit_sigma(
+    rows: &[Row],
+    k: usize,
+    white: f64,
+    default: f64,
+    parameters: usize,
+    values: &DVector<f64>,
+) -> Option<f64> {
     let pairs: Vec<(f64, f64, f64)> = rows
         .iter()
         .filter(|r| r.station)
@@ -298,6 +309,7 @@ fn misfit_sigma(rows: &[Row], k: usize, white: f64, parameters: usize, values: &
     let excess = |variance: f64| {
         let square = |&(r, known, less): &(f64, f64, f64)| r / (known + less_white(variance, less));
         pairs.iter().map(|p| square(p).min(HUBER * HUBER + 2.0)).sum::<f64>() - 0.974 * free
+            + DEFAULT_WEIGHT * (default * default / variance - 1.0)
     };
     let (mut low, mut high) = (1e-4f64.ln(), 10f64.ln());
     if excess((2.0 * low).exp()) <= 0.0 {

@@ -8,6 +8,9 @@
 //! the observations add is then the same 3×3 system as that of [`super::solve`]. The result is that of all nine unknowns
 //! together.
 //!
+//! Unlike in the paper the stations' variances are multiplied by what leaving each of them out shows: displacement is not
+//! linear between stations, and the formal variance does not know.
+//!
 //! Reference: Guglielmino, Nunnari, Puglisi and Spata (2011), IEEE TGRS 49:1815.
 
 use super::kriging::Prediction;
@@ -21,6 +24,8 @@ const NEAREST: usize = 6;
 #[derive(Debug, Clone)]
 pub struct Sistem {
     stations: Vec<Station>,
+    /// Of the stations' variances, by component.
+    factor: [f64; 3],
 }
 
 impl Sistem {
@@ -37,7 +42,32 @@ impl Sistem {
                 )));
             }
         }
-        Ok(Sistem { stations: stations.to_vec() })
+        let mut sistem = Sistem { stations: stations.to_vec(), factor: [1.0; 3] };
+        sistem.factor = sistem.left_out();
+        Ok(sistem)
+    }
+
+    /// What the variances of the stations are multiplied by: east, north, up.
+    pub fn factor(&self) -> [f64; 3] {
+        self.factor
+    }
+
+    /// Mean square error at stations that are left out, in units of the variances; 1 at least.
+    fn left_out(&self) -> [f64; 3] {
+        let (mut sum, mut count) = ([0.0; 3], [0.0; 3]);
+        for (j, s) in self.stations.iter().enumerate() {
+            let mut others = self.clone();
+            others.stations.remove(j);
+            let p = others.at(s.x, s.y, &mut Vec::new());
+            for c in 0..3 {
+                let z = (p.mean[c] - s.displacement[c]).powi(2) / (p.variance[c] + s.sigma[c].powi(2));
+                if z.is_finite() && p.variance[c] > 0.0 {
+                    sum[c] += z;
+                    count[c] += 1.0;
+                }
+            }
+        }
+        [0, 1, 2].map(|c| if count[c] > 0.0 { (sum[c] / count[c]).max(1.0) } else { 1.0 })
     }
 
     /// Displacement at (x, y) from the stations alone, with its variance.
@@ -46,6 +76,9 @@ impl Sistem {
         distances.clear();
         distances.extend(self.stations.iter().map(distance));
         let k = NEAREST.min(distances.len());
+        if k == 0 {
+            return Prediction { mean: [f64::NAN; 3], variance: [f64::NAN; 3] };
+        }
         distances.select_nth_unstable_by(k - 1, f64::total_cmp);
         let mut nearest = distances[..k].to_vec();
         // The order of what selection leaves is not part of its contract; that of a sum is.
@@ -75,7 +108,7 @@ impl Sistem {
             let (gx, gy) = ((n[5] * n[1] - n[4] * n[2]) / determinant, (n[3] * n[2] - n[4] * n[1]) / determinant);
             let information = n[0] - gx * n[1] - gy * n[2];
             out.mean[c] = (b[0] - gx * b[1] - gy * b[2]) / information;
-            out.variance[c] = 1.0 / information;
+            out.variance[c] = self.factor[c] / information;
         }
         out
     }

@@ -369,8 +369,8 @@ int shiftmap_field_shape(struct shiftmap_context *ctx,
 void shiftmap_field_free(struct shiftmap_field *field);
 
 /**
- * Makes test data with exactly known displacement in the folder dst: shiftmap synth WHAT --help; what is "pair"
- * or "dataset". Commands with more arguments, such as "synth field", are for shiftmap_run. Options and callbacks as
+ * Makes test data with exactly known displacement in the folder dst: shiftmap synth WHAT --help; what is "pair",
+ * "dataset" or "insar". Commands with more arguments, such as "synth field", are for shiftmap_run. Options and callbacks as
  * for shiftmap_displacement. Since 0.1.0.
  */
 int shiftmap_synth(struct shiftmap_context *ctx,
@@ -477,6 +477,19 @@ int shiftmap_stack(struct shiftmap_context *ctx,
                    char **json,
                    shiftmap_progress_fn progress,
                    void *userdata);
+
+/**
+ * East, north and up from interferograms, offset maps and GNSS stations as the raster dst: shiftmap combine --help.
+ * The maps and stations are options, which may be repeated: LOS=los.tif,unit=unit.tif, OFFSETS=map.tif,
+ * GNSS=gnss.csv. *json receives what was found as JSON, to be released with shiftmap_free; json may be NULL. Since
+ * 0.1.0.
+ */
+int shiftmap_combine(struct shiftmap_context *ctx,
+                     const char *dst,
+                     const char *const *options,
+                     char **json,
+                     shiftmap_progress_fn progress,
+                     void *userdata);
 
 /**
  * Simulates an earthquake, measures it with several methods and draws the result into the folder dst: shiftmap demo

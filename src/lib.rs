@@ -24,6 +24,7 @@
 //! | [`coregister`] | aligning the post image on what the pair shows |
 //! | [`distortion`] | what a sensor adds to a displacement field, and how it is found |
 //! | [`stack`] | several maps brought together, time series |
+//! | [`combine`] | east, north and up from several geometries and GNSS |
 //! | [`verify`] | what to expect on the user's own images |
 //! | [`render`] | pictures |
 //! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
@@ -35,6 +36,8 @@
 pub mod capi;
 #[forbid(unsafe_code)]
 pub mod cli;
+#[forbid(unsafe_code)]
+pub mod combine;
 #[forbid(unsafe_code)]
 pub mod coregister;
 #[forbid(unsafe_code)]

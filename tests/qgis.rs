@@ -179,9 +179,38 @@ fn every_algorithm_runs_in_qgis_process() {
     qgis.shiftmap(&["stack", "lsm.tif", "verified.tif", "stack_cli.tif", "--align", "--quiet"]);
     qgis.same("stack.tif", "stack_cli.tif");
     assert!(std::fs::read_to_string(qgis.folder.path().join("stack.html")).unwrap().contains("sigma factor"));
+    // An event with two tracks and stations.
+    qgis.shiftmap(&["synth", "insar", "quake", "--size", "48", "--seed", "3", "--quiet"]);
+    qgis.succeeds(
+        "combine",
+        &[
+            "LOS_1=quake/los-ascending.tif",
+            "UNIT_1=quake/unit-ascending.tif",
+            "LOS_2=quake/los-descending.tif",
+            "UNIT_2=quake/unit-descending.tif",
+            "GNSS=quake/gnss.csv",
+            "DEM=quake/dem.tif",
+            "METHOD=sistem",
+            "OUTPUT=combined.tif",
+            "REPORT=combined.html",
+        ],
+    );
+    let track = |t: &str| format!("--los=quake/los-{t}.tif,unit=quake/unit-{t}.tif");
+    let (a, b) = (track("ascending"), track("descending"));
+    let more = ["--gnss", "quake/gnss.csv", "--dem", "quake/dem.tif", "--method", "sistem", "--quiet"];
+    qgis.shiftmap(&[&["combine", "combined_cli.tif", &a, &b], &more[..]].concat());
+    qgis.same("combined.tif", "combined_cli.tif");
+    assert!(std::fs::read_to_string(qgis.folder.path().join("combined.html")).unwrap().contains("stations"));
     qgis.succeeds("synthesize", &["PRESET=low", "SIZE=128", "OUTPUT=made"]);
     qgis.shiftmap(&["synth", "pair", "made_cli", "--preset", "low", "--size", "128", "--quiet"]);
     qgis.same("made/post.tif", "made_cli/post.tif");
+    qgis.succeeds("synthesize_insar", &["SOURCE=crustal", "MAGNITUDE=6 6.5", "SIZE=48", "SEED=4", "OUTPUT=event"]);
+    qgis.shiftmap(&[
+        &["synth", "insar", "event_cli", "--source", "crustal", "--magnitude", "6", "6.5", "--size", "48"][..],
+        &["--seed", "4", "--quiet"],
+    ]
+    .concat());
+    qgis.same("event/los-ascending.tif", "event_cli/los-ascending.tif");
     qgis.succeeds("synthesize", &["IMAGE=pair/pre.tif", "SLIP=2", "OUTPUT=mine"]);
     let fault = ["FAULTS=pair/trace.gpkg", "SLIP=3", "RAKE=180", "BOTTOM=12000"];
     qgis.succeeds("synthesize_field", &[&["TEMPLATE=pair/pre.tif", "OUTPUT=field"], &fault[..]].concat());

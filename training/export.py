@@ -16,10 +16,13 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from models import build
+from insar_pool import InsarPool
+from models import build, module_of
 from pool import Pool
 
-LARGEST = {"features": 5.0, "pair": 5.0, "windows": 1.0}
+# Pixels; metres for insar_gnss.
+LARGEST = {"features": 5.0, "pair": 5.0, "windows": 1.0, "insar_gnss": 5.0}
+KINDS = {"windows": "window", "insar_gnss": "insar_gnss"}
 
 
 class Images(nn.Module):
@@ -55,10 +58,11 @@ def main():
     parser.add_argument("--name", required=True)
     parser.add_argument("--version", default="1.0")
     parser.add_argument("--sensor", choices=["optical", "sar", "any"], required=True)
-    parser.add_argument("--mae", type=float, required=True, help="held-out mean absolute error of a component, px")
+    parser.add_argument("--mae", type=float, help="held-out mean absolute error of a component, px; insar_gnss: measured here")
     parser.add_argument("--training", required=True, help="data and budget, in words")
     parser.add_argument("--halo", type=int, default=48)
-    parser.add_argument("--calibrate", metavar="POOL", help="set the level of the scale on this pool's held-out shards")
+    parser.add_argument("--calibrate", metavar="POOL", help="set the level of the scale on this pool's held-out shards; insar_gnss: and "
+                        "measure its error there")
     parser.add_argument("--licence", default="MIT OR Apache-2.0")
     args = parser.parse_args()
 
@@ -69,27 +73,44 @@ def main():
     net.load_state_dict({k: v.half().float() if v.numel() >= 64 and v.is_floating_point() else v
                          for k, v in saved["weights"].items()})
     net.eval()
-    module = __import__(type(net).__module__, fromlist=["KIND"])
+    module = module_of(facts["model"])
     kind = module.KIND
     wrapped = module.Exported(net) if hasattr(module, "Exported") else Images(net)
     if args.calibrate:
-        held = Pool(args.calibrate, module.KIND, 1, 128, 2)
-        wrapped.offset = module.calibration(net, held.validation(step=1))
-        print(f"scale: offset {wrapped.offset:+.3f} of its logarithm")
+        if kind == "insar_gnss":
+            held = list(InsarPool(args.calibrate, 1, 1).validation())
+            with torch.no_grad():
+                answers = [net(x) for x, _ in held]
+            first = lambda v: v[0] if isinstance(v, tuple) else v
+            args.mae = float(np.mean([(first(a) - t[:, :3]).abs().mean() for a, (_, t) in zip(answers, held)]))
+            print(f"held-out mean absolute error {args.mae:.4f} of the scale")
+        else:
+            held = Pool(args.calibrate, module.KIND, 1, 128, 2).validation(step=1)
+        if hasattr(module, "calibration"):
+            wrapped.offset = module.calibration(net, held)
+            print(f"scale: offset {wrapped.offset:+.3f} of its logarithm")
+    if args.mae is None:
+        parser.error("--mae is missing")
     wrapped.eval()
     generator = torch.Generator().manual_seed(1)
     multiple = getattr(module, "MULTIPLE", 1)
     if kind == "windows":
         example = torch.randn(4, 2, net.window, net.window, generator=generator)
         axes = {0: "n"}
+    elif kind == "insar_gnss":
+        example = tuple(torch.randn(1, n, 64, 96, generator=generator) for n in module.INPUTS.values())
+        # Masks.
+        example[0][:, 2:4] = (example[0][:, 2:4] > 0).float()
+        axes = {0: "n", 2: "h", 3: "w"}
     else:
         side = 2 * multiple if multiple > 16 else 32
         example = torch.randn(1, 48 if kind == "features" else 2, side, side, generator=generator)
         if kind == "features":
             example = 0.3 * example
         axes = {0: "n", 2: "h", 3: "w"}
+    example = example if isinstance(example, tuple) else (example,)
     with torch.no_grad():
-        expected = wrapped(example)
+        expected = wrapped(*example)
     expected = expected if isinstance(expected, tuple) else (expected,)
     out = Path(args.out)
     (out / "parity").mkdir(parents=True, exist_ok=True)
@@ -100,15 +121,15 @@ def main():
     dynamic = {n: dict(axes) for n in names}
     if kind == "windows":
         dynamic["displacement"] = {0: "n"}
-    torch.onnx.export(wrapped, (example,), str(path), input_names=wrapped.INPUTS, output_names=wrapped.OUTPUTS,
+    torch.onnx.export(wrapped, example, str(path), input_names=wrapped.INPUTS, output_names=wrapped.OUTPUTS,
                       dynamic_axes=dynamic, opset_version=17, dynamo=False)
     model = halved(onnx.load(str(path)))
     card = {
         "contract": "1", "name": args.name, "version": args.version,
-        "kind": "window" if kind == "windows" else "dense", "sensor": args.sensor, "multiple": str(multiple),
+        "kind": KINDS.get(kind, "dense"), "sensor": args.sensor, "multiple": str(multiple),
         "halo": "0" if kind == "windows" else str(args.halo),
         "tile": str(net.window if kind == "windows" else 512),
-        "normalisation": "scene-log" if args.sensor == "sar" else "scene",
+        "normalisation": "none" if kind == "insar_gnss" else "scene-log" if args.sensor == "sar" else "scene",
         "max_displacement": str(LARGEST[kind]), "training": args.training, "seed": str(facts["seed"]),
         "mae": f"{args.mae:.4f}", "licence": args.licence,
     }
@@ -121,13 +142,13 @@ def main():
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    got = session.run(wrapped.OUTPUTS, {wrapped.INPUTS[0]: example.numpy()})
+    got = session.run(wrapped.OUTPUTS, {n: v.numpy() for n, v in zip(wrapped.INPUTS, example)})
     worst = max(np.abs(a - b.numpy()).max() for a, b in zip(got, expected))
     if worst > 1e-4:
         raise SystemExit(f"{path}: ONNX Runtime differs from PyTorch by {worst:.2g}")
-    arrays = {wrapped.INPUTS[0]: example.numpy().astype(np.float16)}
+    arrays = {n: v.numpy().astype(np.float16) for n, v in zip(wrapped.INPUTS, example)}
     with torch.no_grad():
-        rounded = wrapped(torch.from_numpy(arrays[wrapped.INPUTS[0]].astype(np.float32)))
+        rounded = wrapped(*(torch.from_numpy(v.astype(np.float32)) for v in arrays.values()))
     rounded = rounded if isinstance(rounded, tuple) else (rounded,)
     arrays |= {n: v.numpy().astype(np.float32) for n, v in zip(wrapped.OUTPUTS, rounded)}
     np.savez(out / "parity" / f"{args.name}.npz", **arrays)

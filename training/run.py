@@ -20,6 +20,7 @@ from native import program
 
 HERE = Path(__file__).resolve().parent
 RADAR = {"flk-sar", "geoflownet-sar"}
+INSAR = {"insar-gnss", "insar-gnss-cnn"}
 # Samples, side, fields, procedural images.
 SIZES = {
     "cpu": dict(pairs=704, size=384, fields=400, images=10, windows=48000),
@@ -34,6 +35,34 @@ def synth(out, *arguments):
         subprocess.run([program(), "synth", "dataset", out, *map(str, arguments), "--split", "1,0,0"], check=True)
 
 
+# Events for training and for the table, side of those for training.
+EVENTS = {"cpu": (6400, 200, 96), "gpu": (60000, 200, 128), "smoke": (80, 16, 64)}
+
+
+def insar(model, preset, work, seed, rest):
+    """Events, training, export, table."""
+    count, held, size = EVENTS[preset]
+    kinds = ["--source", "mixed", "--slip", "mixed"]
+    sets = {
+        "events": ["--count", count, "--size", size, *kinds, "--single-track", 0.15, "--stations", 0, 80, "--split",
+                   "0.97,0.03,0", "--arrays", "inputs", "--shard", 64 if count > 1000 else 8, "--seed", seed],
+        "events-held-out": ["--count", held, *kinds, "--split", "0,0,1", "--arrays", "solutions,inputs", "--shard", 10,
+                            "--seed", seed + 1000],
+    }
+    for name, options in sets.items():
+        if not (work / name / "index.json").exists():
+            subprocess.run([program(), "synth", "insar", work / name, *map(str, options)], check=True)
+    out = work / f"run-{model}"
+    step = lambda *words: subprocess.run([sys.executable, *map(str, words)], check=True)
+    step(HERE / "train.py", model, "--pool", work / "events", "--out", out, "--preset", preset, "--seed", seed, *rest)
+    if not (out / "weights.pt").exists():
+        return
+    text = f"{count} simulated events of {size} x {size} px (shiftmap synth insar), preset {preset}"
+    step(HERE / "export.py", out, out, "--name", model, "--sensor", "sar", "--training", text, "--calibrate", work / "events")
+    step(HERE / "insar_gnss_evaluate.py", work / "events-held-out", "--models", out / f"{model}.onnx", "--figure",
+         out / "curves.png")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=MODELS)
@@ -44,6 +73,9 @@ def main():
     args, rest = parser.parse_known_args()
     size, radar = SIZES[args.preset], args.model in RADAR
     work = args.work / args.preset
+    if args.model in INSAR:
+        insar(args.model, args.preset, work, args.seed, rest)
+        return
     name = "radar" if radar else "optical"
     images = work / f"images-{name}"
     textures.make(images, size["images"], args.seed, radar, 512 if args.preset == "smoke" else 1024)

@@ -14,6 +14,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from augment import symmetric  # noqa: E402
+from insar_gnss_evaluate import ssim  # noqa: E402
+from insar_pool import mirrored  # noqa: E402
 from native import library  # noqa: E402
 
 try:
@@ -52,6 +54,40 @@ class Symmetries(unittest.TestCase):
             np.testing.assert_array_equal(b[45:47], t[:2])
 
 
+class Events(unittest.TestCase):
+    """What is measured of a mirrored event is what a mirrored satellite measures of it."""
+
+    def test_lines_of_sight_stay_what_they_are(self):
+        rng = np.random.default_rng(5)
+        x, t = rng.standard_normal((2, 25, 8, 8)), rng.standard_normal((2, 6, 8, 8))
+        for track in range(2):
+            x[:, track] = sum(x[:, 4 + 3 * track + c] * t[:, c] for c in range(3))
+        # The ascending satellite stands in the west.
+        x[:, 4], x[:, 7] = -abs(x[:, 4]), abs(x[:, 7])
+        for track in range(2):
+            x[:, track] = sum(x[:, 4 + 3 * track + c] * t[:, c] for c in range(3))
+        t[:, 3:] = x[:, 19:22]
+        for east_west, north_south in [(0, 0), (1, 0), (0, 1), (1, 1)]:
+            a, b = mirrored(x.copy(), t.copy(), east_west, north_south)
+            for track in range(2):
+                np.testing.assert_allclose(a[:, track], sum(a[:, 4 + 3 * track + c] * b[:, c] for c in range(3)), atol=1e-12)
+            self.assertTrue((a[:, 4] < 0).all() and (a[:, 7] > 0).all())
+            np.testing.assert_array_equal(a[:, 19:22], b[:, 3:])
+            sign = np.array([(-1) ** east_west, (-1) ** north_south, 1])
+            flipped = x[:, 15:18, ::(-1) ** north_south, ::(-1) ** east_west]
+            np.testing.assert_array_equal(a[:, 15:18], flipped * sign[:, None, None])
+            np.testing.assert_array_equal(a[:, 22:], x[:, 22:, ::(-1) ** north_south, ::(-1) ** east_west])
+
+    def test_similarity_is_the_published_one(self):
+        folder = HERE.parents[1] / "shared/reference"
+        if not (folder / "ssim_expected.csv").exists():
+            self.skipTest("no reference files")
+        lines = (folder / "ssim_expected.csv").read_text().splitlines()
+        wanted = next(float(line.split(",")[1]) for line in lines if line.startswith("mssim_valid_windows"))
+        truth, estimate = (np.loadtxt(folder / f"ssim_{n}.csv", delimiter=",") for n in ("truth", "estimate"))
+        self.assertAlmostEqual(ssim(estimate, truth), wanted, delta=1e-9)
+
+
 @unittest.skipUnless(torch, "PyTorch is not installed")
 class Networks(unittest.TestCase):
     # FlowNetS 38.7 M and FlowNetSD 45.4 M are the papers' numbers, GeoFlowNet-SAR 5.08 M the seed's.
@@ -72,10 +108,27 @@ class Networks(unittest.TestCase):
             if name.startswith("cnn4l"):
                 self.assertEqual(net(torch.randn(3, 2, net.window, net.window)).shape, (3, 2), name)
                 continue
-            channels = 48 if name.startswith("flk") else 2
+            radar = name.startswith("insar-gnss")
+            channels = 25 if radar else 48 if name.startswith("flk") else 2
             out = net(torch.randn(1, channels, 64, 128))
             for plane in out if isinstance(out, tuple) else [out]:
-                self.assertEqual(plane.shape, (1, 2, 64, 128), name)
+                self.assertEqual(plane.shape, (1, 3 if radar else 2, 64, 128), name)
+
+    def test_the_joint_inversion_has_the_layers_of_the_paper(self):
+        from models import build
+
+        net = build("insar-gnss-cnn")
+        count = lambda part: sum(isinstance(m, torch.nn.Conv2d) for m in part.modules())
+        self.assertEqual([count(net.insar), count(net.gnss), count(net)], [10, 11, 25])
+
+    def test_insar_gnss_begins_close_to_the_classical_solution(self):
+        from models import build
+
+        torch.manual_seed(1)
+        x = torch.randn(2, 25, 64, 64)
+        u, _ = build("insar-gnss").eval()(x)
+        change = (u - x[:, 19:22]).square().mean() / x[:, 19:22].square().mean()
+        self.assertLess(change.item(), 0.2)
 
     def test_flk_begins_as_the_dense_method(self):
         from models import build

@@ -18,7 +18,8 @@ from pathlib import Path
 import torch
 
 import losses
-from models import build
+from insar_pool import InsarPool
+from models import build, module_of
 from pool import Pool, WindowPool
 
 PRESETS = {
@@ -34,15 +35,19 @@ def schedule(done, peak):
     return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min((done - 0.03) / 0.97, 1))))
 
 
-def validate(net, pool, device):
+def validate(net, pool, device, score=None):
+    """Means over the held-out part: absolute error and that near a trace, or what the model's own `score` gives."""
     net.eval()
     sums, counts = [0.0, 0.0, 0.0], [0, 0, 0]
     with torch.no_grad():
         for a, t in pool.validation():
             out = net(a.to(device))
-            if isinstance(out, (list, tuple)) and out[0].shape != t[:, :2].shape:
-                out = out[0]
-            e, near = losses.mae(out, t.to(device))
+            if score is not None:
+                e, near = score(out, t.to(device))
+            else:
+                if isinstance(out, (list, tuple)) and out[0].shape != t[:, :2].shape:
+                    out = out[0]
+                e, near = losses.mae(out, t.to(device))
             for i, v in enumerate((e, near)):
                 if not math.isnan(v):
                     sums[i], counts[i] = sums[i] + v, counts[i] + 1
@@ -50,7 +55,10 @@ def validate(net, pool, device):
     return [s / c if c else None for s, c in zip(sums[:2], counts)]
 
 
-def draw(log, path):
+LABELS = ("all pixels", "within 5 px of a trace", "held-out mean absolute error, px")
+
+
+def draw(log, path, labels=LABELS):
     try:
         import matplotlib
 
@@ -61,11 +69,11 @@ def draw(log, path):
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     axes[0].plot([r["step"] for r in log["train"]], [r["loss"] for r in log["train"]], lw=0.8)
     axes[0].set(xlabel="step", ylabel="training loss")
-    for key, name in (("mae", "all pixels"), ("near", "within 5 px of a trace")):
+    for key, name in (("mae", labels[0]), ("near", labels[1])):
         points = [(r["step"], r[key]) for r in log["validation"] if r[key] is not None]
         if points:
             axes[1].plot(*zip(*points), marker=".", label=name)
-    axes[1].set(xlabel="step", ylabel="held-out mean absolute error, px", yscale="log")
+    axes[1].set(xlabel="step", ylabel=labels[2], yscale="log")
     axes[1].legend()
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -91,7 +99,7 @@ def main():
     parser.add_argument("--clock", choices=["processor", "wall"], help="what the budget counts [default: processor on the CPU]")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    preset = PRESETS[args.preset]
+    preset = PRESETS[args.preset] | getattr(module_of(args.model), "PRESETS", {}).get(args.preset, {})
     budget, steps = args.budget or preset["budget"], args.steps or preset.get("steps")
     device = torch.device(preset["device"])
     torch.set_num_threads(args.threads)
@@ -102,7 +110,7 @@ def main():
     net = build(args.model, args.width).to(device)
     if args.start:
         net.load_state_dict(torch.load(args.start, map_location=device)["weights"])
-    module = __import__(type(net).__module__, fromlist=["KIND"])
+    module = module_of(args.model)
     loss_of = getattr(module, "loss", losses.robust)
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=getattr(module, "DECAY", 1e-4))
     average, state = None, dict(step=0, used=0.0, samples=0)
@@ -113,7 +121,10 @@ def main():
         optimiser.load_state_dict(saved["optimiser"])
         average, state, log = saved["average"], saved["state"], saved["log"]
     kind = getattr(module, "KIND")
-    if kind == "windows":
+    score, labels = getattr(module, "score", None), getattr(module, "LABELS", LABELS)
+    if kind == "insar_gnss":
+        pool = InsarPool(args.pool, [args.seed, state["step"]])
+    elif kind == "windows":
         pool = WindowPool(args.pool, [args.seed, state["step"]], net.window, net.smooth, args.hold_out)
     else:
         pool = Pool(args.pool, kind, [args.seed, state["step"]], args.crop or preset["crop"], args.hold_out)
@@ -132,13 +143,13 @@ def main():
                    out / "checkpoint.tmp")
         (out / "checkpoint.tmp").rename(out / "checkpoint.pt")
         (out / "log.json").write_text(json.dumps(log))
-        draw(log, out / "loss.png")
+        draw(log, out / "loss.png", labels)
 
     def look():
-        mae, near = validate(net, pool, device)
+        mae, near = validate(net, pool, device, score)
         log["validation"].append(dict(step=state["step"], used=used + clock() - began, mae=mae, near=near))
         print(f"{args.model} step {state['step']} ({100 * done():.0f} %, {used + clock() - began:.0f} s): "
-              f"held-out {mae:.5f} px, near {near if near is None else round(near, 5)}", flush=True)
+              f"{labels[2]}: {mae:.5f} {labels[0]}, {near if near is None else round(near, 5)} {labels[1]}", flush=True)
 
     if state["step"] == 0:
         look()

@@ -136,7 +136,7 @@ def evaluate(estimate: str, truth: str, **options: Option) -> dict[str, Any]:
 
 
 def synth(what: str, out: str, *, progress: Optional[Progress] = None, **options: Option) -> dict[str, Any]:
-    """Makes test data with known displacement in the folder `out`; `what` is "pair" or "dataset"."""
+    """Makes test data with known displacement in the folder `out`; `what` is "pair", "dataset" or "insar"."""
     return run(f"synth {what}", [out], progress=progress, **options)
 
 

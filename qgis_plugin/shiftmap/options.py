@@ -19,7 +19,7 @@ from . import qt
 from .texts import tr
 
 # Options whose value is a file.
-RASTERS = {"PRIOR", "IMAGE", "POST"}
+RASTERS = {"PRIOR", "IMAGE", "POST", "DEM", "LIKE"}
 # Rasters or polygons.
 PLACES = {"STABLE", "MASK", "MOVING"}
 # Files that are no layers.

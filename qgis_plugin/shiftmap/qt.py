@@ -1,6 +1,6 @@
 """Enumerations under the names of new and old QGIS versions."""
 
-from qgis.core import QgsProcessing, QgsProcessingParameterDefinition, QgsProcessingParameterNumber
+from qgis.core import QgsProcessing, QgsProcessingParameterDefinition, QgsProcessingParameterFile, QgsProcessingParameterNumber
 
 try:
     from qgis.core import Qgis
@@ -12,6 +12,7 @@ try:
     VECTOR_POINT = Qgis.ProcessingSourceType.VectorPoint
     VECTOR = Qgis.ProcessingSourceType.Vector
     LINE_OR_POLYGON = [Qgis.ProcessingSourceType.VectorLine, Qgis.ProcessingSourceType.VectorPolygon]
+    FOLDER = Qgis.ProcessingFileParameterBehavior.Folder
     RASTER_OR_POLYGON = [Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorPolygon]
 except AttributeError:  # before QGIS 3.36
     ADVANCED = QgsProcessingParameterDefinition.FlagAdvanced
@@ -21,6 +22,7 @@ except AttributeError:  # before QGIS 3.36
     VECTOR_POINT = QgsProcessing.TypeVectorPoint
     VECTOR = QgsProcessing.TypeVector
     LINE_OR_POLYGON = [QgsProcessing.TypeVectorLine, QgsProcessing.TypeVectorPolygon]
+    FOLDER = QgsProcessingParameterFile.Folder
     RASTER_OR_POLYGON = [QgsProcessing.TypeRaster, QgsProcessing.TypeVectorPolygon]
 
 

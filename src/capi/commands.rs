@@ -7,8 +7,8 @@ use super::types::*;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
 
-/// Makes test data with exactly known displacement in the folder `dst`: `shiftmap synth WHAT --help`; `what` is "pair"
-/// or "dataset". Commands with more arguments, such as "synth field", are for shiftmap_run. Options and callbacks as
+/// Makes test data with exactly known displacement in the folder `dst`: `shiftmap synth WHAT --help`; `what` is "pair",
+/// "dataset" or "insar". Commands with more arguments, such as "synth field", are for shiftmap_run. Options and callbacks as
 /// for shiftmap_displacement. Since 0.1.0.
 ///
 /// # Safety
@@ -234,6 +234,31 @@ pub unsafe extern "C" fn shiftmap_stack(
             files.push(text(dst, "dst")?);
             let callbacks = Callbacks::new(progress, userdata, *context.settings());
             host::command(&callbacks, "stack", &files, options(options_list)?, json)
+        })
+    }
+}
+
+/// East, north and up from interferograms, offset maps and GNSS stations as the raster `dst`: `shiftmap combine --help`.
+/// The maps and stations are options, which may be repeated: `LOS=los.tif,unit=unit.tif`, `OFFSETS=map.tif`,
+/// `GNSS=gnss.csv`. `*json` receives what was found as JSON, to be released with shiftmap_free; `json` may be NULL. Since
+/// 0.1.0.
+///
+/// # Safety
+/// Pointers are NULL or valid as described.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shiftmap_combine(
+    ctx: *mut shiftmap_context,
+    dst: *const c_char,
+    options_list: *const *const c_char,
+    json: *mut *mut c_char,
+    progress: shiftmap_progress_fn,
+    userdata: *mut c_void,
+) -> c_int {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        call(ctx, |context| {
+            let callbacks = Callbacks::new(progress, userdata, *context.settings());
+            host::command(&callbacks, "combine", &[text(dst, "dst")?], options(options_list)?, json)
         })
     }
 }

@@ -3,6 +3,7 @@
 //! One file a command: a clap `Args` struct and `run(args, ui)`. What commands share is in [`common`] (options) and
 //! [`ui`] (progress, messages, stopping).
 
+mod combine;
 pub mod common;
 mod coregister;
 mod demo;
@@ -60,6 +61,7 @@ pub(crate) enum Command {
     Filter(Box<filter::Args>),
     Verify(Box<verify::Args>),
     Stack(stack::Args),
+    Combine(Box<combine::Args>),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -81,6 +83,7 @@ impl Command {
             Command::Filter(a) => &a.common,
             Command::Verify(a) => &a.common,
             Command::Stack(a) => &a.common,
+            Command::Combine(a) => &a.common,
             Command::Generate(a) => &a.common,
         }
     }
@@ -101,6 +104,7 @@ impl Command {
             Command::Filter(a) => filter::run(a, ui),
             Command::Verify(a) => verify::run(a, ui),
             Command::Stack(a) => stack::run(a, ui),
+            Command::Combine(a) => combine::run(a, ui),
             Command::Generate(a) => generate::run(a, ui),
         }
     }

@@ -3,6 +3,7 @@
 mod dataset;
 mod faults;
 mod field;
+mod insar;
 
 use super::common::{Common, ThreadArgs, Two};
 use super::ui::Ui;
@@ -31,6 +32,7 @@ enum What {
     Pair(Box<PairArgs>),
     Field(Box<field::FieldArgs>),
     Dataset(Box<dataset::DatasetArgs>),
+    Insar(Box<insar::InsarArgs>),
 }
 
 impl Args {
@@ -39,6 +41,7 @@ impl Args {
             What::Pair(a) => &a.common,
             What::Field(a) => &a.common,
             What::Dataset(a) => &a.common,
+            What::Insar(a) => &a.common,
         }
     }
 }
@@ -279,6 +282,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         What::Pair(a) => run_pair(a, ui),
         What::Field(a) => field::run(a, ui),
         What::Dataset(a) => dataset::run(a, ui),
+        What::Insar(a) => insar::run(a, ui),
     }
 }
 

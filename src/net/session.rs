@@ -22,6 +22,9 @@ pub struct Output {
     pub log_scale: Option<Vec<f32>>,
 }
 
+/// Inputs of the kind `insar_gnss` and their channels.
+const INSAR_INPUTS: [(&str, usize); 4] = [("insar", 10), ("dem", 1), ("gnss", 8), ("classical", 6)];
+
 /// A network with one thread of its own.
 pub struct Network {
     session: Session,
@@ -30,6 +33,8 @@ pub struct Network {
     takes_start: bool,
     takes_features: bool,
     gives_scale: bool,
+    /// Names of all inputs.
+    inputs: Vec<String>,
 }
 
 impl Network {
@@ -63,6 +68,10 @@ impl Network {
 
     /// Compares inputs and outputs with the contract.
     fn checked(session: Session, card: &Card) -> std::result::Result<Network, String> {
+        if card.kind == Kind::InsarGnss {
+            return Network::checked_insar(session, card);
+        }
+        let inputs = session.inputs().iter().map(|i| i.name().to_string()).collect();
         let (takes_pair, takes_start, takes_features) = {
             let inputs: Vec<_> = session.inputs().iter().map(|i| (i.name(), i.dtype())).collect();
             let channels = Some(2 * card.bands as i64);
@@ -110,7 +119,47 @@ impl Network {
             }
             named(&outputs, "log_scale").is_some()
         };
-        Ok(Network { session, name: card.title(), takes_pair, takes_start, takes_features, gives_scale })
+        Ok(Network { session, name: card.title(), takes_pair, takes_start, takes_features, gives_scale, inputs })
+    }
+
+    /// The kind `insar_gnss`: any of its inputs, displacement in three components.
+    fn checked_insar(session: Session, card: &Card) -> std::result::Result<Network, String> {
+        let inputs: Vec<String> = session.inputs().iter().map(|i| i.name().to_string()).collect();
+        if inputs.is_empty() {
+            return Err("it has no input".into());
+        }
+        for input in session.inputs() {
+            let name = input.name();
+            let Some((_, wanted)) = INSAR_INPUTS.iter().find(|(n, _)| *n == name) else {
+                let known: Vec<&str> = INSAR_INPUTS.iter().map(|i| i.0).collect();
+                return Err(format!("its input `{name}` is not known for the kind insar_gnss ({})", known.join(", ")));
+            };
+            if let Some(Some(found)) = tensor(name, input.dtype(), 4)?.get(1)
+                && *found != *wanted as i64
+            {
+                return Err(format!("its input `{name}` has {found} channels instead of {wanted}"));
+            }
+        }
+        let outputs: Vec<_> = session.outputs().iter().map(|o| (o.name(), o.dtype())).collect();
+        let displacement = named(&outputs, "displacement").ok_or("it has no output `displacement`")?;
+        let log_scale = named(&outputs, "log_scale");
+        for (name, found) in [("displacement", Some(displacement)), ("log_scale", log_scale)] {
+            if let Some(found) = found
+                && let Some(Some(channels)) = tensor(name, found, 4)?.get(1)
+                && *channels != 3
+            {
+                return Err(format!("its output `{name}` has {channels} channels instead of 3 (east, north, up)"));
+            }
+        }
+        let gives_scale = log_scale.is_some();
+        let no = false;
+        let name = card.title();
+        Ok(Network { session, name, takes_pair: no, takes_start: no, takes_features: no, gives_scale, inputs })
+    }
+
+    /// Whether it has an input of this name.
+    pub fn takes(&self, name: &str) -> bool {
+        self.inputs.iter().any(|i| i == name)
     }
 
     /// Not needed by a network that takes features.

@@ -38,6 +38,10 @@ impl Network {
         false
     }
 
+    pub fn takes(&self, _: &str) -> bool {
+        false
+    }
+
     pub fn gives_scale(&self) -> bool {
         false
     }

@@ -29,6 +29,7 @@ mod read;
 mod resample;
 mod shared;
 mod simple;
+mod target;
 mod template;
 mod vector;
 mod writer;
@@ -52,6 +53,8 @@ pub use read::read_complex;
 pub use resample::Resampled;
 pub use shared::SharedImage;
 pub use simple::{Band, RasterFile, band_names, read_all_bands, read_metadata, write_bands, write_image};
+pub use target::TargetGrid;
+pub use template::empty_band;
 pub use vector::{Line, Value, read_lines, write_lines};
 pub use writer::{BandSpec, PixelType, RasterSpec, RasterWriter, WriteOptions};
 
@@ -65,6 +68,22 @@ fn reason(error: gdal::errors::GdalError) -> String {
         other => other.to_string(),
     };
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether two grids have the same pixels, to a hundredth of a pixel over a thousand.
+fn same_place(a: &GeoReference, b: &GeoReference) -> bool {
+    let crs = match (&a.crs, &b.crs) {
+        (Some(p), Some(q)) => p.same(q),
+        (None, None) => true,
+        _ => false,
+    };
+    let (p, q) = (a.transform.0, b.transform.0);
+    let pixel = a.transform.pixel_size();
+    let pixel = pixel.0.min(pixel.1);
+    let near = |k: usize, limit: f64| (p[k] - q[k]).abs() <= limit * pixel;
+    crs && a.referenced == b.referenced
+        && [0, 3].iter().all(|&k| near(k, 1e-2))
+        && [1, 2, 4, 5].iter().all(|&k| near(k, 1e-5))
 }
 
 /// Version of the GDAL library in use, e.g. `3.6.2`.

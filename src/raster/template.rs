@@ -4,7 +4,8 @@
 //! and has no pixels; the copy is sparse, i.e. it holds no blocks yet.
 
 use super::georef::GeoReference;
-use super::writer::{PixelType, RasterSpec};
+use super::open::{OpenOptions, RasterBand};
+use super::writer::{BandSpec, PixelType, RasterSpec};
 use super::xml::Element;
 use gdal::errors::Result;
 use gdal::raster::RasterCreationOptions;
@@ -41,6 +42,22 @@ pub(super) fn create(path: &str, spec: &RasterSpec, creation: &[String]) -> Resu
     let creation = creation_options(spec, creation);
     let creation: RasterCreationOptions = creation.iter().map(String::as_str).collect();
     source.create_copy(&driver, path, &creation)?.close()
+}
+
+/// A band without pixels: a grid to resample other rasters to.
+///
+/// # Errors
+/// GDAL does not take the georeference.
+pub fn empty_band(size: (usize, usize), georef: &GeoReference) -> crate::Result<RasterBand> {
+    let spec = RasterSpec {
+        size,
+        pixel: PixelType::F32,
+        bands: vec![BandSpec::default()],
+        georef: georef.clone(),
+        block: (256, 256),
+        metadata: Vec::new(),
+    };
+    RasterBand::open(&description(&spec), OpenOptions::default())
 }
 
 fn key(option: &str) -> &str {

@@ -24,6 +24,7 @@ pub mod files;
 pub mod frame;
 pub mod given;
 pub mod given_field;
+pub mod insar;
 pub mod inverse;
 pub mod jump;
 pub mod mesh;

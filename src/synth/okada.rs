@@ -4,11 +4,13 @@
 //! the dip near vertical and beside a surface break; here the rectangle is the dislocation loop of its four edges, summed
 //! as in [`super::tde`], which is exact to rounding everywhere. His equations serve as the tests' independent oracle.
 
+use serde::{Deserialize, Serialize};
+
 use super::tde::Loops;
 use crate::{Error, Result};
 
 /// A rectangular fault with uniform slip; lengths in metres, angles in degrees.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rectangle {
     /// East and north of the middle of the top edge.
     pub x: f64,
@@ -38,13 +40,21 @@ pub struct Rectangle {
 /// [`Error::Data`] naming the rectangle and the value: above the surface, without area, not finite, a dip outside 0 to
 /// 90, Poisson's ratio outside -1 to 0.5, or `obs` and `out` of different length.
 pub fn surface(faults: &[Rectangle], poisson: f64, obs: &[[f64; 2]], out: &mut [[f64; 3]]) -> Result<()> {
+    loops(faults, poisson)?.surface(obs, out)
+}
+
+/// The rectangles prepared for evaluation at many points.
+///
+/// # Errors
+/// As [`surface`].
+pub fn loops(faults: &[Rectangle], poisson: f64) -> Result<Loops> {
     let mut loops = Loops::empty(poisson)?;
     for (i, fault) in faults.iter().enumerate() {
         fault.check(i)?;
         loops.add(&fault.corners(), fault.burgers());
     }
     loops.finish();
-    loops.surface(obs, out)
+    Ok(loops)
 }
 
 impl Rectangle {

@@ -37,6 +37,16 @@ pub enum Purpose {
     Sky,
     Sensor,
     Differences,
+    InsarSource,
+    InsarTerrain,
+    InsarTrack,
+    InsarNoise,
+    InsarPlace,
+    Atmosphere,
+    Cover,
+    Network,
+    Series,
+    EventDay,
 }
 
 /// The generator for one purpose of the run with the given seed.

@@ -262,6 +262,20 @@ static void wrong(const char *folder)
                 shiftmap_free(text);
                 EXPECT(shiftmap_stack(ctx, maps, NULL, NULL, NULL, NULL, NULL), SHIFTMAP_ERR_NULL, "dst");
                 EXPECT(shiftmap_stack(ctx, NULL, stack, NULL, NULL, NULL, NULL), SHIFTMAP_ERR_OPTION, "two maps");
+                {
+                    char word[4300], combined[4160];
+                    const char *give[2] = {NULL, NULL};
+                    snprintf(word, sizeof word, "OFFSETS=%s", maps[0]);
+                    snprintf(combined, sizeof combined, "%s/combined.tif", path);
+                    EXPECT(shiftmap_combine(ctx, combined, give, NULL, NULL, NULL), SHIFTMAP_ERR_DATA, "nothing to combine");
+                    give[0] = word;
+                    EXPECT(shiftmap_combine(ctx, combined, give, &text, NULL, NULL), SHIFTMAP_OK, "");
+                    CHECK(strstr(text, "\"left_out\"") != NULL);
+                    shiftmap_free(text);
+                    EXPECT(shiftmap_combine(ctx, NULL, give, NULL, NULL, NULL), SHIFTMAP_ERR_NULL, "dst");
+                    give[0] = "LOS=nothing.tif";
+                    EXPECT(shiftmap_combine(ctx, combined, give, NULL, NULL, NULL), SHIFTMAP_ERR_OPTION, "unit=FILE");
+                }
                 snprintf(files[0], sizeof files[0], "%s/truth.tif", path);
             }
             EXPECT(shiftmap_verify(ctx, NULL, NULL, NULL, NULL, NULL, NULL), SHIFTMAP_ERR_NULL, "pre");

@@ -189,3 +189,20 @@ log = g.op("Add", g.op("Mul", mean(0), 0.0), -4.0)
 g.join(log, log, out="log_scale")
 g.save("window_values", inputs=WINDOW, outputs={"displacement": ["n", 2], "log_scale": ["n", 2]},
        card={**WINDOW_CARD, "normalisation": "none", "max_displacement": "4"})
+
+# Kind insar_gnss: east is the ascending line of sight, north the classical solution's, up the height; the classical sigma
+# as Laplace scales.
+g = Graph()
+up = g.op("Add", "dem", g.op("Mul", g.channel("gnss", 6), 0.0))
+g.join(g.channel("insar", 0), g.channel("classical", 1), up)
+g.op("Sub", g.channel("classical", 3, 3), float(0.5 * np.log(2.0)), out="log_scale")
+combined = {"insar": planes(10), "dem": planes(1), "gnss": planes(8), "classical": planes(6)}
+three = {"displacement": planes(3), "log_scale": planes(3)}
+g.save("combined", inputs=combined, outputs=three, card={"kind": "insar_gnss", "sensor": "sar", "multiple": "16"})
+# The kriged displacement only, without a scale; and one with an input of the wrong size.
+g = Graph()
+g.op("Identity", g.channel("gnss", 4, 3), out="displacement")
+g.save("kriged", inputs={"gnss": planes(8)}, outputs={"displacement": planes(3)}, card={"kind": "insar_gnss", "sensor": "sar"})
+g = Graph()
+g.op("Identity", g.channel("insar", 0, 3), out="displacement")
+g.save("narrow", inputs={"insar": planes(9)}, outputs={"displacement": planes(3)}, card={"kind": "insar_gnss", "sensor": "sar"})

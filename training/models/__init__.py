@@ -15,12 +15,19 @@ MODELS = {
     "cnn4l-32-smooth": ("cnn4l", "CNN4L", {"window": 32, "smooth": True}),
     "cnn4l-16": ("cnn4l", "CNN4L", {"window": 16}),
     "cnn4l-16-smooth": ("cnn4l", "CNN4L", {"window": 16, "smooth": True}),
+    "insar-gnss": ("insar_gnss", "InsarGnss", {}),
+    "insar-gnss-cnn": ("insar_gnss_cnn", "InsarGnssCnn", {}),
 }
 
 
+def module_of(name):
+    """The file of a model: its kind, loss and presets."""
+    return import_module(f"models.{MODELS[name][0]}")
+
+
 def build(name, width=None):
-    file, kind, arguments = MODELS[name]
-    module = import_module(f"models.{file}")
+    _, kind, arguments = MODELS[name]
+    module = module_of(name)
     arguments = dict(arguments)
     if width is not None:
         arguments["width"] = width

@@ -2,6 +2,7 @@
 
 from . import (
     about,
+    combine,
     coregister,
     displacement,
     evaluate,
@@ -12,6 +13,7 @@ from . import (
     strain,
     synthesize,
     synthesize_field,
+    synthesize_insar,
     vectors,
     verify,
 )
@@ -23,10 +25,12 @@ COMMANDS = [
     strain.Strain,
     synthesize.Synthesize,
     synthesize_field.SynthesizeField,
+    synthesize_insar.SynthesizeInsar,
     coregister.Coregister,
     filter.Filter,
     verify.Verify,
     stack.Stack,
+    combine.Combine,
 ]
 
 

@@ -6,6 +6,7 @@ pub mod bases;
 mod coregister;
 pub mod library;
 mod overview;
+pub(crate) mod queue;
 pub mod radar;
 pub mod run;
 pub mod sample;

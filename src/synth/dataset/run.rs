@@ -3,21 +3,19 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use super::bases::{Base, find};
 use super::coregister::measure;
 use super::library::{FieldRecord, Library, StoredField, flatten};
 use super::overview;
+use super::queue::{clean, complete, make_folder, record_path, stack, work};
 use super::sample::{MARGIN, Sample, Workshop};
 use super::spec::{Content, Format, Pairing, SetSpec, Split};
 use super::store::{arrays, choose_storage, describe_pairs, no_georef, write_folder, write_json};
 use crate::progress::Progress;
 use crate::raster::{OpenOptions, RasterBand, compare};
 use crate::synth::event::{Scene, make_event};
-use crate::synth::npy::{Array, Data, UNFINISHED, write_npz};
+use crate::synth::npy::{Array, Data, write_npz};
 use crate::synth::random::{Purpose, stream};
 use crate::synth::rupture::Wishes;
 use crate::{Error, Result};
@@ -226,22 +224,6 @@ impl SetJob {
     }
 }
 
-fn make_folder(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|e| Error::Write { path: path.display().to_string(), why: e.to_string() })
-}
-
-/// Removes what a stopped run left half done.
-fn clean(folder: &Path) -> Result<()> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
-    for path in entries.filter_map(|e| Some(e.ok()?.path())) {
-        if path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(UNFINISHED)) {
-            let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-            removed.map_err(|e| Error::Write { path: path.display().to_string(), why: e.to_string() })?;
-        }
-    }
-    Ok(())
-}
-
 /// Gives every place to one part of the set, in a random order, so that the parts get their shares of the places.
 fn divide(bases: &[Base], spec: &SetSpec) -> Result<[Vec<usize>; 3]> {
     let mut places: Vec<usize> = bases.iter().map(|b| b.place).collect();
@@ -296,15 +278,6 @@ fn units(spec: &SetSpec, out: &Path) -> Vec<Unit> {
     units
 }
 
-/// The record beside a file of arrays. It is written first, so that a file that is there is complete.
-fn record_path(path: &Path) -> PathBuf {
-    path.with_extension("json")
-}
-
-fn complete(path: &Path) -> bool {
-    path.exists()
-}
-
 fn make_unit(shop: &Workshop, unit: &Unit) -> Result<()> {
     let spec = shop.spec;
     match (spec.content, spec.format) {
@@ -342,17 +315,6 @@ fn finished(shop: &Workshop, index: usize) -> Result<Sample> {
     let mut sample = shop.sample(index)?;
     choose_storage(&mut sample);
     Ok(sample)
-}
-
-fn stack(parts: &[Vec<(&'static str, Array)>]) -> Result<Vec<(&'static str, Array)>> {
-    let Some(first) = parts.first() else { return Ok(Vec::new()) };
-    (0..first.len())
-        .map(|k| {
-            let arrays: Vec<&Array> = parts.iter().map(|p| &p[k].1).collect();
-            let array = Array::stack(&arrays).ok_or_else(|| Error::Internal("samples of different shape".into()))?;
-            Ok((first[k].0, array))
-        })
-        .collect()
 }
 
 fn fields(shop: &Workshop, unit: &Unit) -> Result<()> {
@@ -400,50 +362,6 @@ fn windows(shop: &Workshop, unit: &Unit) -> Result<()> {
     let arrays = stack(&parts)?;
     write_json(&record_path(&unit.path), &records)?;
     write_npz(&unit.path, &arrays)
-}
-
-/// Makes all units on `threads` threads; progress and the request to stop are handled on this one.
-fn work<'a>(
-    units: &[&'a Unit],
-    threads: usize,
-    make: impl Fn(&'a Unit) -> Result<()> + Sync,
-    progress: &mut dyn FnMut(f64, &str) -> bool,
-) -> Result<()> {
-    let pool = crate::threads::pool(threads)?;
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let (sender, receiver) = mpsc::channel();
-    let mut failure = None;
-    pool.in_place_scope(|scope| {
-        for _ in 0..threads.max(1) {
-            let sender = sender.clone();
-            let (next, stop, make) = (&next, &stop, &make);
-            scope.spawn(move |_| {
-                while !stop.load(Ordering::Relaxed) {
-                    let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-                    // The other end only goes away when the run ends.
-                    let _ = sender.send(make(unit));
-                }
-            });
-        }
-        drop(sender);
-        let mut done = 0;
-        loop {
-            match receiver.recv_timeout(Duration::from_millis(100)) {
-                Ok(Ok(())) => done += 1,
-                Ok(Err(e)) => {
-                    stop.store(true, Ordering::Relaxed);
-                    failure.get_or_insert(e);
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            }
-            if !progress(done as f64 / units.len().max(1) as f64, "samples") && failure.is_none() {
-                stop.store(true, Ordering::Relaxed);
-                failure = Some(Error::Cancelled);
-            }
-        }
-    });
-    failure.map_or(Ok(()), Err)
 }
 
 /// `index.json`: every file with its samples.

@@ -139,14 +139,7 @@ impl SetSpec {
         if !(1..=4096).contains(&self.shard) {
             return fail("--shard", self.shard.to_string(), "give 1 to 4096 samples for a shard");
         }
-        let sum: f64 = self.split.iter().sum();
-        if self.split.iter().any(|s| !(0.0..=1.0).contains(s)) || (sum - 1.0).abs() > 1e-6 {
-            return fail(
-                "--split",
-                format!("{:?}", self.split),
-                "give three shares that add up to 1, e.g. 0.8,0.1,0.1",
-            );
-        }
+        check_split(&self.split)?;
         if self.band_limit.is_some_and(|b| !(0.3..=1.0).contains(&b)) {
             return fail("--band-limit", format!("{:?}", self.band_limit), "give a share of Nyquist from 0.3 to 1");
         }
@@ -161,16 +154,7 @@ impl SetSpec {
 
     /// The part of the set that sample `index` belongs to: any run of consecutive samples is divided evenly.
     pub fn split_of(&self, index: usize) -> Split {
-        // Golden ratio sequence (Weyl): every stretch of it fills the unit interval evenly.
-        let t = ((index as f64 + 0.5) * 0.618_033_988_749_894_9).fract();
-        match t {
-            t if t < self.split[0] => Split::Train,
-            t if t < self.split[0] + self.split[1] => Split::Validation,
-            // Rounding of the shares must not open a part that was not asked for.
-            _ if self.split[2] > 0.0 => Split::Test,
-            _ if self.split[1] > 0.0 => Split::Validation,
-            _ => Split::Train,
-        }
+        part_of(&self.split, index)
     }
 
     /// Class of sample `index`.
@@ -190,6 +174,35 @@ impl SetSpec {
         let high: f64 = if self.radar.is_some() { high.min(1.0) } else { high };
         let low = low.min(0.1 * high);
         low * (high / low).powf(rng.random_range(0.0..1.0))
+    }
+}
+
+/// Checks the shares of train, validation and test.
+///
+/// # Errors
+/// [`Error::Option`].
+pub(crate) fn check_split(shares: &[f64; 3]) -> Result<()> {
+    let sum: f64 = shares.iter().sum();
+    match shares.iter().all(|s| (0.0..=1.0).contains(s)) && (sum - 1.0).abs() <= 1e-6 {
+        true => Ok(()),
+        false => {
+            let why = "give three shares that add up to 1, e.g. 0.8,0.1,0.1";
+            Err(Error::option("--split", format!("{shares:?}"), why))
+        }
+    }
+}
+
+/// The part of a set with these shares that sample `index` belongs to.
+pub(crate) fn part_of(shares: &[f64; 3], index: usize) -> Split {
+    // Golden ratio sequence (Weyl): every stretch of it fills the unit interval evenly.
+    let t = ((index as f64 + 0.5) * 0.618_033_988_749_894_9).fract();
+    match t {
+        t if t < shares[0] => Split::Train,
+        t if t < shares[0] + shares[1] => Split::Validation,
+        // Rounding of the shares must not open a part that was not asked for.
+        _ if shares[2] > 0.0 => Split::Test,
+        _ if shares[1] > 0.0 => Split::Validation,
+        _ => Split::Train,
     }
 }
 

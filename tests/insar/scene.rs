@@ -226,6 +226,7 @@ fn own_heights_and_lines_of_sight_are_used() {
     let (column, row) = georef.transform.pixel(x, y).unwrap();
     let wanted = 2.0 * (column - 0.5) + row - 0.5;
     assert!((f64::from(dem.bands[0].values.get(26, 10)) - wanted).abs() < 1.0);
-    let (code, _, error) = run(&folder, &[&arguments[..8], &["--size", "64", "--pixel", "2000", "-q"]].concat());
+    let (code, _, error) =
+        run(&folder, &[&arguments[..8], &["--size", "64", "--pixel", "2000", "-q", "--overwrite"]].concat());
     assert!(code == 1 && error.contains("38 pixels"), "{error}");
 }

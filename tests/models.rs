@@ -53,11 +53,16 @@ fn shipped_models_give_the_stored_outputs() {
         let name = &model.card.name;
         let stored = read_npz(&folder().join(format!("parity/{name}.npz"))).unwrap();
         let array = |name: &str| stored.iter().find(|(n, _)| n == name).map(|(_, a)| a);
-        let input = if model.card.front_end.is_some() { "features" } else { "pair" };
-        let given = array(input).unwrap();
+        let names: &[&'static str] = match (model.card.kind, model.card.front_end) {
+            (Kind::InsarGnss, _) => &["insar", "dem", "gnss", "classical"],
+            (_, Some(_)) => &["features"],
+            (_, None) => &["pair"],
+        };
         let mut network = Network::new(&model, &NetOptions::default()).unwrap();
         let expected = array("displacement").unwrap();
-        let inputs = [Input { name: input, shape: given.shape.clone(), values: &values(given) }];
+        let given: Vec<_> = names.iter().filter_map(|n| Some((*n, &array(n)?.shape, values(array(n)?)))).collect();
+        let inputs: Vec<Input> =
+            given.iter().map(|(name, shape, values)| Input { name, shape: shape.to_vec(), values }).collect();
         let got = network.run(&inputs, &expected.shape).unwrap();
         assert_eq!(model.card.kind == Kind::Window, expected.shape.len() == 2, "{name}");
         let worst = |a: &[f32], b: &[f32]| a.iter().zip(b).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));

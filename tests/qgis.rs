@@ -205,11 +205,13 @@ fn every_algorithm_runs_in_qgis_process() {
     qgis.shiftmap(&["synth", "pair", "made_cli", "--preset", "low", "--size", "128", "--quiet"]);
     qgis.same("made/post.tif", "made_cli/post.tif");
     qgis.succeeds("synthesize_insar", &["SOURCE=crustal", "MAGNITUDE=6 6.5", "SIZE=48", "SEED=4", "OUTPUT=event"]);
-    qgis.shiftmap(&[
-        &["synth", "insar", "event_cli", "--source", "crustal", "--magnitude", "6", "6.5", "--size", "48"][..],
-        &["--seed", "4", "--quiet"],
-    ]
-    .concat());
+    qgis.shiftmap(
+        &[
+            &["synth", "insar", "event_cli", "--source", "crustal", "--magnitude", "6", "6.5", "--size", "48"][..],
+            &["--seed", "4", "--quiet"],
+        ]
+        .concat(),
+    );
     qgis.same("event/los-ascending.tif", "event_cli/los-ascending.tif");
     qgis.succeeds("synthesize", &["IMAGE=pair/pre.tif", "SLIP=2", "OUTPUT=mine"]);
     let fault = ["FAULTS=pair/trace.gpkg", "SLIP=3", "RAKE=180", "BOTTOM=12000"];

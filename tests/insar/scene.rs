@@ -196,21 +196,24 @@ fn an_event_is_a_folder_of_files_that_agree() {
     assert!(code == 1 && error.contains("--overwrite"), "{error}");
 }
 
+fn band(values: &Grid<f32>) -> Band<'_> {
+    Band { description: "", unit: "", values }
+}
+
 #[test]
 fn own_heights_and_lines_of_sight_are_used() {
     let folder = Folder::new();
     let crs = Crs::from_definition("EPSG:32633").unwrap();
     let georef = GeoReference::new(GeoTransform([4e5, 500.0, 0.0, 5e6, 0.0, -500.0]), Some(crs));
     let heights = Grid::from_fn(200, 160, |x, y| if x < 20 { f32::NAN } else { 2.0 * x as f32 + y as f32 });
-    let band = |values| Band { description: "", unit: "", values };
     write_bands(&folder.file("dem.tif"), &[band(&heights)], Some(&georef), &[], false).unwrap();
     for (name, east) in [("asc.tif", -0.6), ("desc.tif", 0.6)] {
         let unit = [east, -0.1, f32::sqrt(1.0 - 0.36 - 0.01)].map(|v| Grid::filled(200, 160, v));
         write_bands(&folder.file(name), &unit.each_ref().map(band), Some(&georef), &[], false).unwrap();
     }
     let arguments = [
-        "synth", "insar", "mine", "--dem", "dem.tif", "--unit", "asc.tif", "desc.tif", "--size", "40", "--pixel",
-        "2000", "-q", "--source", "crustal", "--seed", "2",
+        "synth", "insar", "mine", "--dem", "dem.tif", "--unit", "asc.tif", "desc.tif", "--size", "32", "--pixel",
+        "1500", "-q", "--source", "crustal", "--seed", "2",
     ];
     let (code, _, error) = run(&folder, &arguments);
     assert_eq!(code, 0, "{error}");
@@ -219,10 +222,11 @@ fn own_heights_and_lines_of_sight_are_used() {
     let unit = read_all_bands(&folder.file("mine/unit-descending.tif")).unwrap();
     assert!(unit.bands[0].values.data.iter().all(|v| (v - 0.6).abs() < 1e-5));
     // A plane stays one: the heights are those of the place.
-    let (x, y) = dem.georef.transform.map(20.5, 10.5);
+    let (x, y) = dem.georef.transform.map(26.5, 10.5);
     let (column, row) = georef.transform.pixel(x, y).unwrap();
     let wanted = 2.0 * (column - 0.5) + row - 0.5;
-    assert!((f64::from(dem.bands[0].values.get(20, 10)) - wanted).abs() < 1.0);
-    let (code, _, error) = run(&folder, &[&arguments[..8], &["--size", "64", "--pixel", "2000", "-q"]].concat());
-    assert!(code == 1 && error.contains("40 pixels"), "{error}");
+    assert!((f64::from(dem.bands[0].values.get(26, 10)) - wanted).abs() < 1.0);
+    let (code, _, error) =
+        run(&folder, &[&arguments[..8], &["--size", "64", "--pixel", "2000", "-q", "--overwrite"]].concat());
+    assert!(code == 1 && error.contains("38 pixels"), "{error}");
 }

@@ -42,7 +42,7 @@ fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads_and_in_pieces() {
         assert!(a == content(&folder.file(&name("b"))), "{format}");
         // A run that was stopped: some files are missing, one is half done.
         let b = folder.file(&name("b"));
-        let lost = Path::new(&b).join(a.keys().find(|n| n.starts_with("train/")).unwrap());
+        let lost = Path::new(&b).join(a.keys().find(|n| n.starts_with("train/") && !n.ends_with("json")).unwrap());
         match format {
             "tif" => std::fs::remove_dir_all(lost.parent().unwrap()).unwrap(),
             _ => std::fs::remove_file(&lost).unwrap(),

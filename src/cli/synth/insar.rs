@@ -44,7 +44,8 @@ pub struct InsarArgs {
     #[arg(long, value_name = "M", default_value_t = 2000.0, help_heading = "Frame")]
     pixel: f64,
 
-    /// Elevation model in metres, with a projected CRS: frames lie anywhere within it, nodata is water
+    /// Elevation model in metres, with a projected CRS: frames lie anywhere within it, 6 pixels from its edges; nodata, and land
+    /// nearer than 6 pixels to it, is water
     #[arg(long, value_name = "FILE", help_heading = "Frame")]
     dem: Option<String>,
 

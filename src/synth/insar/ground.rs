@@ -11,6 +11,9 @@ use crate::raster::{GeoReference, OpenOptions, RasterBand, Resampled, Units, emp
 use crate::synth::random::{Purpose, stream};
 use crate::{Error, Result};
 
+/// Pixels at the edge of a raster that are not used.
+const MARGIN: f64 = 6.0;
+
 /// Rasters that events are made on; without any of them everything is procedural.
 #[derive(Debug, Clone, Default)]
 pub struct Rasters {
@@ -87,12 +90,15 @@ fn placed(band: &RasterBand, frame: &Frame, seed: u64) -> Result<GeoReference> {
         (all.clone().fold(f64::INFINITY, f64::min), all.fold(f64::NEG_INFINITY, f64::max))
     };
     let rng = &mut stream(seed, Purpose::InsarPlace);
-    let extent = frame.extent();
+    // Resampling loses so much at the edges.
+    let source = georef.pixel_metres().map_or(0.0, |p| p.0.max(p.1));
+    let margin = MARGIN * source.max(frame.pixel);
+    let extent = frame.extent().map(|n| n + 2.0 * margin);
     let mut middle = [0.0; 2];
     for (c, (low, high)) in [range(|p| p.0), range(|p| p.1)].into_iter().enumerate() {
         let room = high - low - extent[c] / metres;
         if room < 0.0 {
-            let most = ((high - low) * metres / frame.pixel) as usize;
+            let most = (((high - low) * metres - 2.0 * margin) / frame.pixel).max(0.0) as usize;
             let why = format!(
                 "{} holds {most} pixels of {} m on this side: ask for fewer or smaller ones",
                 band.path(),

@@ -481,8 +481,8 @@ int shiftmap_stack(struct shiftmap_context *ctx,
 /**
  * East, north and up from interferograms, offset maps and GNSS stations as the raster dst: shiftmap combine --help.
  * The maps and stations are options, which may be repeated: LOS=los.tif,unit=unit.tif, OFFSETS=map.tif,
- * GNSS=gnss.csv. *json receives what was found as JSON, to be released with shiftmap_free; json may be NULL. Since
- * 0.1.0.
+ * GNSS=gnss.csv. *json receives what was found as JSON, to be released with shiftmap_free; json may be
+ * NULL. Since 0.1.0.
  */
 int shiftmap_combine(struct shiftmap_context *ctx,
                      const char *dst,

@@ -143,7 +143,7 @@ pub fn prepare(scene: &Scene, survey: &Survey, kriging: Option<Kriging>, options
     let measured = std::array::from_fn(|c| scene.stations.iter().any(|s| s.displacement[c].is_finite()));
     let prior = match (options.method, kriging) {
         (Method::Sistem, _) => Prior::Sistem(Sistem::new(&scene.stations)?),
-        (Method::Wls, Some(k)) => Prior::Kriging(k),
+        (Method::Wls, Some(k)) => Prior::Kriging(Box::new(k)),
         (Method::Wls, None) => Prior::Flat(options.prior_sigma.unwrap_or_else(|| largest(&samples))),
     };
     let adaptive = options.adaptive && matches!(prior, Prior::Kriging(_));

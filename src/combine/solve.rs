@@ -38,7 +38,7 @@ const NOTHING: f64 = 0.95;
 /// What is known of the displacement at a pixel before its observations.
 #[derive(Debug, Clone)]
 pub enum Prior {
-    Kriging(Kriging),
+    Kriging(Box<Kriging>),
     Sistem(Sistem),
     /// Zero with this standard deviation, m: no station at all.
     Flat(f64),

@@ -160,7 +160,10 @@ fn the_wheel_is_enough() {
     succeed(Command::new(&python).arg(checks).current_dir(folder.path()));
     if pip(&["distributed"]).output().is_ok_and(|o| o.status.success()) {
         let (checks, array) = (root().join("tests/python/cluster.py"), root().join("examples/cluster/slurm.sh"));
-        println!("{}", succeed(Command::new(&python).arg(checks).arg(folder.path()).arg(array).current_dir(folder.path())));
+        println!(
+            "{}",
+            succeed(Command::new(&python).arg(checks).arg(folder.path()).arg(array).current_dir(folder.path()))
+        );
     } else {
         println!("skipped: pip cannot fetch distributed");
     }

@@ -201,7 +201,7 @@ fn windows_and_steps_of_every_size() {
     let cut = |image: &Image, n: usize| Image::from_values(Grid::from_fn(n, n, |x, y| image.values.get(x, y)));
     let (small_pre, small_post) = (cut(&pre, 96), cut(&post, 96));
     for method in METHODS {
-        for (window, step) in [((7, 7), 3), ((16, 48), 1), ((45, 20), 2), ((64, 64), 3), ((512, 512), 8)] {
+        for (window, step) in [((7, 7), 3), ((16, 48), 1), ((45, 20), 2), ((64, 64), 3), ((512, 512), 16)] {
             let large = window.0 > 100;
             // These two match pixels: the window is that of their noise estimate only.
             if large && matches!(method, MethodName::Dense | MethodName::Regularized) {
@@ -217,7 +217,11 @@ fn windows_and_steps_of_every_size() {
                 })
                 .map(|(_, m)| (m.shift.dx - truth.0).abs().max((m.shift.dy - truth.1).abs()))
                 .collect();
-            assert!(errors.len() >= 4, "{method:?} {window:?} step {step}: {} values", errors.len());
+            assert!(
+                errors.len() >= if large { 2 } else { 4 },
+                "{method:?} {window:?} step {step}: {} values",
+                errors.len()
+            );
             errors.sort_by(f64::total_cmp);
             let middle = errors[errors.len() / 2];
             println!("{method:?} {window:?} step {step}: median error {middle:.4} of {}", errors.len());

@@ -6,7 +6,7 @@
 //! | [`kriging`] | displacement between stations and its standard deviation |
 //! | [`survey`], [`nuisance`] | ramps and topographic terms, found before the pixels |
 //! | [`solve`] | one pixel: weighted least squares |
-//! | [`sistem`] | displacement and gradient from the stations around a pixel |
+//! | [`mod@sistem`] | displacement and gradient from the stations around a pixel |
 //! | [`inputs`] | what networks are given |
 //! | [`series`] | the step of a daily series |
 //! | [`spec`], [`sources`] | maps as the user names them; reading them on one grid |

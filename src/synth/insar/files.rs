@@ -32,7 +32,7 @@ const WIDTH: usize = 256;
 /// Writes [`FILES`].
 ///
 /// # Errors
-/// [`Error::Write`].
+/// [`crate::Error::Write`].
 pub fn write(folder: &OutputFolder, scene: &Scene, spec: &InsarSpec) -> Result<()> {
     write_to(&|name| folder.file(name), scene, spec)
 }
@@ -40,7 +40,7 @@ pub fn write(folder: &OutputFolder, scene: &Scene, spec: &InsarSpec) -> Result<(
 /// Writes [`FILES`] under the paths that `file` gives for their names.
 ///
 /// # Errors
-/// [`Error::Write`].
+/// [`crate::Error::Write`].
 pub fn write_to(file: &dyn Fn(&str) -> String, scene: &Scene, spec: &InsarSpec) -> Result<()> {
     let seed = scene.record.seed.to_string();
     let metadata = |kind| {

@@ -1,13 +1,10 @@
 """East, north and up from interferograms, offset maps and GNSS stations."""
 
-import html
-
 from qgis.core import (
     QgsProcessing,
     QgsProcessingException,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
-    QgsProcessingParameterFileDestination,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
@@ -16,13 +13,12 @@ from qgis.core import (
 
 from .. import inputs, qt, styles
 from ..texts import tr
-from .base import Command
-from .evaluate import Told
+from .reported import Reported
 
 TRACKS = (1, 2)
 
 
-class Combine(Command):
+class Combine(Reported):
     command = "combine"
     title = "East, north and up from InSAR, offsets and GNSS"
     visible = ["EVENT", "DEM", "MASK"]
@@ -70,8 +66,7 @@ class Combine(Command):
 
     def initAlgorithm(self, configuration=None):  # noqa: N802
         super().initAlgorithm(configuration)
-        made = QgsProcessingParameterFileDestination("REPORT", tr("Report"), "HTML (*.html)", optional=True, createByDefault=False)
-        self.addParameter(made)
+        self.add_report()
 
     def track(self, k, parameters, context):
         """LOS=FILE,key=value of a track; empty where there is none."""
@@ -106,15 +101,6 @@ class Combine(Command):
         self.words += [line.strip() for line in further.splitlines() if line.strip()]
         return fine
 
-    def call(self, arguments, words, feedback):
-        self.table = []
-        return super().call(arguments, words, Told(feedback, self.table))
-
     def results(self, summary, output, parameters, context, feedback):
         styles.style_when_loaded(context, output, styles.product("m"), tr("East displacement (m)"))
-        if not parameters.get("REPORT"):
-            return {}
-        path = self.parameterAsFileOutput(parameters, "REPORT", context)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"<html><head><meta charset='utf-8'></head><body><pre>{html.escape(chr(10).join(self.table))}</pre></body></html>")
-        return {"REPORT": path}
+        return self.write_reports(summary, parameters, context)

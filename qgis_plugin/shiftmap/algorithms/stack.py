@@ -1,20 +1,16 @@
 """Several displacement maps brought together."""
 
-import html
-
-from qgis.core import QgsProcessing, QgsProcessingParameterFileDestination, QgsProcessingParameterMultipleLayers
+from qgis.core import QgsProcessing, QgsProcessingParameterMultipleLayers
 
 from .. import inputs, styles
 from ..texts import tr
-from .base import Command
-from .evaluate import Told
+from .reported import Reported
 
 
-class Stack(Command):
+class Stack(Reported):
     command = "stack"
     title = "Stack of displacement maps, time series"
     visible = ["DATES", "REFERENCE", "ALIGN", "STABLE"]
-    hidden = ["REPORT"]
     output_label = "Stack"
 
     def tags(self):
@@ -28,8 +24,7 @@ class Stack(Command):
         super().initAlgorithm(configuration)
         # Stable ground calibrates nothing by itself here.
         self.removeParameter("STABLE_AUTO")
-        made = QgsProcessingParameterFileDestination("REPORT", tr("Report"), "HTML (*.html)", optional=True, createByDefault=False)
-        self.addParameter(made)
+        self.add_report()
 
     def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802
         fine = super().prepareAlgorithm(parameters, context, feedback)
@@ -38,16 +33,7 @@ class Stack(Command):
         self.arguments = [inputs.raster_source(layer)[0] for layer in layers]
         return fine
 
-    def call(self, arguments, words, feedback):
-        self.table = []
-        return super().call(arguments, words, Told(feedback, self.table))
-
     def results(self, summary, output, parameters, context, feedback):
         unit = summary.get("unit", "")
         styles.style_when_loaded(context, output, styles.product(unit), tr("East displacement ({0})").format(unit))
-        if not parameters.get("REPORT"):
-            return {}
-        path = self.parameterAsFileOutput(parameters, "REPORT", context)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"<html><head><meta charset='utf-8'></head><body><pre>{html.escape(chr(10).join(self.table))}</pre></body></html>")
-        return {"REPORT": path}
+        return self.write_reports(summary, parameters, context)

@@ -1,11 +1,7 @@
 """What error and what sigma to expect on own images."""
 
-import html
-import json
-
 from qgis.core import (
     QgsProcessingOutputNumber,
-    QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterVectorDestination,
@@ -13,13 +9,12 @@ from qgis.core import (
 
 from .. import inputs, options
 from ..texts import tr
-from .base import Command
-from .evaluate import Told
+from .reported import Reported
 
 FILES = ("MAP", "TRUTH", "TRACE")
 
 
-class Verify(Command):
+class Verify(Reported):
     command = "verify"
     title = "What to expect on own images (simulated earthquake)"
     rasters = [("REFERENCE", "First image")]
@@ -43,13 +38,9 @@ class Verify(Command):
         for name, text in texts.items():
             self.addParameter(QgsProcessingParameterRasterDestination(name, text, optional=True, createByDefault=False))
         self.addParameter(QgsProcessingParameterVectorDestination("TRACE", tr("Fault trace"), optional=True, createByDefault=False))
-        for name, text, kind in (
-            ("REPORT", tr("Report"), "HTML (*.html)"),
-            ("PICTURE", tr("Picture"), "PNG (*.png)"),
-            ("JSON", tr("All figures"), "JSON (*.json)"),
-        ):
-            made = QgsProcessingParameterFileDestination(name, text, kind, optional=True, createByDefault=name == "REPORT")
-            self.addParameter(made)
+        self.add_report(created=True)
+        self.add_file("PICTURE", tr("Picture"), "PNG (*.png)")
+        self.add_json()
         for axis in ("EAST", "NORTH"):
             self.addOutput(QgsProcessingOutputNumber(f"{axis}_ERROR", tr("Error to expect away from faults (pixels)") + " " + axis.lower()))
             self.addOutput(QgsProcessingOutputNumber(f"{axis}_SIGMA_FACTOR", tr("Factor that makes sigma right") + " " + axis.lower()))
@@ -65,7 +56,7 @@ class Verify(Command):
         return fine
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
-        table, results, words = [], {}, list(self.words)
+        results, words = {}, list(self.words)
         for name in FILES:
             if parameters.get(name):
                 results[name] = self.parameterAsOutputLayer(parameters, name, context)
@@ -73,15 +64,8 @@ class Verify(Command):
         if parameters.get("PICTURE"):
             results["PICTURE"] = self.parameterAsFileOutput(parameters, "PICTURE", context)
             words.append(f"REPORT={results['PICTURE']}")
-        summary = self.call(self.arguments, words, Told(feedback, table))
-        for name in ("REPORT", "JSON"):
-            if not parameters.get(name):
-                continue
-            results[name] = path = self.parameterAsFileOutput(parameters, name, context)
-            text = json.dumps(summary, indent=1) if name == "JSON" else \
-                f"<html><head><meta charset='utf-8'></head><body><pre>{html.escape(chr(10).join(table))}</pre></body></html>"
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
+        summary = self.call(self.arguments, words, feedback)
+        results.update(self.write_reports(summary, parameters, context))
         away = summary.get("away") or {}
         stated, expected = away.get("stated_sigma"), away.get("expected_sigma")
         for k, axis in enumerate(("east", "north")):

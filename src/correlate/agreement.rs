@@ -5,10 +5,10 @@
 //! not independent: how much it correlates by chance is seen where boxes of one image are laid on the neighbouring
 //! boxes of the other.
 
-use super::Tile;
 use super::dense::warp::{PhaseTable, warp};
 use super::dense::whiten::combine;
 use super::dense::windows::box_sum;
+use super::{Band, Tile};
 use crate::grid::Grid;
 
 /// Radius of the box that decides.
@@ -73,33 +73,40 @@ fn chance(pre: &Grid<f32>, warped: &Grid<f32>, both: &Grid<f32>) -> f32 {
     if pairs < PAIRS { 1.5 } else { (n * sum / pairs as f32).sqrt().max(1.0) }
 }
 
-/// Pixels around which the images of any band, (pre, warped post, both valid), correlate by more than chance: one band
-/// may see nothing where another does.
-pub fn matched<'a>(bands: impl Iterator<Item = (&'a Grid<f32>, &'a Grid<f32>, Grid<f32>)>) -> Option<Grid<bool>> {
-    bands
-        .map(|(pre, warped, both)| {
+/// Where the images agree by more than chance.
+pub struct Agreement(Option<Grid<bool>>);
+
+impl Agreement {
+    /// Of bands, (pre, warped post, 1 where both are valid): one may see nothing where another does.
+    pub fn new<'a>(bands: impl Iterator<Item = (&'a Grid<f32>, &'a Grid<f32>, Grid<f32>)>) -> Self {
+        let agree = |(pre, warped, both): (&Grid<f32>, &Grid<f32>, Grid<f32>)| {
             let (rho, n) = correlation(pre, warped, &both, RADIUS);
             let least = LEAST * chance(pre, warped, &both);
             let data = rho.data.iter().zip(&n.data).map(|(rho, n)| rho * n.sqrt() > least).collect();
             Grid { width: n.width, height: n.height, data }
-        })
-        .reduce(|mut a, b| {
-            a.data.iter_mut().zip(&b.data).for_each(|(a, b)| *a |= b);
-            a
-        })
-}
+        };
+        Agreement(bands.map(agree).reduce(|mut any, one| {
+            any.data.iter_mut().zip(&one.data).for_each(|(any, one)| *any |= one);
+            any
+        }))
+    }
 
-/// [`matched`] at the displacement `d` (right and down in pixels from the tile's base, of the pre image's size).
-pub fn at(tile: &Tile, d: [&Grid<f32>; 2]) -> Option<Grid<bool>> {
-    let zero = || d[0].map(|_| 0.0f32);
-    let warped: Vec<_> = (tile.bands.iter())
-        .map(|band| {
-            let (mut image, mut weight) = (zero(), zero());
+    /// Of a tile at the displacement `d` (right and down in pixels from the tile's base, of the pre image's size).
+    pub fn of_tile(tile: &Tile, d: [&Grid<f32>; 2]) -> Self {
+        let warped = |band: &Band| {
+            let [mut image, mut weight] = [0; 2].map(|_| d[0].map(|_| 0.0f32));
             warp(&band.post, &PhaseTable::new(&band.post.coefficients), d, &mut image, &mut weight);
-            let seen = band.pre.valid.data.iter().zip(&weight.data);
-            let both = seen.map(|(ok, w)| if *ok { *w } else { 0.0 }).collect();
-            (&band.pre.values, image, Grid { width: d[0].width, height: d[0].height, data: both })
-        })
-        .collect();
-    matched(warped.iter().map(|(pre, image, both)| (*pre, image, both.clone())))
+            weight.data.iter_mut().zip(&band.pre.valid.data).for_each(|(w, ok)| *w *= f32::from(u8::from(*ok)));
+            (image, weight)
+        };
+        let (images, weights): (Vec<_>, Vec<_>) = tile.bands.iter().map(warped).unzip();
+        let bands = tile.bands.iter().zip(&images).zip(weights);
+        Agreement::new(bands.map(|((band, image), both)| (&band.pre.values, image, both)))
+    }
+
+    /// Around the pixel below (x, y).
+    pub fn at(&self, x: f32, y: f32) -> bool {
+        let near = |c: f32, n: usize| (c.max(0.0) as usize).min(n - 1);
+        self.0.as_ref().is_some_and(|m| m.get(near(x, m.width), near(y, m.height)))
+    }
 }

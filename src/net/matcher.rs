@@ -5,11 +5,12 @@ use super::images::{Pixels, Source};
 use super::session::Network;
 use super::windows;
 use super::{Kind, Net, SHIFT, features};
+use crate::correlate::agreement::Agreement;
 use crate::correlate::dense::Texture;
 use crate::correlate::dense::start::bilinear;
 use crate::correlate::fill::ValidCounts;
 use crate::correlate::prepare::Preparer;
-use crate::correlate::{Method, Tile, agreement};
+use crate::correlate::{Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::grid::Grid;
 use crate::pipeline::Params;
@@ -111,11 +112,10 @@ impl NetMethod {
                 };
                 // The front end settles somewhere even where the images have nothing in common.
                 let front_end = self.net.model.card.front_end.is_some();
-                let matched = front_end.then(|| agreement::at(tile, field.d.each_ref())).flatten();
+                let agreement = front_end.then(|| Agreement::of_tile(tile, field.d.each_ref()));
                 let cell = |cell: usize| {
                     let c = centre(cell);
-                    let near = |c: f32, n: usize| (c.max(0.0) as usize).min(n - 1);
-                    let matched = (matched.as_ref()).is_none_or(|m| m.get(near(c.0, m.width), near(c.1, m.height)));
+                    let matched = agreement.as_ref().is_none_or(|a| a.at(c.0, c.1));
                     Raw { d: at(&field.d, c), variance: at(&field.variance, c), matched }
                 };
                 (0..cells).map(cell).collect()

@@ -6,8 +6,9 @@ use super::fuse::fuse;
 use super::warp::{PhaseTable, warp};
 use super::whiten::{RADII, combine, whiten};
 use super::windows::box_sum;
+use crate::correlate::Band;
+use crate::correlate::agreement::Agreement;
 use crate::correlate::prepare::{PreparedPost, PreparedPre};
-use crate::correlate::{Band, agreement};
 use crate::grid::Grid;
 use std::array::from_fn;
 
@@ -51,10 +52,10 @@ impl Level<'_> {
         Grid { width: self.weight.width, height: self.weight.height, data }
     }
 
-    /// Pixels around which the images agree by more than chance, as last warped.
-    pub fn matched(levels: &[Level]) -> Option<Grid<bool>> {
+    /// Where the images agree, as last warped.
+    pub fn agreement(levels: &[Level]) -> Agreement {
         let both = |l: &Level| combine(&l.weight, &l.pre_weight, |a, b| a * b);
-        agreement::matched(levels.iter().map(|l| (&l.pre.values, &l.image, both(l))))
+        Agreement::new(levels.iter().map(|l| (&l.pre.values, &l.image, both(l))))
     }
 
     /// The pre image and the post image as last warped, for both whitenings.

@@ -68,7 +68,7 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
     let Some(covariance) = levels::iterate(&mut levels, &mut d, || tile.stopped()) else {
         return vec![Measurement::failed(Status::NoData); tile.windows.len()];
     };
-    let matched = Level::matched(&levels);
+    let agreement = Level::agreement(&levels);
     let counts = ValidCounts::new(&levels[0].both_valid());
     let window = tile.windows.window;
     let texture = Texture::new(&tile.bands[0].pre.values);
@@ -91,9 +91,7 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
             return Measurement::failed(Status::LowTexture);
         }
         let worst = xx.max(yy);
-        let near = |c: f32, n: usize| (c.max(0.0) as usize).min(n - 1);
-        let agree = matched.as_ref().is_some_and(|m| m.get(near(cx, m.width), near(cy, m.height)));
-        if !agree || worst.is_nan() || worst > LARGEST_SIGMA * LARGEST_SIGMA {
+        if !agreement.at(cx, cy) || worst.is_nan() || worst > LARGEST_SIGMA * LARGEST_SIGMA {
             return Measurement::failed(Status::NoConvergence);
         }
         let shift = PixelShift::new(f64::from(at(&d[0])), f64::from(at(&d[1])));

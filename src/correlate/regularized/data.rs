@@ -4,10 +4,11 @@
 //! their gradients and e = g - f, pixel p says Jᵀ (d - d₀) = -e with variance s², the mean of e² in 31 × 31 pixels
 //! around. Its information is w J Jᵀ / s², with a weight w that falls for outliers (Cauchy's, e.g. Huber 1981).
 
+use crate::correlate::Band;
+use crate::correlate::agreement::{Agreement, correlation};
 use crate::correlate::dense::warp::{PhaseTable, warp};
 use crate::correlate::dense::whiten::{combine, whiten};
 use crate::correlate::dense::windows::box_sum;
-use crate::correlate::{Band, agreement};
 use crate::grid::Grid;
 
 /// Radius of the box of local mean and contrast, and of the residual's variance.
@@ -63,13 +64,13 @@ impl Source<'_> {
 
     /// Zero-normalised correlation of the pre and the last warped post image in boxes.
     pub fn correlation(&self, radius: usize) -> Grid<f32> {
-        agreement::correlation(&self.band.pre.values, &self.image, &self.both(), radius).0
+        correlation(&self.band.pre.values, &self.image, &self.both(), radius).0
     }
 }
 
-/// Pixels around which the images agree by more than chance.
-pub fn matched(sources: &[Source]) -> Option<Grid<bool>> {
-    agreement::matched(sources.iter().map(|s| (&s.band.pre.values, &s.image, s.both())))
+/// Where the images agree at the last displacement.
+pub fn agreement(sources: &[Source]) -> Agreement {
+    Agreement::new(sources.iter().map(|s| (&s.band.pre.values, &s.image, s.both())))
 }
 
 /// The data at the displacement `d`.

@@ -88,7 +88,7 @@ impl Regularized {
         let radius = (window.0.min(window.1) - 1) / 2;
         let texture = variance(&tile.bands[0].pre.values, &found.data.both, radius);
         let quality = sources[0].correlation(radius);
-        let matched = data::matched(sources);
+        let agreement = data::agreement(sources);
         let half = |side: usize| (side as f32 - 1.0) / 2.0;
         let cell = |cell: usize| {
             let corner = tile.windows.corner(cell);
@@ -104,11 +104,7 @@ impl Regularized {
             }
             let [xx, xy, yy] = covariance.each_ref().map(at);
             let worst = xx.max(yy);
-            let pixel = (cy as usize).min(texture.height - 1) * texture.width + (cx as usize).min(texture.width - 1);
-            if !matched.as_ref().is_some_and(|m| m.data[pixel])
-                || worst.is_nan()
-                || worst > LARGEST_SIGMA * LARGEST_SIGMA
-            {
+            if !agreement.at(cx, cy) || worst.is_nan() || worst > LARGEST_SIGMA * LARGEST_SIGMA {
                 return Measurement::failed(Status::NoConvergence);
             }
             let shift = PixelShift::new(f64::from(at(&found.d[0])), f64::from(at(&found.d[1])));

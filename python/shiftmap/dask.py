@@ -129,8 +129,10 @@ def regions(size: tuple[int, int], side: int) -> list[Region]:
 
 def _named(pairs: Any) -> dict[str, tuple[str, str]]:
     if not isinstance(pairs, Mapping):
-        stem = lambda path: Path(path).stem
-        pairs = {f"{stem(pre)}_{stem(post)}": (pre, post) for pre, post in (list(pairs))} if pairs else {}
+        named = {f"{Path(pre).stem}_{Path(post).stem}": (pre, post) for pre, post in pairs}
+        if len(named) < len(pairs):
+            raise ValueError("two pairs have images of the same names: give {name: (pre, post)}")
+        pairs = named
     for name, pair in pairs.items():
         if not name or "/" in name or name.startswith("."):
             raise ValueError(f"name {name!r}: takes a file name without slashes that does not begin with a dot")

@@ -84,6 +84,11 @@ def main(folder):
             assert "remove it to start anew" in str(error), error
         out = shiftmap.dask.displacement([pairs["ab"]], folder / "stopped", client, side=512, **OPTIONS)
         assert np.array_equal(bands(folder / "ab-alone.tif"), bands(out[0]))
+        try:
+            shiftmap.dask.displacement([("x/a.tif", "x/b.tif"), ("y/a.tif", "y/b.tif")], folder / "wrong", client)
+            raise AssertionError("one of two maps of the same name was lost")
+        except ValueError as error:
+            assert "same names" in str(error), error
         for wrong, kind in [(dict(window=3), shiftmap.Error), (dict(side=500), ValueError), (dict(format="XYZ"), ValueError)]:
             try:
                 shiftmap.dask.displacement([pairs["ab"]], folder / "wrong", client, **{**OPTIONS, "retries": 0, **wrong})

@@ -138,6 +138,9 @@ $(PEERS_VENV)/ready: benches/peers/requirements.txt
 bench-accuracy: build $(PEERS_VENV)/ready
 	$(PEERS_VENV)/bin/python benches/peers/noise.py
 	$(PEERS_VENV)/bin/python benches/peers/run.py
+	$(PEERS_VENV)/bin/python benches/peers/dic.py
+	$(PEERS_VENV)/bin/python training/held_out.py --data ../shared/data --limit 6 --work target/held-out \
+	  --out target/held-out/table.md --figure target/held-out/profiles.png
 
 lint: setup
 	$(CARGO) fmt --check

@@ -2,7 +2,7 @@
 
 use crate::grid::{ImageFile, PointFile, Window};
 use crate::layout::Layout;
-use crate::net::{Kind, Net, NetOptions, models};
+use crate::net::{Kind, Net, NetOptions, Sensor, guess, models};
 use crate::pipeline::{self, MethodName, Pair, Params, PeakQuality, PeakSigma, Report, SigmaScale};
 use crate::progress::Progress;
 use crate::raster::{
@@ -174,7 +174,7 @@ impl Job {
         }
         let ground = self.ground(&pre, note)?;
         let mut params = self.decided(&pre)?;
-        self.load_net(&mut params, note)?;
+        self.load_net(&mut params, &pre, note)?;
         let prior = self.prior.as_deref().map(|p| PointRaster::displacement(p, pre.georef())).transpose()?;
         let stable = match &self.stable {
             Stable::Places(path) => Some(Places::open(path, "--stable", pre.georef())?),
@@ -238,10 +238,12 @@ impl Job {
         [&self.pre, &self.post].into_iter().chain(options).map(String::as_str).collect()
     }
 
-    /// The file of the network, which the result depends on, too.
-    pub fn model_file(&self) -> Option<String> {
-        let wanted = self.params.method == MethodName::Net;
-        wanted.then(|| models::path_of(self.net.model()).ok()).flatten()
+    /// The files of networks that the result may depend on, too.
+    pub fn model_files(&self) -> Vec<String> {
+        match self.params.method {
+            MethodName::Net => self.net.models().into_iter().filter_map(|m| models::path_of(m).ok()).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Measures and writes the product. `note` receives messages for the user.
@@ -345,19 +347,36 @@ impl Job {
     }
 
     /// Loads the network of the method `net`; one for windows decides their size.
-    fn load_net(&self, params: &mut Params, note: &mut dyn FnMut(&str)) -> Result<()> {
+    fn load_net(&self, params: &mut Params, pre: &RasterBand, note: &mut dyn FnMut(&str)) -> Result<()> {
         if params.method != MethodName::Net {
             let why = "only --method net runs a network";
             let options = &self.net;
             return match () {
                 _ if options.model.is_some() => Err(Error::option("--model", options.model(), why)),
+                _ if options.sensor.is_some() => Err(Error::option("--sensor", "given", why)),
                 _ if options.passes != 1 => Err(Error::option("--net-passes", options.passes, why)),
                 _ if options.average => Err(Error::option("--net-average", "given", why)),
                 _ if options.tile.is_some() => Err(Error::option("--net-tile", options.tile.unwrap_or_default(), why)),
                 _ => Ok(()),
             };
         }
-        let net = Net::load(&self.net)?;
+        let mut options = self.net.clone();
+        if options.model.is_none() && options.sensor.is_none() {
+            let (sensor, rough) = guess::sensor(pre, &std::sync::atomic::AtomicBool::new(false))?;
+            options.sensor = Some(sensor);
+            let (name, other) = match sensor {
+                Sensor::Sar => ("sar", "optical"),
+                _ => ("optical", "sar"),
+            };
+            note(&format!(
+                "sensor: {name} (neighbouring pixels of the smoothest places differ by {:.1} % of their mean, speckle by {:.0} % and \
+                 more), so the network is {}; otherwise give --sensor {other}",
+                100.0 * rough,
+                100.0 * guess::ROUGH,
+                options.model()
+            ));
+        }
+        let net = Net::load(&options)?;
         net.check_bands(1 + self.more_bands.len())?;
         let card = &net.model.card;
         if card.kind == Kind::Window && params.window != (card.tile, card.tile) {
@@ -414,8 +433,8 @@ impl Job {
     pub(crate) fn check_output(&self) -> Result<()> {
         let real = |p: &str| std::fs::canonicalize(p).ok();
         let out = real(&self.out);
-        let model = self.model_file();
-        for input in self.inputs().into_iter().chain(model.as_deref()) {
+        let models = self.model_files();
+        for input in self.inputs().into_iter().chain(models.iter().map(String::as_str)) {
             if input == self.out || (out.is_some() && real(input) == out) {
                 let why = "it is one of the inputs; choose another name for the result".to_string();
                 return Err(Error::Write { path: self.out.clone(), why });

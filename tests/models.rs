@@ -73,3 +73,43 @@ fn shipped_models_give_the_stored_outputs() {
         }
     }
 }
+
+/// Where nobody names sensor or model, the speckle of the images decides, and the user hears of it.
+#[test]
+fn the_sensor_is_told_from_the_images() {
+    if let Err(e) = shiftmap::net::runtime::load(None) {
+        println!("skipped: {e}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = |words: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("shiftmap").unwrap();
+        command.current_dir(folder.path()).args(words).output().unwrap()
+    };
+    for (preset, sensor, model) in [("sar", "sar", "flk-sar"), ("real", "optical", "flk")] {
+        assert!(
+            run(&["synth", "pair", preset, "--preset", preset, "--size", "160", "--seed", "5", "-q"]).status.success()
+        );
+        let (pre, post) = (format!("{preset}/pre.tif"), format!("{preset}/post.tif"));
+        let (auto, given) = (format!("{preset}-auto.tif"), format!("{preset}-given.tif"));
+        let common = ["--method", "net", "--window", "33", "--step", "8", "--overwrite"];
+        let found = run(&[&["displacement", &pre, &post, &auto], &common[..]].concat());
+        let said = String::from_utf8_lossy(&found.stderr).into_owned() + &String::from_utf8_lossy(&found.stdout);
+        assert!(found.status.success(), "{said}");
+        let wanted = format!("so the network is {model};");
+        assert!(said.contains(&format!("sensor: {sensor} (")) && said.contains(&wanted), "{said}");
+        let named = run(&[&["displacement", &pre, &post, &given, "--sensor", sensor], &common[..]].concat());
+        assert!(named.status.success() && !String::from_utf8_lossy(&named.stderr).contains("sensor:"));
+        let read = |path: &str| {
+            let data = gdal::Dataset::open(folder.path().join(path)).unwrap();
+            data.rasterband(1).unwrap().read_as::<f32>((0, 0), data.raster_size(), data.raster_size(), None).unwrap()
+        };
+        assert_eq!(
+            read(&auto).data().iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
+            read(&given).data().iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+        );
+    }
+    let wrong = run(&["displacement", "real/pre.tif", "real/post.tif", "x.tif", "--sensor", "sar"]);
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(!wrong.status.success() && said.contains("--sensor") && said.contains("only --method net"), "{said}");
+}

@@ -7,7 +7,8 @@ a user would run it (`shiftmap displacement`); its cells are brought to every pi
 MARGIN from the border that a cloud does not hide. Columns: mean absolute error of a component over all pixels, and
 within 5, 10 and 20 px of a trace and beyond; share of pixels with a value; share of errors within the 68 % and 95 %
 interval of the stated sigma (Laplace for networks: 1.139 b and 2.996 b of sigma = sqrt 2 b; Gaussian for the others).
-With --best a row per set compares each network with the best classical method on that method's own pixels.
+Below each table every network is compared with the hardest classical rival on the pixels where both have a value. --figure draws error
+against distance, and the profile across the largest jump of each set.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+import profiles
 from native import Native, displacement
 from pool import stored_images
 
@@ -121,10 +123,11 @@ def main():
     parser.add_argument("--search", type=float, default=6, help="up to 5 px networks get no first field from correlation")
     parser.add_argument("--limit", type=int, default=1000, help="samples of each set")
     parser.add_argument("--out")
+    parser.add_argument("--figure", help="PNG")
     args = parser.parse_args()
     native, cache = Native(), Path(args.cache)
     cache.mkdir(parents=True, exist_ok=True)
-    result, text = {}, []
+    result, text, figures = {}, [], {}
     for entry in args.sets:
         name, folder = entry.split("=", 1)
         methods = {} if args.methods == "none" else {k: (v, False) for k, v in CLASSICAL.items()}
@@ -140,6 +143,7 @@ def main():
         # Of each network on the pixels where a classical method has a value.
         shared = {(n, m): (Score(), Score()) for n, (_, net) in methods.items() if net
                   for m, (_, other) in methods.items() if not other}
+        figures[name] = ({m: profiles.ByDistance() for m in scores}, profiles.Profile())
         for k, sample in enumerate(samples(folder)):
             if k >= args.limit:
                 break
@@ -157,6 +161,8 @@ def main():
                 else:
                     found[method] = np.load(path).astype(np.float32)
                 scores[method].add(found[method], truth, distance, use, net)
+                figures[name][0][method].add(found[method], truth, distance, use)
+            figures[name][1].offer(sample, found, use)
             for (n, m), (a, b) in shared.items():
                 both = use & np.isfinite(found[m][:2]).all(0) & np.isfinite(found[n][:2]).all(0)
                 a.add(found[n], truth, distance, both, True)
@@ -173,6 +179,8 @@ def main():
                     a, b = pairs[worst]
                     text.append(f"\n{n}, {column}: {a:.4f} where the hardest rival, {worst}, has {b:.4f}: {a / b:.2f} of it")
         print("\n".join(text[-1 - 2 * len({n for n, _ in shared}):]), "\n", flush=True)
+    if args.figure:
+        profiles.draw(args.figure, figures)
     if args.out:
         Path(args.out).write_text("\n".join(text) + "\n")
         Path(args.out).with_suffix(".json").write_text(json.dumps(result, indent=1))

@@ -57,8 +57,9 @@ def raw(path, folder):
     call("gdal_translate", "-q", "-of", "ENVI", "-ot", "Float32", "-co", "INTERLEAVE=BSQ", path, flat)
     info = subprocess.run(["gdalinfo", path], check=True, capture_output=True, text=True).stdout
     width, height = map(int, re.search(r"Size is (\d+), (\d+)", info).groups())
-    pair = lambda key: map(float, re.search(key + r" = \(([-0-9.]+),([-0-9.]+)\)", info).groups())
-    (x, y), (dx, dy) = pair("Origin"), pair("Pixel Size")
+    pair = lambda key: re.search(key + r" = \(([-0-9.]+),([-0-9.]+)\)", info)
+    georeferenced = pair("Origin")
+    (x, y), (dx, dy) = (map(float, pair(key).groups()) for key in ("Origin", "Pixel Size")) if georeferenced else ((0, 0), (1, 1))
     return np.fromfile(flat, np.float32).reshape(-1, height, width), (x, dx, y, dy)
 
 
@@ -230,6 +231,8 @@ RUNS = [
     ("shiftmap spatial", 64, 8, lambda p: shiftmap(p, "spatial", 64, 8)),
     ("shiftmap frequency", 64, 8, lambda p: shiftmap(p, "frequency", 64, 8)),
     ("shiftmap dense", 33, 1, lambda p: shiftmap(p, "dense", 33, 1)),
+    ("shiftmap regularized", 9, 1, lambda p: shiftmap(p, "regularized", 9, 1)),
+    ("shiftmap net", 9, 1, lambda p: shiftmap(p, "net", 9, 1)),
     ("OpenCV DIS optical flow", 16, 1, lambda p: dis(p)),
     ("OpenCV matchTemplate + parabola", 64, 16, lambda p: match_template(p, 64, 16)),
     ("OpenCV findTransformECC", 32, 16, lambda p: ecc(p, 32, 16)),

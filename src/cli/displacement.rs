@@ -157,8 +157,9 @@ pub struct MatchArgs {
     #[arg(long, value_name = "NAME|FILE", help_heading = "Network")]
     model: Option<String>,
 
-    /// What took the images, which decides the network when --model names none (method net)
-    #[arg(long, value_enum, default_value = "optical", help_heading = "Network")]
+    /// What took the images, which decides the network when --model names none (method net); auto tells it from the speckle of the
+    /// pre image and says so
+    #[arg(long, value_enum, default_value = "auto", help_heading = "Network")]
     sensor: SensorArg,
 
     /// Run the network so many times, each time on what its last result left of the motion (method net)
@@ -246,6 +247,7 @@ enum MethodArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum SensorArg {
+    Auto,
     Optical,
     /// Radar amplitude or intensity
     Sar,
@@ -502,8 +504,9 @@ pub(super) fn matching_job(pre: &str, post: &str, out: &str, args: &MatchArgs) -
         net: NetOptions {
             model: args.model.clone(),
             sensor: match args.sensor {
-                SensorArg::Optical => Sensor::Optical,
-                SensorArg::Sar => Sensor::Sar,
+                SensorArg::Auto => None,
+                SensorArg::Optical => Some(Sensor::Optical),
+                SensorArg::Sar => Some(Sensor::Sar),
             },
             onnxruntime: args.onnxruntime.clone(),
             device: args.device.clone(),

@@ -52,8 +52,8 @@ impl Handle {
             levels.push(prepared.layout.coarser(factor));
             factor *= 2;
         }
-        let model = job.model_file();
-        let inputs: Vec<&str> = job.inputs().into_iter().chain(model.as_deref()).collect();
+        let models = job.model_files();
+        let inputs: Vec<&str> = job.inputs().into_iter().chain(models.iter().map(String::as_str)).collect();
         let stamp = stamp(&inputs);
         let source = registry::shared(&job, prepared, stamp);
         Ok(Handle { source, levels, georef, ground, metadata, debug })

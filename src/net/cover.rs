@@ -47,15 +47,12 @@ pub struct Geometry {
     pub multiple: usize,
 }
 
-/// The pieces along an axis of `len` pixels whose pixels `wanted` (from, one past) are needed; each begins `shift` pixels earlier
-/// than its halo asks for.
-pub fn spans(len: usize, wanted: (usize, usize), geometry: Geometry, shift: usize) -> Vec<Span> {
-    let Geometry { tile, halo, multiple } = geometry;
-    let inside = tile.saturating_sub(2 * halo + shift).max(multiple).max(1);
+/// `count` pieces along an axis of `len` pixels whose pixels `wanted` (from, one past) are needed; each begins `shift` pixels
+/// earlier than its halo asks for.
+pub fn spans(len: usize, wanted: (usize, usize), halo: usize, shift: usize, count: usize) -> Vec<Span> {
     let size = wanted.1 - wanted.0;
     // What is blended lies beyond the halo too, so that nothing of it is seen.
-    let reach = if size > inside { BLEND.min(inside / 4) } else { 0 };
-    let count = size.div_ceil(inside - 2 * reach).max(1);
+    let reach = if count > 1 { BLEND.min(size / count / 4) } else { 0 };
     let seam = |i: usize| wanted.0 + i * size / count;
     let meet = |i: usize| (i > 0 && i < count).then(|| (seam(i) as f32, reach as f32));
     let one = |i: usize| Span {
@@ -65,6 +62,40 @@ pub fn spans(len: usize, wanted: (usize, usize), geometry: Geometry, shift: usiz
         right: meet(i + 1),
     };
     (0..count).map(one).collect()
+}
+
+/// The pieces along both axes (x, y), of the shape that costs the least work: none holds more pixels than a square of
+/// `geometry.tile`, but it may be longer than that on one side. A piece keeps at least its halo.
+pub fn pieces(
+    size: (usize, usize),
+    wanted: ((usize, usize), (usize, usize)),
+    geometry: Geometry,
+    shift: (usize, usize),
+) -> (Vec<Span>, Vec<Span>) {
+    let Geometry { tile, halo, multiple } = geometry;
+    let padded = |s: &Span| s.padded(multiple);
+    let work = |spans: &[Span]| spans.iter().map(padded).sum::<usize>();
+    let longest = |spans: &[Span]| spans.iter().map(padded).max().unwrap_or(0);
+    // Pieces of a pixel's width are the end: their halo alone is too large for the tile, which is not refused here.
+    let choices = |len: usize, wanted: (usize, usize), shift: usize| {
+        let inside = tile.saturating_sub(2 * (halo + BLEND) + shift).max(multiple).max(1);
+        let most = (wanted.1 - wanted.0).div_ceil(inside).max(1);
+        (1..=most).map(move |count| spans(len, wanted, halo, shift, count)).collect::<Vec<_>>()
+    };
+    let (across, down) = (choices(size.0, wanted.0, shift.0), choices(size.1, wanted.1, shift.1));
+    let smallest = [&across, &down].map(|c| c.last().map_or(0, |s| longest(s)));
+    let limit = (tile * tile).max(smallest[0] * smallest[1]);
+    let mut best: Option<(usize, usize, usize)> = None;
+    for (i, columns) in across.iter().enumerate() {
+        for (j, rows) in down.iter().enumerate() {
+            let total = work(columns) * work(rows);
+            if longest(columns) * longest(rows) <= limit && best.is_none_or(|b| total < b.0) {
+                best = Some((total, i, j));
+            }
+        }
+    }
+    let (_, i, j) = best.unwrap_or((0, across.len() - 1, down.len() - 1));
+    (across[i].clone(), down[j].clone())
 }
 
 /// Appends the part of a plane (rows of `stride`) inside the spans to `out`, padded by reflection to `size`.
@@ -152,7 +183,7 @@ mod tests {
         for (len, wanted, shift) in
             [(200, (12, 188), 0), (200, (12, 188), 4), (90, (20, 60), 0), (300, (0, 300), 4), (30, (3, 4), 0)]
         {
-            let found = spans(len, wanted, NET, shift);
+            let (found, other) = pieces((len, 70), (wanted, (12, 58)), NET, (shift, 0));
             for x in wanted.0..wanted.1 {
                 let total: f32 = found.iter().filter(|s| s.from <= x && x < s.to).map(|s| s.weight(x)).sum();
                 assert!((total - 1.0).abs() < 1e-6, "{x}: {total}");
@@ -161,8 +192,20 @@ mod tests {
                     assert!(s.to == len || x + NET.halo < s.to, "{x} {s:?}");
                 }
             }
-            assert!(found.iter().all(|s| s.padded(NET.multiple) <= NET.tile + NET.multiple), "{found:?}");
+            let side = |s: &[Span]| s.iter().map(|s| s.padded(NET.multiple)).max().unwrap();
+            assert!(side(&found) * side(&other) <= (NET.tile + NET.multiple).pow(2), "{found:?}");
         }
+    }
+
+    #[test]
+    fn two_halves_are_cheaper_than_four_quarters() {
+        let net = Geometry { tile: 512, halo: 48, multiple: 8 };
+        let wanted = (64, 608);
+        let (columns, rows) = pieces((672, 672), (wanted, wanted), net, (0, 0));
+        assert_eq!((columns.len().min(rows.len()), columns.len() * rows.len()), (1, 2), "{columns:?} {rows:?}");
+        // A halo that leaves the tile no inside still gives pieces.
+        let (columns, _) = pieces((300, 300), ((100, 200), (100, 200)), Geometry { tile: 64, ..net }, (0, 0));
+        assert!(columns.iter().all(|s| s.side() >= 100));
     }
 
     #[test]
@@ -176,7 +219,8 @@ mod tests {
     #[test]
     fn blending_keeps_what_the_pieces_agree_on() {
         let truth = Grid::from_fn(150, 120, |x, y| (x as f32 * 0.37 - y as f32 * 0.11).sin());
-        let (columns, rows) = (spans(150, (12, 138), NET, 0), spans(120, (12, 108), NET, 0));
+        let (columns, rows) = pieces((150, 120), ((12, 138), (12, 108)), NET, (0, 0));
+        assert!(columns.len() * rows.len() > 3);
         let mut blend = Blend::new(1, 150, 120);
         for down in &rows {
             for across in &columns {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::card::Card;
-use super::cover::{Blend, Geometry, Span, cut, spans};
+use super::cover::{Blend, Geometry, Span, cut, pieces};
 use super::features;
 use super::images::Source;
 use super::session::{Input, Network, Output};
@@ -145,7 +145,7 @@ impl Run<'_> {
         let mut blend = Blend::new(channels, w, h);
         for &(sx, sy) in looks {
             let geometry = Geometry { tile: geometry.tile.max(2 * geometry.halo + SHIFT + multiple), ..geometry };
-            let (columns, rows) = (spans(w, wanted.0, geometry, sx), spans(h, wanted.1, geometry, sy));
+            let (columns, rows) = pieces((w, h), wanted, geometry, (sx, sy));
             for down in &rows {
                 for across in &columns {
                     if self.tile.stop.load(Ordering::Relaxed) {

@@ -9,12 +9,14 @@
 //! | [`card`], [`onnx_file`] | what a model says about itself; reading it without ONNX Runtime |
 //! | [`models`], [`places`] | finding models and ONNX Runtime |
 //! | `runtime`, `session` | loading ONNX Runtime; one network on one thread |
+//! | [`guess`] | what took the images, where nobody says |
 //! | [`normalise`], [`images`] | values, gaps and warped images |
 //! | [`features`] | the front end `dense-1`: images and least-squares candidates as channels |
 pub mod card;
 pub mod cover;
 pub mod features;
 pub mod field;
+pub mod guess;
 pub mod images;
 pub mod matcher;
 pub mod models;
@@ -57,8 +59,8 @@ pub const DEFAULTS: [(Sensor, &str); 2] = [(Sensor::Optical, "flk"), (Sensor::Sa
 pub struct NetOptions {
     /// Name or file (`--model`); `None`: the default of the sensor.
     pub model: Option<String>,
-    /// What the images were taken by (`--sensor`).
-    pub sensor: Sensor,
+    /// What the images were taken by (`--sensor`); `None`: to be told from the pre image ([`guess`]).
+    pub sensor: Option<Sensor>,
     /// Library of ONNX Runtime or a folder with it (`--onnxruntime`).
     pub onnxruntime: Option<String>,
     /// Where the network runs (`--device`).
@@ -75,7 +77,7 @@ impl Default for NetOptions {
     fn default() -> Self {
         NetOptions {
             model: None,
-            sensor: Sensor::Optical,
+            sensor: None,
             onnxruntime: None,
             device: "cpu".into(),
             passes: 1,
@@ -86,10 +88,17 @@ impl Default for NetOptions {
 }
 
 impl NetOptions {
-    /// The name or file of the model.
+    /// Names or files of the models that it may be, one unless the sensor is to be guessed.
+    pub fn models(&self) -> Vec<&str> {
+        match (&self.model, self.sensor) {
+            (Some(model), _) => vec![model],
+            (None, sensor) => DEFAULTS.iter().filter(|d| sensor.is_none_or(|s| s == d.0)).map(|d| d.1).collect(),
+        }
+    }
+
+    /// The name or file of the model; where the sensor is not known, the one for cameras.
     pub fn model(&self) -> &str {
-        let default = DEFAULTS.iter().find(|d| d.0 == self.sensor).map_or(DEFAULTS[0].1, |d| d.1);
-        self.model.as_deref().unwrap_or(default)
+        self.models().first().copied().unwrap_or(DEFAULTS[0].1)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::grid::{Grid, Image, ImageFile, Window};
 use crate::{Error, Result};
 
 /// Side of the blocks that are read, pixels.
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
 /// Blocks along each axis at most.
 const BLOCKS: usize = 16;
 /// Values that are kept of a block at most.
@@ -94,7 +94,7 @@ fn sample(image: &dyn ImageFile, stop: &AtomicBool) -> Result<Vec<f32>> {
     let (width, height) = image.size();
     let mut reader = image.open()?;
     let mut values = Vec::new();
-    let (columns, rows) = (blocks(width), blocks(height));
+    let (columns, rows) = (blocks(width, BLOCKS), blocks(height, BLOCKS));
     for &y in &rows {
         for &x in &columns {
             if stop.load(Ordering::Relaxed) {
@@ -113,10 +113,10 @@ fn sample(image: &dyn ImageFile, stop: &AtomicBool) -> Result<Vec<f32>> {
     Ok(values)
 }
 
-/// First pixels of the blocks along an axis.
-fn blocks(size: usize) -> Vec<usize> {
+/// First pixels of at most `most` blocks along an axis, evenly spread.
+pub(super) fn blocks(size: usize, most: usize) -> Vec<usize> {
     let all = size.div_ceil(BLOCK);
-    let count = all.min(BLOCKS);
+    let count = all.min(most);
     (0..count).map(|i| (2 * i + 1) * all / (2 * count) * BLOCK).collect()
 }
 
@@ -167,9 +167,9 @@ mod tests {
 
     #[test]
     fn blocks_are_spread_over_huge_images() {
-        assert_eq!(blocks(300), [0]);
-        assert_eq!(blocks(1024), [0, 512]);
-        let huge = blocks(512 * 160);
+        assert_eq!(blocks(300, BLOCKS), [0]);
+        assert_eq!(blocks(1024, BLOCKS), [0, 512]);
+        let huge = blocks(512 * 160, BLOCKS);
         assert_eq!((huge.len(), huge[0], huge[15]), (16, 5 * 512, 155 * 512));
     }
 }

@@ -30,7 +30,7 @@
 //! | [`cli`], [`options`] | the command line; its options as `KEY=VALUE` for every other door |
 //! | [`capi`] | the C interface, `include/shiftmap.h` |
 //! | [`gdal_driver`] | the GDAL driver `SHIFTMAP`: the product as a virtual raster |
-//! | [`threads`] | thread pools |
+//! | [`robust`], [`threads`] | median and its like; thread pools |
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 pub mod capi;
@@ -78,6 +78,8 @@ pub mod progress;
 pub mod raster;
 #[forbid(unsafe_code)]
 pub mod render;
+#[forbid(unsafe_code)]
+pub mod robust;
 #[forbid(unsafe_code)]
 pub mod stack;
 #[forbid(unsafe_code)]

@@ -8,8 +8,8 @@
 //! (2008), "Efficient subpixel image registration algorithms", Optics Letters 33(2).
 
 use crate::correlate::fill::fill_invalid;
-use crate::distortion::robust;
 use crate::grid::{Grid, Image, ImageFile, ImageReader, Window};
+use crate::robust;
 use crate::{Error, Result};
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex;

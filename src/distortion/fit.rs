@@ -3,10 +3,10 @@
 use super::direction::Direction;
 use super::lines::{self, Field};
 use super::model::{Distortion, Lines};
-use super::robust;
 use super::steps::{self, Seams};
 use super::surface::{self, Sample};
 use super::table::{Block, LineTable};
+use crate::robust;
 use crate::{Error, Result};
 
 /// Which parts there are.

@@ -11,8 +11,8 @@
 //! move: on the stable ground that is given, or else on blocks that lie within the noise of the surface. From line to line
 //! more of them do. Lines without such ground keep their short waves and get the rest from their neighbours.
 
-use super::robust;
 use super::table::{Block, LineTable};
+use crate::robust;
 use rayon::prelude::*;
 
 /// A table's values, as rows of blocks; NaN where there is none.

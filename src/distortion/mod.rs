@@ -12,7 +12,6 @@ pub mod direction;
 pub mod fit;
 pub mod lines;
 pub mod model;
-pub mod robust;
 pub mod steps;
 pub mod surface;
 pub mod table;

@@ -10,8 +10,8 @@
 use super::direction::Direction;
 use super::lines::{Field, running_median};
 use super::model::Steps;
-use super::robust;
 use super::table::LineTable;
+use crate::robust;
 use rayon::prelude::*;
 
 /// Which seams there are.

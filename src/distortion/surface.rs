@@ -9,7 +9,7 @@
 //! Statistics A6; the shrinking scale is graduated non-convexity, Blake and Zisserman (1987), Visual reconstruction.
 
 use super::model::Surface;
-use super::robust;
+use crate::robust;
 use nalgebra::{DMatrix, DVector};
 
 /// A value of the field at a place.

@@ -13,6 +13,7 @@ use super::Engine;
 use crate::field::{Measurement, Status};
 use crate::grid::{Grid, Window};
 use crate::pipeline::{Pair, SigmaScale};
+use crate::robust::{MAD, median};
 use crate::{Error, Result};
 
 /// How many tiles are measured at most.
@@ -47,10 +48,10 @@ pub fn sigma(engine: &mut Engine, pair: &Pair, stop: &AtomicBool) -> Result<()> 
     let mut middles = [0.0; 2];
     for axis in 0..2 {
         if centred {
-            middles[axis] = median(samples.iter().map(|s| s[axis].0).collect());
+            middles[axis] = median(&mut samples.iter().map(|s| s[axis].0).collect::<Vec<_>>());
         }
         let z = samples.iter().map(|s| ((s[axis].0 - middles[axis]) / s[axis].1.sqrt()).abs());
-        factors[axis] = 1.4826 * median(z.collect());
+        factors[axis] = MAD * median(&mut z.collect::<Vec<_>>());
     }
     engine.sigma_scale = (factors[0], factors[1]);
     let mut add = |key: &str, value: String| engine.findings.push((key.into(), value));
@@ -116,9 +117,4 @@ fn too_few(engine: &Engine, pair: &Pair, found: usize) -> Error {
              --stable out"
         )),
     }
-}
-
-fn median(mut v: Vec<f64>) -> f64 {
-    v.sort_by(f64::total_cmp);
-    0.5 * (v[(v.len() - 1) / 2] + v[v.len() / 2])
 }

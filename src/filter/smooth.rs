@@ -2,8 +2,8 @@
 
 use super::cells::Cells;
 use super::overlap::Overlap;
-use crate::distortion::robust;
 use crate::map::DisplacementMap;
+use crate::robust;
 use rayon::prelude::*;
 
 /// How non-local means is told to work.

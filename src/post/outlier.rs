@@ -8,6 +8,7 @@
 //!   neighbourhoods count, so that a jump between the two sides of a fault is not an outlier on either.
 use crate::field::{Measurement, Status};
 use crate::grid::Grid;
+use crate::robust::{MAD, median};
 use rayon::prelude::*;
 
 /// Cells on each side that the filter looks at.
@@ -19,8 +20,6 @@ const SUPPORT: usize = 3;
 /// Robust standard deviations that are tolerated, and the least tolerance in pixels.
 const SIGMAS: f64 = 4.0;
 const LEAST: f64 = 0.2;
-/// From the median absolute deviation to a standard deviation.
-const MAD: f64 = 1.4826;
 
 /// Gives outliers the status [`Status::Outlier`]. `search` is the search in pixels along x and y; cells beyond the
 /// grid count as absent.
@@ -156,11 +155,6 @@ fn central(m: &Measurement, near: &[Neighbour], (sigmas, least): (f64, f64), scr
         }
     }
     !judged
-}
-
-fn median(v: &mut [f64]) -> f64 {
-    v.sort_by(f64::total_cmp);
-    0.5 * (v[(v.len() - 1) / 2] + v[v.len() / 2])
 }
 
 #[cfg(test)]

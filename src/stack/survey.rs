@@ -9,6 +9,7 @@ use super::solve::{REJECTED, Solver, Value};
 use crate::grid::PointFile;
 use crate::map::DisplacementMap;
 use crate::progress::Progress;
+use crate::robust::{self, MAD};
 use crate::{Error, Result};
 
 /// Sampled cells, at most.
@@ -129,7 +130,7 @@ impl Survey {
         let of = |map: usize| {
             let z: Vec<f64> =
                 self.on_stable(map).flat_map(|v| [0, 1].map(|c| (v.value[c] / v.sigma[c]).abs())).collect();
-            1.4826 * median(z)
+            MAD * median(z)
         };
         (0..maps).map(of).map(|f| if f > 0.0 { f } else { 1.0 }).collect()
     }
@@ -246,7 +247,7 @@ impl Survey {
                 }
             }
         }
-        let one = |list: Vec<f64>| (list.len() >= 50).then(|| (1.4826 * median(list)).clamp(0.2, 5.0));
+        let one = |list: Vec<f64>| (list.len() >= 50).then(|| (MAD * median(list)).clamp(0.2, 5.0));
         ratios.into_iter().map(one).collect()
     }
 
@@ -283,7 +284,7 @@ impl Survey {
         let beyond = lengths.iter().filter(|l| **l > OPEN).count() as f64 / lengths.len().max(1) as f64;
         let nmad = |v: &Vec<f64>| {
             let m = median(v.clone());
-            1.4826 * median(v.iter().map(|x| (x - m).abs()).collect())
+            MAD * median(v.iter().map(|x| (x - m).abs()).collect())
         };
         Closure {
             days: l.days.iter().map(|d| net.days[*d]).collect(),
@@ -365,13 +366,9 @@ pub fn culprits(maps: usize, loops: &[Closure]) -> Vec<usize> {
     found
 }
 
-/// Median, of the lower middle; NaN of nothing.
+/// Median; NaN of nothing.
 pub fn median(mut values: Vec<f64>) -> f64 {
-    if values.is_empty() {
-        return f64::NAN;
-    }
-    let middle = (values.len() - 1) / 2;
-    *values.select_nth_unstable_by(middle, f64::total_cmp).1
+    robust::median(&mut values)
 }
 
 #[cfg(test)]

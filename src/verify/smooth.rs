@@ -3,6 +3,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use crate::field::PixelShift;
+use crate::robust::{self, MAD};
 
 /// Terms of a quadratic surface: 1, u, v, u², uv, v², with u, v from -1 to 1 over the part.
 const TERMS: usize = 6;
@@ -63,7 +64,7 @@ fn surface(rows: &[[f64; TERMS]], values: &[f64]) -> [f64; TERMS] {
     for _ in 0..ROUNDS {
         let residuals: Vec<f64> =
             rows.iter().zip(values).map(|(r, v)| v - r.iter().zip(&found).map(|(a, b)| a * b).sum::<f64>()).collect();
-        let scale = 1.4826 * median(residuals.iter().map(|r| r.abs()).collect());
+        let scale = MAD * median(residuals.iter().map(|r| r.abs()).collect());
         let mut normal = DMatrix::<f64>::zeros(TERMS, TERMS);
         let mut right = DVector::<f64>::zeros(TERMS);
         for ((row, value), residual) in rows.iter().zip(values).zip(&residuals) {
@@ -88,11 +89,7 @@ fn surface(rows: &[[f64; TERMS]], values: &[f64]) -> [f64; TERMS] {
 
 /// Median; 0 of nothing.
 pub fn median(mut values: Vec<f64>) -> f64 {
-    if values.is_empty() {
-        return 0.0;
-    }
-    let middle = values.len() / 2;
-    *values.select_nth_unstable_by(middle, f64::total_cmp).1
+    if values.is_empty() { 0.0 } else { robust::median(&mut values) }
 }
 
 #[cfg(test)]

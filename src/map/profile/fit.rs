@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 use nalgebra::{DMatrix, DVector};
 
+use crate::robust::{self, MAD};
+
 /// A value on one side.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Value {
@@ -99,7 +101,7 @@ pub fn fit(values: &[Value], degree: usize, overlap: Overlap) -> Option<SideFit>
             break;
         }
         // About zero: while outliers still pull the curve, the residuals' own middle is off.
-        let spread = 1.4826 * median(residuals.iter().map(|r| r.abs()).collect())?;
+        let spread = MAD * median(residuals.iter().map(|r| r.abs()).collect())?;
         // Residuals of nothing but rounding tell no outliers.
         if spread <= EXACT {
             break;
@@ -173,7 +175,7 @@ fn meat(values: &[Value], rows: &[DVector<f64>], weights: &[f64], overlap: Overl
 /// 1.4826 times the median distance from the median.
 pub fn nmad(values: &[f64]) -> f64 {
     let Some(centre) = median(values.to_vec()) else { return 0.0 };
-    1.4826 * median(values.iter().map(|v| (v - centre).abs()).collect()).unwrap_or(0.0)
+    MAD * median(values.iter().map(|v| (v - centre).abs()).collect()).unwrap_or(0.0)
 }
 
 /// The middle value, or the mean of the two in the middle.
@@ -181,9 +183,7 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
     if values.is_empty() {
         return None;
     }
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    Some(0.5 * (values[(n - 1) / 2] + values[n / 2]))
+    Some(robust::median(&mut values))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::grid::{Grid, ImageFile, Window};
 use crate::layout::Layout;
 use crate::pipeline::{self, FieldSink, MethodName, Pair, Params};
 use crate::progress::Progress;
+use crate::robust;
 use crate::{Error, Result};
 
 /// Keeps the displacements of valid windows.
@@ -62,11 +63,6 @@ pub fn measure(
 }
 
 fn middle(mut values: Vec<f64>) -> (f64, f64) {
-    let median = |v: &mut Vec<f64>| {
-        v.sort_by(f64::total_cmp);
-        0.5 * (v[(v.len() - 1) / 2] + v[v.len() / 2])
-    };
-    let centre = median(&mut values);
-    let mut off: Vec<f64> = values.iter().map(|v| (v - centre).abs()).collect();
-    (centre, 1.4826 * median(&mut off))
+    let centre = robust::median(&mut values);
+    (centre, robust::scale(&values, centre))
 }

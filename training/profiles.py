@@ -51,7 +51,8 @@ class Profile:
                 u = np.array([np.cos(angle), np.sin(angle)])
                 ends = np.array([[x, y], [x, y]]).T + np.outer(u, [-8.0, 8.0])
                 away = nearest(distance, ends)
-                if not (np.isfinite(away).all() and (away > 6).all()):
+                line = np.array([[x, y]]).T + np.outer(u, np.arange(-REACH // 2, REACH // 2 + 1))
+                if not ((away > 6).all() and (nearest(use.astype(float), line) == 1).all()):
                     continue
                 d = nearest(truth, ends)
                 jump = np.hypot(*(d[:, 1] - d[:, 0]))

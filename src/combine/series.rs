@@ -256,7 +256,8 @@ mod tests {
             assert!((0.85..1.2).contains(&rms), "white {white}, walk {walk}: {rms}");
         }
         // A station alone cannot tell its walk: nothing is likelier than anything else, so sigma is wide without a walk.
-        for (white, walk, low, high) in [(0.0015, 0.0, 0.7, 1.0), (0.0015, 0.001, 0.85, 1.2), (0.004, 0.02, 0.85, 1.25)] {
+        for (white, walk, low, high) in [(0.0015, 0.0, 0.7, 1.0), (0.0015, 0.001, 0.85, 1.2), (0.004, 0.02, 0.85, 1.25)]
+        {
             let rms = scatter(1, white, walk);
             println!("white {white}, walk {walk}: z {rms:.3} alone");
             assert!((low..high).contains(&rms), "white {white}, walk {walk}: {rms}");

@@ -189,7 +189,8 @@ impl Comparison<'_> {
                 if !(east.is_finite() && north.is_finite()) {
                     continue;
                 }
-                let up = up.map_or(f64::NAN, |(e, t)| sampled(est, &e.values).at(x, y) - sampled(truth, &t.values).at(x, y));
+                let up =
+                    up.map_or(f64::NAN, |(e, t)| sampled(est, &e.values).at(x, y) - sampled(truth, &t.values).at(x, y));
                 let [mut sigma_east, mut sigma_north] = [f64::NAN; 2];
                 if let Some((e, n)) = sigma {
                     sigma_east = f64::from(e.get(i, j)) * self.scale.0;

@@ -218,7 +218,8 @@ impl EvaluateJob {
             let centred: Vec<f64> = values[k].iter().map(|v| v - median).collect();
             Calibration::of(&centred, &sigmas[k])
         };
-        let calibration = z(0, east.median).zip(z(1, north.median)).map(|(east, north)| Components::horizontal(east, north));
+        let calibration =
+            z(0, east.median).zip(z(1, north.median)).map(|(east, north)| Components::horizontal(east, north));
         Ok(StableGround { values: Components::horizontal(east, north), calibration })
     }
 

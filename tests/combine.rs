@@ -714,6 +714,6 @@ fn simulated_events_go_through() {
     }
     let [wls, sistem, gnss] = sums;
     println!("mean rmse, mm: wls {wls:.1?}, sistem {sistem:.1?}, stations alone {gnss:.1?}");
-    assert!(wls[0] < 0.95 * gnss[0] && wls[1] < 1.1 * gnss[1] && wls[2] < 0.85 * gnss[2], "{wls:?} {gnss:?}");
+    assert!(wls[0] < 0.95 * gnss[0] && wls[1] < 1.01 * gnss[1] && wls[2] < 0.85 * gnss[2], "{wls:?} {gnss:?}");
     assert!((0..3).all(|c| wls[c] < sistem[c]), "{wls:?} {sistem:?}");
 }

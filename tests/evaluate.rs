@@ -217,3 +217,56 @@ fn several_estimates_stand_side_by_side_with_sharpness_similarity_and_stable_gro
     let (code, _, error) = common::run(&folder, &["evaluate", &sharp]);
     assert_eq!(code, 2, "{error}");
 }
+
+#[test]
+fn maps_of_combine_are_judged_in_metres_with_up() {
+    let folder = Folder::new();
+    let (truth, estimate) = (folder.file("t.tif"), folder.file("e.tif"));
+    let georef = utm(0.0, 0.0).with_transform(GeoTransform([0.0, 2000.0, 0.0, 80_000.0, 0.0, -2000.0]));
+    let plane = |k: f32| Grid::from_fn(40, 40, move |x, y| 0.001 * (x as f32 + k * y as f32));
+    let plus = |g: &Grid<f32>, v: f32| g.map(|a| a + v);
+    let level = |v: f32| Grid::filled(40, 40, v);
+    let write = |path: &str, bands: &[(&str, Grid<f32>)], metadata: &[(&str, &str, &str)]| {
+        let bands: Vec<Band> =
+            bands.iter().map(|(description, values)| Band { description, unit: "m", values }).collect();
+        write_bands(path, &bands, Some(&georef), metadata, true).unwrap();
+    };
+    let [east, north, up] = [0.5, 1.0, 2.0].map(plane);
+    let names = ["East displacement", "North displacement", "Up displacement", "East sigma", "North sigma", "Up sigma"];
+    let mut lifted = plus(&up, 0.003);
+    lifted.set(5, 6, f32::NAN);
+    let bands = [plus(&east, 0.0004), plus(&north, -0.06), lifted, level(0.001), level(0.06), level(0.002)];
+    let estimated: Vec<(&str, Grid<f32>)> = names.into_iter().zip(bands).collect();
+    let combine = [(DOMAIN, "COMMAND", "shiftmap combine")];
+    write(&estimate, &estimated, &combine);
+    write(&truth, &names.into_iter().zip([east, north, up]).collect::<Vec<_>>(), &[]);
+    let run = |extra: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("shiftmap").unwrap();
+        let out = command.args(["evaluate", &estimate, &truth]).args(extra).assert().success();
+        String::from_utf8(out.get_output().stdout.clone()).unwrap()
+    };
+    let table = run(&[]);
+    let row = |name: &str| table.lines().find(|l| l.starts_with(name)).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert!(table.contains("errors in m, pixel 2000 x 2000 m") && table.contains(">0.05 m"), "{table}");
+    assert_eq!(row("East")[1..4], ["1600", "0.00040", "0.00040"], "{table}");
+    assert_eq!(row("North")[1..5], ["1600", "0.06000", "0.06000", "-0.06000"], "{table}");
+    assert_eq!((row("North").last(), row("East").last()), (Some(&"100.00%"), Some(&"0.00%")), "{table}");
+    assert_eq!(row("Up")[1..5], ["1599", "0.00300", "0.00300", "+0.00300"], "{table}");
+    assert!(table.contains("east / north / up: "), "{table}");
+    let json: serde_json::Value = serde_json::from_str(&run(&["--json"])).unwrap();
+    assert_eq!((json["unit"].as_str(), json["outlier_m"].as_f64()), (Some("m"), Some(0.05)));
+    assert!((json["errors"]["up"]["bias"].as_f64().unwrap() - 0.003).abs() < 1e-6, "{json}");
+    assert!((json["calibration"]["up"]["mean"].as_f64().unwrap() - 1.5).abs() < 1e-3, "{json}");
+    assert!(json["ssim"]["up"]["mean"].as_f64().unwrap() < 1.0, "{json}");
+    // Pixels on request; up is no number of pixels.
+    let json: serde_json::Value = serde_json::from_str(&run(&["--json", "--units", "px", "--outlier", "0.5"])).unwrap();
+    assert!((json["errors"]["north"]["bias"].as_f64().unwrap() + 3e-5).abs() < 1e-9, "{json}");
+    assert!(json["errors"]["up"].is_null() && json["outlier_px"] == 0.5 && json["outliers"] == 0.0, "{json}");
+    // Set side by side with another map: one unit for both, up where it is known.
+    let other = folder.file("other.tif");
+    write(&other, &estimated[..2], &[]);
+    let mut command = assert_cmd::Command::cargo_bin("shiftmap").unwrap();
+    let out = command.args(["evaluate", &other, &estimate, &truth]).assert().success();
+    let table = String::from_utf8(out.get_output().stdout.clone()).unwrap();
+    assert!(table.contains("| 0.00040 / 0.06000 | 0.00040 / 0.06000 / 0.00300 |"), "{table}");
+}

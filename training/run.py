@@ -39,9 +39,10 @@ def synth(out, *arguments):
 EVENTS = {"cpu": (6400, 200, 96), "gpu": (60000, 200, 128), "smoke": (80, 16, 64)}
 
 
-def insar(model, preset, work, seed, rest):
+def insar(model, preset, work, seed, events, rest):
     """Events, training, export, table."""
     count, held, size = EVENTS[preset]
+    count = events or count
     kinds = ["--source", "mixed", "--slip", "mixed"]
     sets = {
         "events": ["--count", count, "--size", size, *kinds, "--single-track", 0.15, "--stations", 0, 80, "--split",
@@ -70,11 +71,12 @@ def main():
     parser.add_argument("--images")
     parser.add_argument("--work", default=HERE / "work", type=Path)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--events", type=int, help="simulated events to learn from (insar-gnss)")
     args, rest = parser.parse_known_args()
     size, radar = SIZES[args.preset], args.model in RADAR
     work = args.work / args.preset
     if args.model in INSAR:
-        insar(args.model, args.preset, work, args.seed, rest)
+        insar(args.model, args.preset, work, args.seed, args.events, rest)
         return
     name = "radar" if radar else "optical"
     images = work / f"images-{name}"

@@ -5,14 +5,14 @@ use super::ui::Ui;
 use crate::Result;
 use crate::evaluate::compare::Place;
 use crate::evaluate::section::SectionPlan;
-use crate::evaluate::{EvaluateJob, report, written};
+use crate::evaluate::{EvaluateJob, is_combined, report, written};
 use clap::ValueEnum;
 
 /// Errors of a displacement map against a known truth.
 ///
 /// EST and TRUTH are rasters with east and north displacement (bands found by their description, otherwise bands 1 and
-/// 2) on any grids of the same coordinate system, in metres or pixels. Errors are estimate minus truth. Where the
-/// estimate has sigma bands, the table also says whether they are right: z = error / sigma has standard deviation 1 and
+/// 2) on any grids of the same coordinate system, in metres or pixels. Errors are estimate minus truth; up is compared too
+/// where both have it and errors are in metres, as those of maps of `shiftmap combine` are. Where the estimate has sigma bands, the table also says whether they are right: z = error / sigma has standard deviation 1 and
 /// 68 % of the errors lie within 1 sigma.
 ///
 /// Several estimates are set side by side in one table. With a trace (any coordinate system) errors are also counted by the
@@ -71,17 +71,17 @@ pub struct Args {
     #[arg(long, value_name = "PX", default_value_t = 0.0)]
     border: f64,
 
-    /// Unit of the errors
-    #[arg(long, value_enum, default_value = "px")]
-    units: UnitsArg,
+    /// Unit of the errors [default: px; m for maps of `shiftmap combine`]
+    #[arg(long, value_enum)]
+    units: Option<UnitsArg>,
 
     /// Where to compare
     #[arg(long, value_enum, default_value = "cells")]
     at: AtArg,
 
-    /// An error above this many pixels is an outlier
-    #[arg(long, value_name = "PX", default_value_t = 0.5)]
-    outlier: f64,
+    /// An error above this is an outlier: pixels, metres for maps of `shiftmap combine` [default: 0.5 px, 0.05 m]
+    #[arg(long, value_name = "LIMIT")]
+    outlier: Option<f64>,
 
     #[command(flatten)]
     pub common: Common,
@@ -122,15 +122,22 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     };
     let estimates = std::iter::once(&args.estimate).chain(others);
     args.report.iter().try_for_each(|path| written::check(path))?;
+    // One unit for all that is set side by side.
+    let mut combined = false;
+    for path in estimates.clone() {
+        combined |= is_combined(path)?;
+    }
+    combined &= args.units != Some(UnitsArg::Px);
     let job = |estimate: &String| EvaluateJob {
         trace: args.trace.clone(),
         border: args.border,
-        metres: args.units == UnitsArg::M,
+        metres: combined || args.units == Some(UnitsArg::M),
         place: match args.at {
             AtArg::Cells => Place::Cells,
             AtArg::Pixels => Place::Pixels,
         },
-        outlier: args.outlier,
+        outlier: args.outlier.filter(|_| !combined).unwrap_or(0.5),
+        outlier_metres: combined.then_some(args.outlier.unwrap_or(0.05)),
         distances: args.distances.0.clone(),
         stable: args.stable.clone(),
         sections: SectionPlan { count: args.sections, reach: args.section_length, width: args.section_width },

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::scene::Station;
-use super::series::{Series, StepOptions};
+use super::series::{Series, StepOptions, steps};
 use crate::raster::{Table, Value, read_table};
 use crate::stack::dates::Day;
 use crate::{Error, Result};
@@ -322,34 +322,44 @@ impl Gathered {
             let text = "station {} is a series of days: say when the event was (--event DATE)";
             return Err(Error::Data(text.replace("{}", name)));
         }
-        let (mut refused, mut used) = (Vec::new(), 0);
+        // Series on one calendar are one network.
+        let mut networks: BTreeMap<bool, Vec<&Series>> = BTreeMap::new();
         for (name, (series, dated)) in &self.series {
-            let event = match (options.event, dated) {
-                (Some(Event::Date(d)), true) => d.0 as f64 + MJD,
-                (Some(Event::Number(v)), _) => v,
-                (Some(Event::Date(d)), false) => {
-                    return Err(Error::option(
-                        "--event",
-                        d,
-                        format!("the days of station {name} are numbers, not dates; give the number of the day"),
-                    ));
-                }
-                (None, _) => continue,
-            };
-            let Some(&(position, height)) = self.places.get(name) else {
+            if let (Some(Event::Date(d)), false) = (options.event, dated) {
+                return Err(Error::option(
+                    "--event",
+                    d,
+                    format!("the days of station {name} are numbers, not dates; give the number of the day"),
+                ));
+            }
+            if !self.places.contains_key(name) {
                 return Err(Error::Data(format!(
                     "station {name} has a series and no position: add a table with station,x,y or \
                      station,longitude,latitude to --gnss"
                 )));
+            }
+            networks.entry(*dated).or_default().push(series);
+        }
+        let (mut refused, mut used) = (Vec::new(), 0);
+        for list in networks.values() {
+            let event = match options.event {
+                Some(Event::Date(d)) => d.0 as f64 + MJD,
+                Some(Event::Number(v)) => v,
+                None => continue,
             };
-            match series.steps(&StepOptions { event, window: options.window, trend: options.trend }) {
-                Ok(steps) => {
-                    used += 1;
-                    let (displacement, sigma) = (steps.map(|s| s.step), steps.map(|s| s.sigma));
-                    let station = Station { name: name.clone(), x: f64::NAN, y: f64::NAN, height, displacement, sigma };
-                    self.stations.insert(name.clone(), Found { station, position });
+            let found = steps(list, &StepOptions { event, window: options.window, trend: options.trend });
+            for (series, found) in list.iter().zip(found) {
+                let (name, (position, height)) = (&series.name, self.places[&series.name]);
+                match found {
+                    Ok(steps) => {
+                        used += 1;
+                        let (displacement, sigma) = (steps.map(|s| s.step), steps.map(|s| s.sigma));
+                        let station =
+                            Station { name: name.clone(), x: f64::NAN, y: f64::NAN, height, displacement, sigma };
+                        self.stations.insert(name.clone(), Found { station, position });
+                    }
+                    Err(e) => refused.push(e.to_string()),
                 }
-                Err(e) => refused.push(e.to_string()),
             }
         }
         if let (0, Some(first)) = (used, refused.first()) {

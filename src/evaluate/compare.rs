@@ -10,11 +10,20 @@ use crate::grid::Grid;
 use crate::synth::trace::Distance;
 use crate::{Error, Result};
 
+/// The vertical component of a field and its standard deviations, m.
+#[derive(Debug, Clone)]
+pub struct Vertical {
+    pub values: Grid<f32>,
+    pub sigma: Option<Grid<f32>>,
+}
+
 /// A displacement field on a grid: east and north in one unit, NaN where there is no value.
 #[derive(Debug, Clone)]
 pub struct FieldRaster {
     pub east: Grid<f32>,
     pub north: Grid<f32>,
+    /// Compared where both fields have it.
+    pub up: Option<Vertical>,
     /// Standard deviations of the two components, in the same unit.
     pub sigma: Option<(Grid<f32>, Grid<f32>)>,
     pub transform: GeoTransform,
@@ -46,15 +55,29 @@ pub struct Comparison<'a> {
     pub trace: Option<&'a [Vec<(f64, f64)>]>,
     /// Upper limits of the distance classes in pixels, ascending; beyond the last there is one more class.
     pub distances: &'a [f64],
-    /// Limit of an outlier in the unit of the result, east and north.
+    /// Limit of an outlier in the unit of the result, east and north; east's is that of up.
     pub outlier: (f64, f64),
 }
 
-/// Both components.
+/// East and north, and up where it is known.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Components<T> {
     pub east: T,
     pub north: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up: Option<T>,
+}
+
+impl<T> Components<T> {
+    /// Without up.
+    pub fn horizontal(east: T, north: T) -> Components<T> {
+        Components { east, north, up: None }
+    }
+
+    /// In the order east, north, up, with their names.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &T)> {
+        [("East", &self.east), ("North", &self.north)].into_iter().chain(self.up.as_ref().map(|u| ("Up", u)))
+    }
 }
 
 /// Errors within one range of distances to the trace.
@@ -92,7 +115,10 @@ pub const DISTANCES: [f64; 3] = [5.0, 10.0, 20.0];
 struct Position {
     east: f64,
     north: f64,
-    sigma: (f64, f64),
+    /// NaN where it is not known.
+    up: f64,
+    /// East, north, up.
+    sigma: [f64; 3],
     distance: f64,
 }
 
@@ -108,6 +134,7 @@ impl Comparison<'_> {
             Some(Components {
                 east: ErrorStats::of(&part(&|p| p.east), self.outlier.0)?,
                 north: ErrorStats::of(&part(&|p| p.north), self.outlier.1)?,
+                up: ErrorStats::of(&finite(part(&|p| p.up)), self.outlier.0),
             })
         };
         let errors = pick(&|_| true).ok_or_else(|| self.nothing(positions))?;
@@ -141,6 +168,8 @@ impl Comparison<'_> {
         let (ee, en) = (sampled(est, &est.east), sampled(est, &est.north));
         let (te, tn) = (sampled(truth, &truth.east), sampled(truth, &truth.north));
         let sigma = est.sigma.as_ref().filter(|_| self.place == Place::Cells);
+        let up = est.up.as_ref().zip(truth.up.as_ref());
+        let up_sigma = est.up.as_ref().and_then(|u| u.sigma.as_ref()).filter(|_| self.place == Place::Cells);
         let distance = self.trace.map(|lines| {
             // Distances in pixels: map coordinates divided by the pixel size.
             let scaled =
@@ -160,11 +189,16 @@ impl Comparison<'_> {
                 if !(east.is_finite() && north.is_finite()) {
                     continue;
                 }
-                let sigma = sigma.map_or((f64::NAN, f64::NAN), |(e, n)| {
-                    (f64::from(e.get(i, j)) * self.scale.0, f64::from(n.get(i, j)) * self.scale.1)
-                });
+                let up =
+                    up.map_or(f64::NAN, |(e, t)| sampled(est, &e.values).at(x, y) - sampled(truth, &t.values).at(x, y));
+                let [mut sigma_east, mut sigma_north] = [f64::NAN; 2];
+                if let Some((e, n)) = sigma {
+                    sigma_east = f64::from(e.get(i, j)) * self.scale.0;
+                    sigma_north = f64::from(n.get(i, j)) * self.scale.1;
+                }
+                let sigma = [sigma_east, sigma_north, up_sigma.map_or(f64::NAN, |u| f64::from(u.get(i, j)))];
                 let distance = distance.as_ref().map_or(0.0, |d| d.at(x / self.pixel.0, y / self.pixel.1));
-                found.push(Position { east: east * self.scale.0, north: north * self.scale.1, sigma, distance });
+                found.push(Position { east: east * self.scale.0, north: north * self.scale.1, up, sigma, distance });
             }
         }
         (positions, found)
@@ -208,6 +242,7 @@ impl Comparison<'_> {
         Components {
             east: part(&self.estimate.east, &self.truth.east, self.scale.0),
             north: part(&self.estimate.north, &self.truth.north, self.scale.1),
+            up: self.estimate.up.as_ref().zip(self.truth.up.as_ref()).map(|(e, t)| part(&e.values, &t.values, 1.0)),
         }
     }
 
@@ -248,10 +283,17 @@ impl Comparison<'_> {
 
 fn calibration(found: &[Position]) -> Option<Components<Calibration>> {
     let list = |f: fn(&Position) -> f64| found.iter().map(f).collect::<Vec<f64>>();
+    let up: Vec<&Position> = found.iter().filter(|p| p.up.is_finite()).collect();
+    let (errors, sigmas): (Vec<f64>, Vec<f64>) = up.iter().map(|p| (p.up, p.sigma[2])).unzip();
     Some(Components {
-        east: Calibration::of(&list(|p| p.east), &list(|p| p.sigma.0))?,
-        north: Calibration::of(&list(|p| p.north), &list(|p| p.sigma.1))?,
+        east: Calibration::of(&list(|p| p.east), &list(|p| p.sigma[0]))?,
+        north: Calibration::of(&list(|p| p.north), &list(|p| p.sigma[1]))?,
+        up: Calibration::of(&errors, &sigmas),
     })
+}
+
+fn finite(values: Vec<f64>) -> Vec<f64> {
+    values.into_iter().filter(|v| v.is_finite()).collect()
 }
 
 fn classes(distances: &[f64], pick: impl Fn(f64, f64) -> Option<Components<ErrorStats>>) -> Vec<DistanceClass> {
@@ -278,6 +320,7 @@ mod tests {
         FieldRaster {
             east: Grid::from_fn(width, height, |x, _| east((x as f64 + 0.5) * cell)),
             north: Grid::filled(width, height, north),
+            up: None,
             sigma: None,
             transform: GeoTransform([0.0, cell, 0.0, 0.0, 0.0, -cell]),
         }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::compare::{Comparison, Components, DISTANCES, Evaluation, FieldRaster, Place};
+use super::compare::{Comparison, Components, DISTANCES, Evaluation, FieldRaster, Place, Vertical};
 use super::section::{Section, SectionPlan, Sharpness, sections, sharpness};
 use super::stats::{Calibration, ErrorStats};
 use crate::grid::{Grid, Image, PointFile};
@@ -24,6 +24,8 @@ pub struct EvaluateJob {
     pub place: Place,
     /// Limit of an outlier in pixels.
     pub outlier: f64,
+    /// The same in metres: counts in place of that in pixels, with [`metres`](Self::metres).
+    pub outlier_metres: Option<f64>,
     /// Limits of the distance classes in pixels, ascending.
     pub distances: Vec<f64>,
     /// Raster that is not zero on ground that did not move.
@@ -43,6 +45,7 @@ impl EvaluateJob {
             metres: false,
             place: Place::Cells,
             outlier: 0.5,
+            outlier_metres: None,
             distances: DISTANCES.to_vec(),
             stable: None,
             sections: SectionPlan::default(),
@@ -62,6 +65,9 @@ pub struct FileEvaluation {
     pub place: Place,
     /// Limit of an outlier in pixels.
     pub outlier_px: f64,
+    /// The same in metres where it was given so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outlier_m: Option<f64>,
     #[serde(flatten)]
     pub result: Evaluation,
     pub stable: Option<StableGround>,
@@ -108,6 +114,9 @@ impl EvaluateJob {
         if self.outlier.is_nan() || self.outlier <= 0.0 {
             return Err(Error::option("--outlier", self.outlier, "give a number of pixels above 0"));
         }
+        if let Some(limit) = self.outlier_metres.filter(|l| l.is_nan() || *l <= 0.0) {
+            return Err(Error::option("--outlier", limit, "give a number of metres above 0"));
+        }
         check_distances(&self.distances)?;
         for (name, value, least) in [
             ("--section-length", self.sections.reach.unwrap_or(64.0), 8.0),
@@ -137,6 +146,11 @@ impl EvaluateJob {
         for file in [&mut estimate, &mut truth] {
             file.field.scale(scale(file.unit));
         }
+        if !self.metres {
+            // A height has no pixels.
+            estimate.field.up = None;
+        }
+        let limit = self.outlier_metres.filter(|_| self.metres);
         let trace = self.trace.as_deref().map(|path| read_trace(path, &truth)).transpose()?;
         let outlier = if self.metres { pixel_metres } else { (1.0, 1.0) };
         let comparison = Comparison {
@@ -148,8 +162,9 @@ impl EvaluateJob {
             border: self.border,
             trace: trace.as_deref(),
             distances: &self.distances,
-            outlier: (self.outlier * outlier.0, self.outlier * outlier.1),
+            outlier: limit.map_or((self.outlier * outlier.0, self.outlier * outlier.1), |l| (l, l)),
         };
+        let outlier = comparison.outlier;
         let core = estimate.window.map_or(4.0, |w| 0.5 * w.0.hypot(w.1)).max(4.0);
         let made = trace.is_some() && self.sections.count > 0;
         if let Some(reach) = self.sections.reach.filter(|r| made && core + 8.0 > *r) {
@@ -170,12 +185,13 @@ impl EvaluateJob {
             unit: if self.metres { "m" } else { "px" },
             pixel: pixel_metres,
             place: self.place,
-            outlier_px: self.outlier,
+            outlier_px: limit.map_or(self.outlier, |l| l / pixel_metres.0),
+            outlier_m: limit,
             result: comparison.run()?,
         })
     }
 
-    /// Scatter of the estimate where `path` says that nothing moved.
+    /// Scatter of the estimate (horizontal) where `path` says that nothing moved.
     fn stable_ground(&self, path: &str, estimate: &Loaded, outlier: (f64, f64)) -> Result<StableGround> {
         let flags = PointRaster::flag(path, "--stable", &estimate.georef)?;
         let mut reader = flags.open()?;
@@ -196,14 +212,15 @@ impl EvaluateJob {
             }
         }
         let nothing = || Error::option("--stable", path, "it marks no cell where the estimate has a value");
-        let east = ErrorStats::of(&values[0], self.outlier * outlier.0).ok_or_else(nothing)?;
-        let north = ErrorStats::of(&values[1], self.outlier * outlier.1).ok_or_else(nothing)?;
+        let east = ErrorStats::of(&values[0], outlier.0).ok_or_else(nothing)?;
+        let north = ErrorStats::of(&values[1], outlier.1).ok_or_else(nothing)?;
         let z = |k: usize, median: f64| {
             let centred: Vec<f64> = values[k].iter().map(|v| v - median).collect();
             Calibration::of(&centred, &sigmas[k])
         };
-        let calibration = z(0, east.median).zip(z(1, north.median)).map(|(east, north)| Components { east, north });
-        Ok(StableGround { values: Components { east, north }, calibration })
+        let calibration =
+            z(0, east.median).zip(z(1, north.median)).map(|(east, north)| Components::horizontal(east, north));
+        Ok(StableGround { values: Components::horizontal(east, north), calibration })
     }
 
     /// Both must lie in the same plane: the same CRS, or pixel coordinates.
@@ -258,6 +275,14 @@ impl FieldRaster {
     }
 }
 
+/// Whether a map is one of `shiftmap combine`, whose errors are read in metres: its pixels are much larger than its errors.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn is_combined(path: &str) -> Result<bool> {
+    Ok(read_metadata(path, DOMAIN)?.iter().any(|(k, v)| k == "COMMAND" && v == "shiftmap combine"))
+}
+
 fn check_distances(distances: &[f64]) -> Result<()> {
     let text = || distances.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
     let ascending = distances.windows(2).all(|d| d[0] < d[1]);
@@ -297,7 +322,14 @@ fn load(path: &str) -> Result<Loaded> {
     };
     let values = |i: usize| with_nan(&file.bands[i]);
     let sigma = band("East sigma").zip(band("North sigma")).map(|(e, n)| (values(e), values(n)));
-    let field = FieldRaster { east: values(east), north: values(north), sigma, transform: file.georef.transform };
+    let mut up = None;
+    if let Some(k) = band("Up displacement")
+        && unit(&file, k, find("UNITS"), path)? == Unit::Metres
+    {
+        up = Some(Vertical { values: values(k), sigma: band("Up sigma").map(values) });
+    }
+    let transform = file.georef.transform;
+    let field = FieldRaster { east: values(east), north: values(north), up, sigma, transform };
     let unit = unit(&file, east, find("UNITS"), path)?;
     let windows = |text: &str| text.split(',').filter_map(two).max_by(|a, b| (a.0 * a.1).total_cmp(&(b.0 * b.1)));
     let window = find("WINDOW").and_then(windows).filter(|_| find("CUT").is_none());

@@ -11,4 +11,4 @@ pub mod ssim;
 pub mod stats;
 pub mod written;
 
-pub use files::{EvaluateJob, FileEvaluation};
+pub use files::{EvaluateJob, FileEvaluation, is_combined};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::compare::Place;
+use super::compare::{Components, Place};
 use super::files::FileEvaluation;
 use super::stats::{Calibration, ErrorStats};
 
@@ -26,22 +26,25 @@ pub fn table(e: &FileEvaluation) -> String {
         short(e.pixel.0),
         short(e.pixel.1)
     );
-    let limit = format!(">{} px", short(e.outlier_px));
+    let limit = e.outlier_m.map_or(format!(">{} px", short(e.outlier_px)), |m| format!(">{} m", short(m)));
+    let digits = digits(e);
     let _ = writeln!(
         out,
         "\n{:<17}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
         "component", "n", "MAE", "RMSE", "bias", "median", "NMAD", "|e| 90%", "|e| 99%", limit
     );
-    row(&mut out, "East", &r.errors.east);
-    row(&mut out, "North", &r.errors.north);
+    for (name, s) in r.errors.named() {
+        row(&mut out, name, s, digits);
+    }
     if !r.by_distance.is_empty() {
         let _ = writeln!(out, "distance to the trace");
     }
     for class in &r.by_distance {
         match &class.errors {
             Some(c) => {
-                row(&mut out, &format!("{:<11}East", class.label), &c.east);
-                row(&mut out, &format!("{:<11}North", class.label), &c.north);
+                for (name, s) in c.named() {
+                    row(&mut out, &format!("{:<11}{name}", class.label), s, digits);
+                }
             }
             None => {
                 let _ = writeln!(out, "{:<17}{:>9}", class.label, 0);
@@ -54,13 +57,12 @@ pub fn table(e: &FileEvaluation) -> String {
             "\n{:<17}{:>9}{:>9}{:>9}{:>9}{:>12}{:>12}",
             "z = error/sigma", "n", "mean", "std", "robust", "in 1 sigma", "in 1.96"
         );
-        z_row(&mut out, "East", &c.east);
-        z_row(&mut out, "North", &c.north);
+        c.named().for_each(|(name, z)| z_row(&mut out, name, z));
         let _ =
             writeln!(out, "{:<17}{:>9}{:>9}{:>9}{:>9}{:>12}{:>12}", "(right sigma)", "", 0, 1, 1, "68.3 %", "95.0 %");
     }
     if let Some(text) = similarity(e) {
-        let _ = writeln!(out, "\nmean SSIM (11 x 11), east / north: {text}");
+        let _ = writeln!(out, "\nmean SSIM (11 x 11), {}: {text}", names(&r.ssim));
     }
     if let Some(s) = &e.sharpness {
         let _ = writeln!(
@@ -73,7 +75,7 @@ pub fn table(e: &FileEvaluation) -> String {
         let (v, n) = (&s.values, s.values.east.n);
         let _ = writeln!(
             out,
-            "stable ground, {n} cells: NMAD {:.4} / {:.4}, median {:+.4} / {:+.4}",
+            "stable ground, {n} cells: NMAD {:.digits$} / {:.digits$}, median {:+.digits$} / {:+.digits$}",
             v.east.nmad, v.north.nmad, v.east.median, v.north.median
         );
         if let Some(c) = &s.calibration {
@@ -90,8 +92,17 @@ pub fn table(e: &FileEvaluation) -> String {
 /// Structural similarity of both components; none where neither has one.
 fn similarity(e: &FileEvaluation) -> Option<String> {
     let s = &e.result.ssim;
-    let text = |v: Option<super::ssim::MeanSsim>| v.map_or("-".into(), |v| format!("{:.4}", v.mean));
-    s.east.or(s.north).map(|_| format!("{} / {}", text(s.east), text(s.north)))
+    let text = |v: &Option<super::ssim::MeanSsim>| v.map_or("-".into(), |v| format!("{:.4}", v.mean));
+    s.east.or(s.north).map(|_| s.named().map(|(_, v)| text(v)).collect::<Vec<_>>().join(" / "))
+}
+
+/// Digits after the point: a tenth of a millimetre would be too coarse for metres.
+fn digits(e: &FileEvaluation) -> usize {
+    if e.unit == "m" { 5 } else { 4 }
+}
+
+fn names<T>(c: &Components<T>) -> &'static str {
+    if c.up.is_some() { "east / north / up" } else { "east / north" }
 }
 
 /// Figures of several estimates side by side, as Markdown.
@@ -106,10 +117,10 @@ pub fn comparison(list: &[FileEvaluation]) -> String {
         }
     };
     let unit = list.first().map_or("px", |e| e.unit);
-    let two = |a: f64, b: f64| Some(format!("{a:.4} / {b:.4}"));
+    // Those of the map that has up, if one has.
+    let names = list.iter().map(|e| names(&e.result.errors)).max_by_key(|n| n.len()).unwrap_or("");
     let part = |name: &str, f: fn(&ErrorStats) -> f64| {
-        let pick = move |e: &FileEvaluation| two(f(&e.result.errors.east), f(&e.result.errors.north));
-        (format!("{name} ({unit}, east / north)"), pick)
+        (format!("{name} ({unit}, {names})"), move |e: &FileEvaluation| Some(joined(&e.result.errors, f, digits(e))))
     };
     add("positions compared".into(), &|e| {
         Some(format!("{} ({:.1} %)", e.result.compared, 100.0 * e.result.compared as f64 / e.result.positions as f64))
@@ -129,25 +140,25 @@ pub fn comparison(list: &[FileEvaluation]) -> String {
     for (k, label) in labels.iter().enumerate() {
         add(format!("MAE {label} from the trace ({unit})"), &|e| {
             let c = e.result.by_distance.get(k)?.errors.as_ref()?;
-            two(c.east.mae, c.north.mae)
+            Some(joined(c, |s| s.mae, digits(e)))
         });
     }
     add("10-90 % rise (px; truth)".into(), &|e| {
         e.sharpness.map(|s| format!("{:.2} ({:.2})", s.estimate_rise, s.truth_rise))
     });
-    add("mean SSIM (east / north)".into(), &similarity);
-    add("std of error / sigma".into(), &|e| e.result.calibration.and_then(|c| two(c.east.std, c.north.std)));
+    add(format!("mean SSIM ({names})"), &similarity);
+    add("std of error / sigma".into(), &|e| e.result.calibration.map(|c| joined(&c, |c| c.std, 4)));
     for (name, f) in [
         ("within 1 sigma (68.3 % when right)", (|c| c.within_68) as fn(&Calibration) -> f64),
         ("within 1.96 sigma (95 % when right)", |c| c.within_95),
     ] {
         add(name.into(), &|e| {
             let c = e.result.calibration?;
-            Some(format!("{:.1} % / {:.1} %", 100.0 * f(&c.east), 100.0 * f(&c.north)))
+            Some(c.named().map(|(_, c)| format!("{:.1} %", 100.0 * f(c))).collect::<Vec<_>>().join(" / "))
         });
     }
     add(format!("stable ground NMAD ({unit})"), &|e| {
-        e.stable.as_ref().and_then(|s| two(s.values.east.nmad, s.values.north.nmad))
+        e.stable.as_ref().map(|s| joined(&s.values, |s| s.nmad, digits(e)))
     });
     let widths: Vec<usize> =
         (0..=list.len()).map(|k| rows.iter().map(|r| r[k].chars().count()).max().unwrap_or(0).max(3)).collect();
@@ -161,10 +172,15 @@ pub fn comparison(list: &[FileEvaluation]) -> String {
     out
 }
 
-fn row(out: &mut String, label: &str, s: &ErrorStats) {
+/// A figure of every component.
+fn joined<T>(c: &Components<T>, f: impl Fn(&T) -> f64, digits: usize) -> String {
+    c.named().map(|(_, s)| format!("{:.digits$}", f(s))).collect::<Vec<_>>().join(" / ")
+}
+
+fn row(out: &mut String, label: &str, s: &ErrorStats, digits: usize) {
     let _ = writeln!(
         out,
-        "{label:<17}{:>9}{:>9.4}{:>9.4}{:>+9.4}{:>+9.4}{:>9.4}{:>9.4}{:>9.4}{:>8.2}%",
+        "{label:<17}{:>9}{:>9.digits$}{:>9.digits$}{:>+9.digits$}{:>+9.digits$}{:>9.digits$}{:>9.digits$}{:>9.digits$}{:>8.2}%",
         s.n,
         s.mae,
         s.rmse,

@@ -135,6 +135,7 @@ impl<'a> Bench<'a> {
         let mut field = FieldRaster {
             east: Grid::filled(w, h, f32::NAN),
             north: Grid::filled(w, h, f32::NAN),
+            up: None,
             sigma: None,
             transform: self.layout.geotransform(&GeoTransform::PIXELS),
         };
@@ -257,7 +258,7 @@ impl<'a> Bench<'a> {
                 )
             })
         };
-        let scatter = Components { east: stats(&rest[0])?, north: stats(&rest[1])? };
+        let scatter = Components::horizontal(stats(&rest[0])?, stats(&rest[1])?);
         let z = |k: usize| {
             let sigma = estimate.sigma.as_ref()?;
             let sigma = if k == 0 { &sigma.0 } else { &sigma.1 };
@@ -265,7 +266,7 @@ impl<'a> Bench<'a> {
             let (errors, sigmas): (Vec<f64>, Vec<f64>) = both.map(|(v, s)| (*v, f64::from(*s))).unzip();
             Calibration::of(&errors, &sigmas)
         };
-        let calibration = z(0).zip(z(1)).map(|(east, north)| Components { east, north });
+        let calibration = z(0).zip(z(1)).map(|(east, north)| Components::horizontal(east, north));
         let lag = (self.half().0 * 2.0 / self.layout.step.0 as f64).ceil().max(1.0) as usize;
         let noise = |g: &Grid<f64>| {
             let mut differences = Vec::new();

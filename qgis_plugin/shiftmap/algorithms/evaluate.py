@@ -19,7 +19,7 @@ class Evaluate(Reported):
         super().initAlgorithm(configuration)
         self.add_report(created=True)
         self.add_json()
-        for axis in ("EAST", "NORTH"):
+        for axis in ("EAST", "NORTH", "UP"):
             for name, text in NUMBERS.items():
                 self.addOutput(QgsProcessingOutputNumber(f"{axis}_{name.upper()}", tr(text) + " " + axis.lower()))
 
@@ -33,9 +33,10 @@ class Evaluate(Reported):
 
 
 def numbers(summary):
-    """East and north figures of all cells."""
+    """Figures of all cells; up is not in every comparison."""
     return {
         f"{axis.upper()}_{name.upper()}": summary["errors"][axis][name]
-        for axis in ("east", "north")
+        for axis in ("east", "north", "up")
+        if axis in summary["errors"]
         for name in NUMBERS
     }

@@ -4,6 +4,7 @@
 #   make test            all tests
 #   make bench           speed and memory
 #   make bench-accuracy  accuracy beside OpenCV, scikit-image and OpenPIV
+#   make bench-faults    errors beside a fault, with and without --cut and --split
 #   make train           trains a network: MODEL=flk PRESET=cpu|gpu|smoke IMAGES=folder (training/README.md)
 #   make lint            format, lints, documentation
 #   make install         library, header, program, GDAL plugin, manual below PREFIX (/usr/local); DESTDIR works
@@ -18,7 +19,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages rust nextest build demo test bench bench-accuracy lint install uninstall wheel plugin \
+.PHONY: help setup system-packages rust nextest build demo test bench bench-accuracy bench-faults lint install uninstall wheel plugin \
 	plugin-install qgis-packages header fuzz train clean
 
 # rustup's default place, for shells that do not have it in their PATH yet.
@@ -141,6 +142,9 @@ bench-accuracy: build $(PEERS_VENV)/ready
 	$(PEERS_VENV)/bin/python benches/peers/dic.py
 	$(PEERS_VENV)/bin/python training/held_out.py --data ../shared/data --limit 6 --work target/held-out \
 	  --out target/held-out/table.md --figure target/held-out/profiles.png
+
+bench-faults: setup
+	$(CARGO) test --locked --release --test faults -- --ignored --nocapture table_at_step_one
 
 lint: setup
 	$(CARGO) fmt --check

@@ -3,7 +3,10 @@
 use crate::grid::{ImageFile, PointFile, Window};
 use crate::layout::Layout;
 use crate::net::{Kind, Net, NetOptions, Sensor, guess, models};
-use crate::pipeline::{self, MethodName, Pair, Params, PeakQuality, PeakSigma, Report, SigmaScale};
+use crate::options;
+use crate::pipeline::{
+    self, ComplexUse, MethodName, Pair, Params, PeakQuality, PeakSigma, Prefilter, Report, Shape, SigmaScale,
+};
 use crate::progress::Progress;
 use crate::raster::{
     GeoReference, Ground, JumpWriter, MaskedImage, NoData, OpenOptions, Places, PointRaster, ProductWriter, RasterBand,
@@ -42,6 +45,8 @@ pub struct Job {
     pub post_options: OpenOptions,
     /// Bands of pre and post that are matched together with the first.
     pub more_bands: Vec<(usize, usize)>,
+    /// Further pairs of the same motion, PRE and POST, on the grids of the first; their correlations are added to its own.
+    pub stack: Vec<(String, String)>,
     /// Its `search` is replaced by the job's.
     pub params: Params,
     pub search: Search,
@@ -76,6 +81,7 @@ impl Job {
             pre_options: OpenOptions::default(),
             post_options: OpenOptions::default(),
             more_bands: Vec::new(),
+            stack: Vec::new(),
             search: Search::Pixels(params.search.0, params.search.1),
             params,
             prior: None,
@@ -166,13 +172,8 @@ impl Job {
     }
 
     fn prepare_on(&self, pre: RasterBand, post: RasterBand, note: &mut dyn FnMut(&str)) -> Result<Prepared> {
-        for image in [&pre, &post].into_iter().filter(|i| i.undeclared_zero_border()) {
-            note(&format!(
-                "{}: a corner is all 0, so the value 0 is taken as nodata (--nodata none keeps it)",
-                image.label()
-            ));
-        }
         let ground = self.ground(&pre, note)?;
+        [&pre, &post].into_iter().for_each(|image| zero_border(image, note));
         let mut params = self.decided(&pre)?;
         self.load_net(&mut params, &pre, note)?;
         let prior = self.prior.as_deref().map(|p| PointRaster::displacement(p, pre.georef())).transpose()?;
@@ -180,20 +181,36 @@ impl Job {
             Stable::Places(path) => Some(Places::open(path, "--stable", pre.georef())?),
             _ => None,
         };
-        let resampled = if self.resample { Some(Resampled::new(&pre, &post)?) } else { None };
         let origin = if self.resample { (0.0, 0.0) } else { compare(&pre, &post)? };
         let layout = Layout::new(ImageFile::size(&pre), params.window, params.step, self.region)?;
         let cuts = self.cuts(&pre, note)?;
         let metadata = self.metadata(&pre, &post, &params, ground, origin);
         let georef = pre.georef().clone();
-        let post_georef = if self.resample { georef.clone() } else { post.georef().clone() };
-        let more = self.open_more()?;
-        let post: Box<dyn ImageFile + Send> = match resampled {
-            Some(image) => Box::new(image),
-            None => Box::new(post),
-        };
-        let all = std::iter::once((Box::new(pre) as Box<dyn ImageFile + Send>, post)).chain(more);
-        let images = all.map(|(pre, post)| Ok((self.masked(pre, &georef)?, self.masked(post, &post_georef)?)));
+        let grid = pre.clone();
+        let mut pairs = vec![(pre, post)];
+        for &(a, b) in &self.more_bands {
+            pairs.push(self.open_bands((&self.pre, &self.post), (a, b))?);
+        }
+        for pair in &self.stack {
+            let first = (self.pre_options.band, self.post_options.band);
+            for (k, bands) in std::iter::once(first).chain(self.more_bands.iter().copied()).enumerate() {
+                let (pre, post) = self.open_bands((&pair.0, &pair.1), bands)?;
+                if k == 0 {
+                    self.check_stacked((&pairs[0].0, &pairs[0].1), (&pre, &post), origin)?;
+                    [&pre, &post].into_iter().for_each(|image| zero_border(image, note));
+                }
+                pairs.push((pre, post));
+            }
+        }
+        if params.complex == ComplexUse::Coherence {
+            // The amplitudes of the first pair, then real and imaginary part of each.
+            let guide = pairs[0].clone();
+            let parts = pairs.iter().map(|(pre, post)| Ok((pre.real_and_imaginary()?, post.real_and_imaginary()?)));
+            let parts = parts.collect::<Result<Vec<_>>>()?;
+            let parts = parts.into_iter().flat_map(|(pre, post)| pre.into_iter().zip(post));
+            pairs = std::iter::once(guide).chain(parts).collect();
+        }
+        let images = pairs.into_iter().enumerate().map(|(k, (pre, post))| self.image_pair(&grid, k, pre, post));
         let images = images.collect::<Result<Vec<_>>>()?;
         Ok(Prepared { layout, params, ground, georef, origin, metadata, images, prior, stable, cuts })
     }
@@ -206,18 +223,60 @@ impl Job {
         })
     }
 
-    /// The further bands, resampled where the first is.
-    fn open_more(&self) -> Result<Vec<ImagePair>> {
-        let mut images: Vec<(Box<dyn ImageFile + Send>, Box<dyn ImageFile + Send>)> = Vec::new();
-        for &(a, b) in &self.more_bands {
-            let pre = RasterBand::open(&self.pre, OpenOptions { band: a, ..self.pre_options.clone() })?;
-            let options = OpenOptions { band: b, ..self.post_options.clone() };
-            let post = RasterBand::open(&self.post, options).map_err(|e| self.post_band_error(e))?;
-            let post: Box<dyn ImageFile + Send> =
-                if self.resample { Box::new(Resampled::new(&pre, &post)?) } else { Box::new(post) };
-            images.push((Box::new(pre), post));
+    /// A band of a pair.
+    fn open_bands(&self, (pre, post): (&str, &str), (a, b): (usize, usize)) -> Result<(RasterBand, RasterBand)> {
+        let pre = RasterBand::open(pre, OpenOptions { band: a, ..self.pre_options.clone() })?;
+        let options = OpenOptions { band: b, ..self.post_options.clone() };
+        Ok((pre, RasterBand::open(post, options).map_err(|e| self.post_band_error(e))?))
+    }
+
+    /// Pair number `k` as it is read: on the grid of the first pre image and without what `--mask` leaves out.
+    fn image_pair(&self, grid: &RasterBand, k: usize, pre: RasterBand, post: RasterBand) -> Result<ImagePair> {
+        let warped = |image: RasterBand, wanted: bool| -> Result<Box<dyn ImageFile + Send>> {
+            let georef = if wanted { grid.georef().clone() } else { image.georef().clone() };
+            let image: Box<dyn ImageFile + Send> =
+                if wanted { Box::new(Resampled::new(grid, &image)?) } else { Box::new(image) };
+            self.masked(image, &georef)
+        };
+        let stacked = k > self.more_bands.len() && !self.stack.is_empty();
+        Ok((warped(pre, self.resample && stacked)?, warped(post, self.resample)?))
+    }
+
+    /// A further pair must lie on the grids of the first.
+    fn check_stacked(
+        &self,
+        (pre, post): (&RasterBand, &RasterBand),
+        (a, b): (&RasterBand, &RasterBand),
+        origin: (f64, f64),
+    ) -> Result<()> {
+        if self.resample {
+            return Ok(());
         }
-        Ok(images)
+        let size = |r: &RasterBand| (r.width(), r.height());
+        let differ = |own: &RasterBand, first: &RasterBand, what: String| {
+            let why = "the images of --stack-pair lie on the grids of the first pair; bring them there with gdalwarp or --resample";
+            Err(Error::GridMismatch(format!("{} {what} {}; {why}", own.label(), first.label())))
+        };
+        let sizes = |own: &RasterBand, first: &RasterBand| {
+            let ((w, h), (v, u)) = (size(own), size(first));
+            differ(own, first, format!("has {w} x {h} pixels, not {v} x {u} as"))
+        };
+        let at = compare(pre, a)?;
+        if at != (0.0, 0.0) {
+            return differ(a, pre, format!("lies {} columns and {} rows from", -at.0, -at.1));
+        }
+        if size(a) != size(pre) {
+            return sizes(a, pre);
+        }
+        let at = compare(pre, b)?;
+        if (at.0 - origin.0).hypot(at.1 - origin.1) > 1e-6 {
+            return differ(b, post, format!("lies {} columns and {} rows from", origin.0 - at.0, origin.1 - at.1));
+        }
+        // Without a georeference the size is all there is to compare.
+        if !pre.georef().referenced && size(b) != size(post) {
+            return sizes(b, post);
+        }
+        Ok(())
     }
 
     /// All band numbers of pre and of post, as the options take them.
@@ -235,7 +294,8 @@ impl Job {
             _ => None,
         };
         let options = self.prior.iter().chain(stable).chain(&self.cut).chain(&self.mask);
-        [&self.pre, &self.post].into_iter().chain(options).map(String::as_str).collect()
+        let stack = self.stack.iter().flat_map(|(a, b)| [a, b]);
+        [&self.pre, &self.post].into_iter().chain(options).chain(stack).map(String::as_str).collect()
     }
 
     /// The files of networks that the result may depend on, too.
@@ -396,6 +456,11 @@ impl Job {
                 "windows are split by the method lsm only",
             ));
         }
+        self.check_stack()?;
+        if self.params.complex == ComplexUse::Coherence && self.resample {
+            let why = "complex images are not warped; bring them onto one grid with an InSAR processor, or use --complex amplitude";
+            return Err(Error::option("--resample", "given", why));
+        }
         let auto_search = match self.search {
             Search::Auto(cap) => Some(cap),
             _ => None,
@@ -412,6 +477,33 @@ impl Job {
             split: self.split.is_some(),
             ..self.params.clone()
         })
+    }
+
+    /// Whether pairs can be stacked.
+    fn check_stack(&self) -> Result<()> {
+        let Some(last) = self.stack.last() else { return Ok(()) };
+        let value = |pair: &(String, String)| options::join_paths(&[&pair.0, &pair.1]);
+        let p = &self.params;
+        let refused = match p.method {
+            MethodName::Frequency | MethodName::Net | MethodName::Precision => {
+                Some(format!("the method {} takes one pair; use spatial or lsm", method(p.method)))
+            }
+            _ if p.shape == Shape::Affine => Some("--shape affine matches one pair; use --shape translation".into()),
+            _ if self.split.is_some() => Some("windows are split in one pair; leave --split away".into()),
+            _ => None,
+        };
+        if let Some(why) = refused {
+            return Err(Error::option("--stack-pair", value(last), why));
+        }
+        let first = (self.pre.clone(), self.post.clone());
+        let all: Vec<&(String, String)> = std::iter::once(&first).chain(&self.stack).collect();
+        for (k, pair) in all.iter().enumerate() {
+            if all[..k].contains(pair) {
+                let why = "the pair is there already; twice the same noise would pass for less of it";
+                return Err(Error::option("--stack-pair", value(pair), why));
+            }
+        }
+        Ok(())
     }
 
     fn search_pixels(&self, pre: &RasterBand) -> Result<(f64, f64)> {
@@ -484,7 +576,13 @@ impl Job {
         if self.split.is_some() {
             add("SPLIT", "YES".into());
         }
-        add("PREFILTER", params.prefilter.name().into());
+        for (k, pair) in self.stack.iter().enumerate() {
+            add(&format!("STACK_PAIR_{}", k + 2), options::join_paths(&[&pair.0, &pair.1]));
+        }
+        if params.complex == ComplexUse::Coherence {
+            add("COMPLEX", "coherence".into());
+        }
+        add("PREFILTER", prefilter(params).into());
         if params.method == MethodName::Lsm {
             add("TAPER", params.taper.name().into());
             add("SHAPE", params.shape.name().into());
@@ -566,7 +664,7 @@ impl Job {
         if self.split.is_some() {
             text += " --split LINES";
         }
-        text += &format!(" --prefilter {} --min-valid {}", p.prefilter.name(), p.min_valid);
+        text += &format!(" --prefilter {} --min-valid {}", prefilter(p), p.min_valid);
         if p.method == MethodName::Lsm {
             text += &format!(" --taper {} --shape {}", p.taper.name(), p.shape.name());
             text += if p.bilateral { " --bilateral" } else { "" };
@@ -596,9 +694,18 @@ impl Job {
             Units::Pixels => text += " --units px",
         }
         self.pre_options.open_options.iter().for_each(|o| text += &format!(" --oo {o}"));
+        self.stack.iter().for_each(|(a, b)| text += &format!(" --stack-pair {}", options::join_paths(&[a, b])));
         text += &peak_options(p);
         text += &self.net_options();
         text + &format!(" --seed {}", self.seed)
+    }
+}
+
+/// Says when zeros were taken for nodata without being declared.
+fn zero_border(image: &RasterBand, note: &mut dyn FnMut(&str)) {
+    if image.undeclared_zero_border() {
+        let why = "a corner is all 0, so the value 0 is taken as nodata (--nodata none keeps it)";
+        note(&format!("{}: {why}", image.label()));
     }
 }
 
@@ -606,7 +713,16 @@ impl Job {
 fn peak_options(p: &Params) -> String {
     let quality = if p.peak_quality == PeakQuality::Snr { " --quality snr" } else { "" };
     let sigma = if p.peak_sigma == PeakSigma::Ampcor { " --peak-sigma ampcor" } else { "" };
-    format!("{quality}{sigma}")
+    let complex = if p.complex == ComplexUse::Coherence { " --complex coherence" } else { "" };
+    format!("{quality}{sigma}{complex}")
+}
+
+/// The prefilter that is applied.
+fn prefilter(p: &Params) -> &'static str {
+    match p.complex {
+        ComplexUse::Coherence => Prefilter::None.name(),
+        ComplexUse::Amplitude => p.prefilter.name(),
+    }
 }
 
 /// Window sizes as the option takes them.

@@ -114,6 +114,8 @@ pub struct Params {
     pub peak_quality: PeakQuality,
     /// Where `spatial` takes its standard deviations from.
     pub peak_sigma: PeakSigma,
+    /// What `spatial` correlates of complex images.
+    pub complex: ComplexUse,
     /// Distance in pixels over which displacements are smoothed, `regularized` only.
     pub smoothness: f64,
     /// The network of `net`.
@@ -139,6 +141,18 @@ pub enum PeakSigma {
     Calibrated,
     /// Ampcor's formula, which is not.
     Ampcor,
+}
+
+/// What is matched of complex images (`--complex`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ComplexUse {
+    /// Their amplitudes.
+    #[default]
+    Amplitude,
+    /// The coherence of the complex numbers: the bands of the pair are the amplitude, then real and imaginary part of each
+    /// layer.
+    Coherence,
 }
 
 /// How the standard deviations are calibrated (`--stable`).
@@ -175,6 +189,7 @@ impl Default for Params {
             bilateral: false,
             peak_quality: PeakQuality::Correlation,
             peak_sigma: PeakSigma::Calibrated,
+            complex: ComplexUse::Amplitude,
             smoothness: SMOOTHNESS,
             split: false,
             net: None,

@@ -167,6 +167,35 @@ fn hidden_pixels_do_not_count() {
     }
 }
 
+/// Ground that has changed altogether has no displacement, however the best of many chance correlations looks.
+#[test]
+fn ground_with_nothing_in_common_has_no_value() {
+    let pair = [picture((700, 300), 1, |_, _| (0.0, 0.0)), picture((700, 300), 2, |_, _| (0.4, 700.3))];
+    // The right part is the same ground, from which the filter is derived.
+    let mixed = Grid::from_fn(700, 300, |x, y| match x < 460 {
+        true => pair[1].values.get(x, y),
+        false => pair[0].values.get(x, y) + 30.0 * hashed_noise(x, y, 3) as f32,
+    });
+    for method in METHODS {
+        for window in [16, 32, 64] {
+            let (layout, map) = measure(&pair[0], &Image::from_values(mixed.clone()), &params(method, (window, window), 8), None, 2);
+            let half = window as f64 / 2.0 + 16.0;
+            let (mut values, mut n, mut good, mut kept) = (0, 0, 0, 0);
+            for ((x, _), m) in cells(&layout, &map) {
+                let valid = usize::from(m.status == Status::Valid);
+                if x < 460.0 - half {
+                    (values, n) = (values + valid, n + 1);
+                } else if x > 460.0 + half {
+                    (kept, good) = (kept + valid, good + 1);
+                }
+            }
+            println!("{method:?} {window}: {values} of {n} cells without anything in common, {kept} of {good} others have a value");
+            assert!(values * 200 <= n, "{method:?} {window}: {values} of {n}");
+            assert!(kept * 100 >= 98 * good, "{method:?} {window}: {kept} of {good}");
+        }
+    }
+}
+
 /// Gaps filled at random, tiles and threads must leave no trace: the same bits twice, by one thread, and as a region.
 #[test]
 fn nothing_is_left_to_chance() {

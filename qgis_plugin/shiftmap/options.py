@@ -50,6 +50,8 @@ LABELS = {
     "MIN_VALID": "Least share of valid pixels in a window",
     "QUALITY": "Quality band",
     "PEAK_SIGMA": "Origin of sigma",
+    "COMPLEX": "What is compared of complex images",
+    "STACK_PAIR": "Further pairs of the same motion (PRE,POST|PRE,POST)",
     "BAND": "Band",
     "POST_BAND": "Band of the second image, where it differs",
     "NODATA": "No-data value (number, none or auto)",
@@ -99,6 +101,8 @@ HELP = {
     "MASK": "Leave out these pixels of both images (clouds, water): polygons around them, or a raster that is not zero there.",
     "BACKWARD": "Measure from the second image to the first as well and reject cells where the two differ by more than this, "
     "e.g. 0.5 (status 6). Empty: not done.",
+    "STACK_PAIR": "Other pairs of images of the same motion, on the grids of the first and second image: correlations are added before "
+    "the displacement is read off. Two paths separated by a comma, pairs separated by |.",
     "CO": "Creation options of the raster format, e.g. COMPRESS=ZSTD|BIGTIFF=YES.",
 }
 
@@ -122,7 +126,7 @@ def for_method(option, method):
     """The option with the choices that this method has; None where nothing can be chosen."""
     if not meant_for(option, method):
         # "or several (method lsm)": the others take one.
-        return dict(option, repeat=False) if option["repeat"] else None
+        return dict(option, repeat=False) if option["name"] == "BAND" else None
     choices = [c for c in option["choices"] if meant_for(c, method)]
     return None if option["choices"] and len(choices) < 2 else dict(option, choices=choices)
 
@@ -174,8 +178,8 @@ def written(name, value):
     """A value of a plain parameter as KEY=VALUE strings; none for what was left empty."""
     if value is None or value == "" or value == []:
         return []
-    if name == "CO":
-        return [f"CO={part}" for part in str(value).split("|") if part]
+    if name in ("CO", "STACK_PAIR"):
+        return [f"{name}={part.strip()}" for part in str(value).split("|") if part.strip()]
     if isinstance(value, bool):
         return [f"{name}=YES"] if value else []
     if isinstance(value, (list, tuple)):

@@ -82,6 +82,18 @@ impl Cuts {
         near
     }
 
+    /// The lines, where they come near the tile: points in tile pixels, one list for each piece that hangs together.
+    pub fn chains(&self) -> Vec<Vec<(f64, f64)>> {
+        let mut chains: Vec<(u32, Vec<(f64, f64)>)> = Vec::new();
+        for s in &self.segments {
+            match chains.last_mut() {
+                Some((line, points)) if *line == s.line && points.last() == Some(&s.a) => points.push(s.b),
+                _ => chains.push((s.line, vec![s.a, s.b])),
+            }
+        }
+        chains.into_iter().map(|c| c.1).collect()
+    }
+
     /// Whether a straight way between two points stays on one side of every line.
     pub fn visible(&self, a: (f64, f64), b: (f64, f64)) -> bool {
         same_side(a, b, &self.near(&around(&[a, b])))

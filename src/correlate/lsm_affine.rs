@@ -47,6 +47,8 @@ pub struct LsmAffine {
     slopes: [Vec<f32>; 2],
     normal: Matrix7,
     inverse: Matrix7,
+    /// The buffers hold the solution that was returned.
+    current: bool,
     table: Option<Table>,
 }
 
@@ -97,6 +99,7 @@ impl LsmAffine {
             slopes: [plane(), plane()],
             normal: Matrix7::zeros(),
             inverse: Matrix7::zeros(),
+            current: false,
             table: None,
         }
     }
@@ -116,6 +119,7 @@ impl LsmAffine {
         }
         let least = limits.min_valid * work.whole();
         let mut best = Solution::failed(Status::NoConvergence, 0);
+        self.current = false;
         // A whole window decorrelates where it rotates by more than the texture's grain at its edges; its middle does
         // not, so a narrow window finds the derivatives first. The plain start is the better one in strong noise.
         for narrow in [true, false] {
@@ -130,21 +134,41 @@ impl LsmAffine {
             }
             let (outcome, more) = self.stage(work, (pre, post), corner, &mut warp, weights, (false, least));
             iterations += more;
-            let solution = match outcome {
+            let solution = match &outcome {
                 Ok(()) => lanes::vectors(
                     #[inline(always)]
                     || self.finish((pre, post), corner, &warp, iterations),
                 ),
-                Err(status) => Solution::failed(status, iterations),
+                Err(status) => Solution::failed(*status, iterations),
             };
             if solution.correlation > best.correlation || best.measurement.status != Status::Valid {
                 best = solution;
+                self.current = best.measurement.status == Status::Valid;
+            } else if outcome.is_ok() {
+                self.current = false;
             }
             if best.measurement.status == Status::Valid && best.correlation > 0.5 {
                 break;
             }
         }
         best
+    }
+
+    /// The residual g/γ - f of the window that was solved last, rows of the window's width, and its variance; `None` where
+    /// another attempt has overwritten it.
+    pub fn residual(&self) -> Option<(Vec<f32>, f64)> {
+        if !self.current {
+            return None;
+        }
+        let total: f64 = self.weight.iter().map(|&v| v as f64).sum();
+        let pairs = || self.values.iter().zip(&self.weight).map(|(v, w)| (*v as f64, *w as f64));
+        let mean = pairs().map(|(v, w)| v * w).sum::<f64>() / total;
+        let power = pairs().map(|(v, w)| w * (v - mean).powi(2)).sum::<f64>();
+        let gain = (self.normal[(0, 0)] / power.max(f64::MIN_POSITIVE)).sqrt();
+        let r: Vec<f32> =
+            pairs().zip(&self.basis[0]).map(|((v, w), f)| (w * ((v - mean) * gain - *f as f64)) as f32).collect();
+        let variance = r.iter().map(|v| f64::from(v * v)).sum::<f64>() / total;
+        Some((r, variance))
     }
 
     /// Iterates `warp` with the narrow or the whole window; `least` is the smallest effective number of samples.

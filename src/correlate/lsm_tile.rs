@@ -5,6 +5,7 @@
 //! is the same, only the search for its maximum is wider.
 
 use super::bilateral::Motion;
+use super::chance;
 use super::cut::Support;
 use super::lsm::{Limits, LsmWindow, Solution};
 use super::lsm_affine::LsmAffine;
@@ -23,6 +24,8 @@ const SUSPICIOUS: f64 = 0.75;
 pub struct LsmTile {
     /// Those of the first band.
     limits: Limits,
+    /// Least correlation times the root of the pixels.
+    least: f64,
     /// One a band.
     works: Vec<LsmWindow>,
     affine: Option<LsmAffine>,
@@ -39,6 +42,7 @@ impl LsmTile {
         let limits = Limits { min_valid: params.min_valid, min_variance: scenes[0].min_variance };
         LsmTile {
             limits,
+            least: chance::least(params, &scenes[0]),
             works: scenes.iter().map(|_| LsmWindow::tapered(params.window, params.taper)).collect(),
             affine: (params.shape == Shape::Affine).then(|| LsmAffine::new(params.window)),
             bilateral: params.bilateral,
@@ -48,8 +52,17 @@ impl LsmTile {
         }
     }
 
-    /// Matches a window from `start` with the pixels of `on`.
+    /// Matches a window from `start` with the pixels of `on`; what may be chance is no match.
     fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift, on: Pixels) -> Solution {
+        let found = self.solve(tile, cell, start, on);
+        let pixels = self.works[0].effective() * tile.bands.len() as f64;
+        match found.measurement.status == Status::Valid && found.correlation < self.least / pixels.sqrt() {
+            true => failed(Status::NoConvergence),
+            false => found,
+        }
+    }
+
+    fn solve(&mut self, tile: &Tile, cell: usize, start: PixelShift, on: Pixels) -> Solution {
         if tile.stopped() {
             return failed(Status::NoData);
         }
@@ -129,6 +142,9 @@ impl LsmTile {
             let (pre, post) = (tile.pre(), tile.post());
             let work = &self.works[0];
             let mut again = affine.solve(work, (pre, post), corner, start, weights.as_deref(), &self.limits);
+            if again.correlation < self.least / work.whole().sqrt() && again.measurement.status == Status::Valid {
+                again = failed(Status::NoConvergence);
+            }
             tile.check_search(cell, &mut again.measurement);
             out[cell] = again;
         }

@@ -6,8 +6,10 @@ pub mod agreement;
 pub mod ampcor;
 pub mod batch_sums;
 pub mod bilateral;
+pub mod chance;
 pub mod clear;
 pub mod coherence;
+pub mod coherent;
 pub mod cut;
 pub mod dense;
 pub mod fft2;
@@ -35,6 +37,7 @@ pub mod regularized;
 pub mod residual;
 pub mod scene;
 pub mod search;
+pub mod sides;
 pub mod spatial;
 pub mod split;
 pub mod split_line;
@@ -49,7 +52,7 @@ use crate::field::{Measurement, PixelShift, Status};
 use crate::grid::Window;
 use crate::net::images::Pixels;
 use crate::net::matcher::NetMethod;
-use crate::pipeline::{MethodName, Params};
+use crate::pipeline::{ComplexUse, MethodName, Params};
 use cut::Cuts;
 use prepare::{PreparedPost, PreparedPre};
 use pyramid::{DIRECT, GRAIN};
@@ -202,6 +205,9 @@ pub fn plan<'a>(params: &'a Params, scenes: &'a [Scene]) -> Box<dyn Method + 'a>
         MethodName::Precision => Box::new(precision::Precision::new(params, &scenes[0])),
         MethodName::Dense => Box::new(dense::Dense::new(params)),
         MethodName::Frequency => Box::new(frequency::Frequency::new(params, &scenes[0])),
+        MethodName::Spatial if params.complex == ComplexUse::Coherence => {
+            Box::new(coherent::Coherent::new(params, scenes))
+        }
         MethodName::Spatial => Box::new(spatial::Spatial::new(params, scenes)),
         MethodName::Regularized => Box::new(regularized::Regularized::new(params)),
         MethodName::Net => match &params.net {

@@ -14,9 +14,9 @@ use super::prepare::{PreparedPost, PreparedPre};
 use super::window_sums::WindowTerms;
 use crate::field::{PixelShift, Status};
 
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 /// Lags along each axis: the support of a quintic spline around its nearest knot.
-const LAGS: usize = 7;
+pub(super) const LAGS: usize = 7;
 /// Most Newton steps and the step (pixels) that ends them.
 const ITERATIONS: usize = 12;
 const TOLERANCE: f64 = 1e-4;
@@ -298,14 +298,14 @@ impl SharedCorrelation {
 
 /// The samples of the norm stay while they surround the place: others would make a small jump, and the climb a circle.
 #[inline(always)]
-fn away(halves: &HalfPixels, d: PixelShift, middle: (i64, i64)) -> bool {
+pub(super) fn away(halves: &HalfPixels, d: PixelShift, middle: (i64, i64)) -> bool {
     let per = halves.per_pixel();
     let far = |d: f64, m: i64| m == i64::MAX || (per * d - m as f64).abs() > 0.9;
     far(d.dx, middle.0) || far(d.dy, middle.1)
 }
 
 #[inline(always)]
-fn norm_at(halves: &HalfPixels, norms: &[f64; 9], d: PixelShift, middle: (i64, i64)) -> Jet {
+pub(super) fn norm_at(halves: &HalfPixels, norms: &[f64; 9], d: PixelShift, middle: (i64, i64)) -> Jet {
     let per = halves.per_pixel();
     quadratic(norms, (per * d.dx - middle.0 as f64, per * d.dy - middle.1 as f64), per)
 }
@@ -373,7 +373,7 @@ pub fn sum(jets: impl Iterator<Item = Option<Jet>>) -> Option<Jet> {
 
 /// The spline through 7 × 7 lags at `at` (coefficient units from the middle); derivatives per pixel.
 #[inline(always)]
-fn spline(kind: Spline, lags: &[f64; LAGS * LAGS], at: (f64, f64), factor: f64) -> Jet {
+pub(super) fn spline(kind: Spline, lags: &[f64; LAGS * LAGS], at: (f64, f64), factor: f64) -> Jet {
     let weights = |t: f64| -> [[f64; LAGS]; 3] {
         let taps: [[f64; 3]; LAGS] = std::array::from_fn(|i| basis(kind, t - (i as f64 - (LAGS / 2) as f64)));
         std::array::from_fn(|k| std::array::from_fn(|i| taps[i][k]))
@@ -466,7 +466,7 @@ fn spline_of_six(kind: Spline, lags: &[f64; SIDE * SIDE], at: (f64, f64), factor
 
 /// product / sqrt(energy · norm).
 #[inline(always)]
-fn quotient(p: &Jet, n: &Jet, energy: f64) -> Jet {
+pub(super) fn quotient(p: &Jet, n: &Jet, energy: f64) -> Jet {
     let s = 1.0 / (energy * n.value).sqrt();
     let l = n.gradient.map(|g| g / n.value);
     let m = n.second.map(|v| v / n.value);

@@ -5,6 +5,7 @@
 use super::coherence::{Accumulator, Coherence, Estimator, whitening_kernel};
 use super::interp::Spline;
 use super::lsm::{Limits, LsmWindow};
+use super::lsm_affine::LsmAffine;
 use super::prefilter::Kernel;
 use super::prefilter_choice::{self, Sample};
 use super::prepare::{PAD, PreparedPost, PreparedPre, Preparer};
@@ -14,7 +15,8 @@ use super::residual::ResidualCorrelation;
 use super::search::{Peak, SearchArea, TileWindows, integer_peaks};
 use super::{Alignment, fill};
 use crate::grid::{Grid, Image, ImageFile, Window};
-use crate::pipeline::{MethodName, Pair, Params, Prefilter};
+use crate::field::Status;
+use crate::pipeline::{MethodName, Pair, Params, Prefilter, Shape};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,6 +78,13 @@ pub struct Patch {
     /// Both with their gaps filled; `None` where one has no valid pixel.
     filled: Option<(Grid<f32>, Grid<f32>)>,
     size: (usize, usize),
+}
+
+impl Patch {
+    /// The pre image with [`PAD`] pixels around the patch.
+    pub fn pre(&self) -> &Image {
+        &self.pre
+    }
 }
 
 /// Looks at one band of the pair. `alignment` carries the whole-pixel base offset and the search range.
@@ -409,6 +418,8 @@ fn match_patch(
     let windows = TileWindows { cells: (patch.size.0 / window.0, patch.size.1 / window.1), window, step: window };
     let limits = Limits { min_valid: params.min_valid.max(0.9), min_variance: 0.0 };
     let mut work = LsmWindow::new(window);
+    // What translations leave of ground that deforms is no noise.
+    let mut affine = (params.shape == Shape::Affine).then(|| LsmAffine::new(window));
     let peaks = peaks_of(patch, (&pre, &post), &windows, alignment, (&mut preparer, prefilter), stop);
     for (c, peak) in peaks.iter().enumerate() {
         let corner = windows.corner(c);
@@ -422,9 +433,18 @@ fn match_patch(
             tried.sample.shifts.push(failed);
             continue;
         }
-        let solution = work.solve(&post, corner, peak.start());
+        let mut solution = work.solve(&post, corner, peak.start());
+        let mut left = None;
+        if let Some(affine) = &mut affine {
+            let m = solution.measurement;
+            let start = if m.status == Status::Valid { m.shift } else { peak.start() };
+            let deformed = affine.solve(&work, (&pre, &post), corner, start, None, &limits);
+            left = affine.residual();
+            solution = if left.is_some() { deformed } else { solution };
+        }
         if solution.correlation > 0.0 {
-            let (r, variance) = work.residual(&post, corner, solution.measurement.shift);
+            let (r, variance) =
+                left.unwrap_or_else(|| work.residual(&post, corner, solution.measurement.shift));
             tried.residual.add(&r, window.0, variance);
             tried.noise.push(variance);
             let d = solution.measurement.shift;

@@ -11,7 +11,7 @@ use super::cut::{Support, centre};
 use super::lanes;
 use super::lsm::{Limits, LsmWindow};
 use super::lsm_cut::{self, Lean};
-use super::split_line::{WindowLine, best_line};
+use super::split_line::{WindowLine, best_line, doubt};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
 
 /// A window is tried when opposite neighbours differ by so many standard deviations and pixels.
@@ -44,6 +44,8 @@ struct Found {
     split: Split,
     /// Of the positive side and of the other.
     sides: [Measurement; 2],
+    /// Probability that the centre lies on the other side than the line says.
+    doubt: f64,
 }
 
 /// Splits the windows that need it: each gets the displacement of the side its centre lies on.
@@ -70,7 +72,14 @@ pub fn split(tile: &Tile, work: &mut LsmWindow, limits: &Limits, solved: &mut [M
     let mut leans = Vec::new();
     for (f, &positive) in found.iter().zip(&positive) {
         let corner = tile.windows.corner(f.split.cell);
-        let m = f.sides[if positive { 0 } else { 1 }];
+        let mut m = f.sides[if positive { 0 } else { 1 }];
+        // With that probability the value is off by the slip.
+        let own = (f.split.line.distance(0.0, 0.0) > 0.0) == positive;
+        let wrong = if own { f.doubt } else { 1.0 - f.doubt }.min(0.5);
+        let slip = &f.split.slip;
+        m.covariance.xx += wrong * slip.dx * slip.dx;
+        m.covariance.xy += wrong * slip.dx * slip.dy;
+        m.covariance.yy += wrong * slip.dy * slip.dy;
         solved[f.split.cell] = m;
         tile.check_search(f.split.cell, &mut solved[f.split.cell]);
         let weights = f.split.line.weights(tile.windows.window, positive);
@@ -235,6 +244,7 @@ fn window(
         return None;
     }
     let mut line: Option<WindowLine> = None;
+    let mut unsure = 0.5;
     let mut sides = [Measurement::failed(Status::NoConvergence); 2];
     let mut remaining = f64::INFINITY;
     for round in 0..ROUNDS {
@@ -248,6 +258,8 @@ fn window(
         line = Some(found);
         remaining = other + sum;
         if round + 1 == ROUNDS {
+            let variance = (remaining / pixels).max(f64::MIN_POSITIVE);
+            unsure = doubt(difference, (w, h), found, independent / variance);
             break;
         }
         let mut solve = |positive: bool, start: PixelShift| -> Option<Measurement> {
@@ -300,7 +312,7 @@ fn window(
             sides[k] = Measurement { shift: d, ..sides[own] };
         }
     }
-    Some(Found { split: Split { cell, line, slip, covariance, gain }, sides })
+    Some(Found { split: Split { cell, line, slip, covariance, gain }, sides, doubt: unsure })
 }
 
 /// Which pixels of the window are valid in both images.

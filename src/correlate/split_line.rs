@@ -47,13 +47,45 @@ pub fn best_line(difference: &[f32], window: (usize, usize), near: Option<Window
         None => (0..DIRECTIONS).map(|i| whole * i as f64 / DIRECTIONS as f64).collect(),
         Some(line) => (-6..=6).map(|i| line.theta + whole * i as f64 / (6 * DIRECTIONS) as f64).collect(),
     };
+    let mut best = (WindowLine { theta: 0.0, rho: 0.0 }, f64::INFINITY);
+    each_line(difference, window, &thetas, near.is_some(), |line, sum| {
+        if sum < best.1 {
+            best = (line, sum);
+        }
+    });
+    best
+}
+
+/// Probability that the window's centre lies on the other side of the line than `line` says: every line around it counts with
+/// its likelihood. `scale` is the number of independent pixels in a pixel over the variance of the residual.
+pub fn doubt(difference: &[f32], window: (usize, usize), line: WindowLine, scale: f64) -> f64 {
+    let thetas: Vec<f64> =
+        (-6..=6).map(|i| line.theta + std::f64::consts::TAU * i as f64 / (6 * DIRECTIONS) as f64).collect();
+    let mut sums = Vec::new();
+    each_line(difference, window, &thetas, true, |l, sum| sums.push((sum, l.rho < 0.0)));
+    let least = sums.iter().map(|s| s.0).fold(f64::INFINITY, f64::min);
+    let (mut own, mut other) = (0.0, 0.0);
+    for (sum, positive) in sums {
+        let likelihood = (-0.5 * scale * (sum - least)).exp();
+        *if positive == (line.rho < 0.0) { &mut own } else { &mut other } += likelihood;
+    }
+    other / (own + other)
+}
+
+/// Calls `found` with the lines of the directions `thetas` and the sums of `difference` on their positive sides.
+fn each_line(
+    difference: &[f32],
+    window: (usize, usize),
+    thetas: &[f64],
+    fine: bool,
+    mut found: impl FnMut(WindowLine, f64),
+) {
     let (mx, my) = middle(window);
     let radius = mx.hypot(my) + 1.0;
-    let bins = BINS * if near.is_some() { 2 } else { 1 };
+    let bins = BINS * if fine { 2 } else { 1 };
     let count = (2.0 * radius * bins as f64).ceil() as usize + 1;
     let mut sums = vec![0.0f64; count];
-    let mut best = (WindowLine { theta: 0.0, rho: 0.0 }, f64::INFINITY);
-    for theta in thetas {
+    for &theta in thetas {
         sums.fill(0.0);
         let (cos, sin) = (theta.cos(), theta.sin());
         for y in 0..window.1 {
@@ -68,12 +100,9 @@ pub fn best_line(difference: &[f32], window: (usize, usize), near: Option<Window
         let mut sum = 0.0;
         for b in (0..count).rev() {
             sum += sums[b];
-            if sum < best.1 {
-                best = (WindowLine { theta, rho: b as f64 / bins as f64 - radius }, sum);
-            }
+            found(WindowLine { theta, rho: b as f64 / bins as f64 - radius }, sum);
         }
     }
-    best
 }
 
 #[cfg(test)]
@@ -100,6 +129,9 @@ mod tests {
             assert!(fine.distance(x, y).abs() < 0.8, "{truth:?} {fine:?}");
             assert!((fine.theta - theta).sin().abs() < 0.09 && (fine.theta - theta).cos() > 0.0, "{truth:?} {fine:?}");
             assert!(cost < 0.0);
+            // A line through the centre leaves its side open, one far from it does not.
+            let doubt = doubt(&difference, window, fine, 1.0 / 0.75);
+            assert!(if rho.abs() < 1.0 { doubt > 0.05 } else { doubt < 1e-3 }, "{rho} {doubt}");
             let (a, b) = (fine.weights(window, true), fine.weights(window, false));
             assert!(a.iter().zip(&b).all(|(a, b)| a * b == 0.0 && a + b <= 1.0));
         }

@@ -19,6 +19,18 @@ impl Intervals {
         let cells = (0..cells).map(|i| (find(i * step), find(i * step + window))).collect();
         Intervals { at, cells }
     }
+
+    /// Of windows in `parts` pieces each, in the order of the cells and their pieces.
+    pub fn of_parts(cells: usize, window: usize, step: usize, parts: usize) -> Self {
+        let border = |i: usize, k: usize| i * step + k * window / parts;
+        let mut at: Vec<usize> = (0..cells).flat_map(|i| (0..=parts).map(move |k| border(i, k))).collect();
+        at.sort_unstable();
+        at.dedup();
+        let find = |v: usize| at.binary_search(&v).unwrap_or(0);
+        let piece = |i: usize, k: usize| (find(border(i, k)), find(border(i, k + 1)));
+        let cells = (0..cells).flat_map(|i| (0..parts).map(move |k| (i, k))).map(|(i, k)| piece(i, k)).collect();
+        Intervals { at, cells }
+    }
 }
 
 /// Summed-area table of an image and of its square: Σ g and Σ g² over any rectangle of pixels.

@@ -15,9 +15,9 @@ use crate::grid::Grid;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Memory that the surfaces of one group of cell rows may take.
-const SURFACE_BYTES: usize = 8 << 20;
+pub(super) const SURFACE_BYTES: usize = 8 << 20;
 /// Fewer valid pixels than this share of the window do not make a correlation.
-const MIN_OVERLAP: f64 = 0.25;
+pub(super) const MIN_OVERLAP: f64 = 0.25;
 /// Share of a window's energy that rounding may leave.
 const ROUNDING: f64 = 1e-6;
 /// Where there was nothing to correlate.
@@ -157,7 +157,7 @@ impl<'a> Surfaces<'a> {
             self.layered.resize(self.values.len(), 0);
         }
         let mut totals: [Totals; 6] = Default::default();
-        let (low, high) = self.extent(first, last);
+        let (low, high) = extent(self.search, first, last);
         for layer in 0..self.layers.len() {
             for band in bands(&self.layers[layer].clear, self.windows, rows) {
                 for sy in low.1..=high.1 {
@@ -166,11 +166,11 @@ impl<'a> Surfaces<'a> {
                     }
                     for sx in (low.0..=high.0).step_by(BATCH) {
                         let shifts = (high.0 - sx + 1).min(BATCH as i32) as usize;
-                        let Some(columns) = self.columns(band.rows, (0, self.windows.cells.0), (sx, sy), shifts) else {
-                            continue;
-                        };
-                        let part = Part { columns, rows: band.rows };
-                        let gaps = band.masked.and_then(|c| self.columns(band.rows, c, (sx, sy), shifts));
+                        let all = (0, cells_x);
+                        let wanted = columns(self.search, cells_x, band.rows, all, (sx, sy), shifts);
+                        let Some(wanted) = wanted else { continue };
+                        let part = Part { columns: wanted, rows: band.rows };
+                        let gaps = band.masked.and_then(|c| columns(self.search, cells_x, band.rows, c, (sx, sy), shifts));
                         let gaps = gaps.map(|columns| Part { columns, rows: band.rows });
                         self.sum(layer, (sx, sy), shifts, (part, gaps), &mut totals);
                         vectors(
@@ -181,37 +181,6 @@ impl<'a> Surfaces<'a> {
                 }
             }
         }
-    }
-
-    /// Smallest and largest shift that a cell of `first..last` asks for.
-    fn extent(&self, first: usize, last: usize) -> ((i32, i32), (i32, i32)) {
-        let (rx, ry) = (self.search.range.0 as i32, self.search.range.1 as i32);
-        let starts = (first..last).map(|c| self.search.start(c));
-        let (mut low, mut high) = ((i32::MAX, i32::MAX), (i32::MIN, i32::MIN));
-        for (x, y) in starts {
-            low = (low.0.min(x - rx), low.1.min(y - ry));
-            high = (high.0.max(x + rx), high.1.max(y + ry));
-        }
-        (low, high)
-    }
-
-    /// The cell columns of `within` between which some cell of the rows asks for one of `shifts` shifts from `shift`
-    /// on along x.
-    fn columns(
-        &self,
-        rows: (usize, usize),
-        within: (usize, usize),
-        shift: (i32, i32),
-        shifts: usize,
-    ) -> Option<(usize, usize)> {
-        let cells_x = self.windows.cells.0;
-        if self.search.starts.is_empty() {
-            return Some(within);
-        }
-        let wants = |x: usize| (rows.0..rows.1).any(|y| slots(self.search, y * cells_x + x, shift, shifts).is_some());
-        let first = (within.0..within.1).find(|&x| wants(x))?;
-        let last = (first..within.1).rev().find(|&x| wants(x))?;
-        Some((first, last + 1))
     }
 
     /// The sums of one layer at `shifts` neighbouring shifts: products over the windows of `part`, what gaps take from
@@ -320,10 +289,41 @@ impl<'a> Surfaces<'a> {
     }
 }
 
+/// Smallest and largest shift that a cell of `first..last` asks for.
+pub(super) fn extent(search: &SearchArea, first: usize, last: usize) -> ((i32, i32), (i32, i32)) {
+    let (rx, ry) = (search.range.0 as i32, search.range.1 as i32);
+    let starts = (first..last).map(|c| search.start(c));
+    let (mut low, mut high) = ((i32::MAX, i32::MAX), (i32::MIN, i32::MIN));
+    for (x, y) in starts {
+        low = (low.0.min(x - rx), low.1.min(y - ry));
+        high = (high.0.max(x + rx), high.1.max(y + ry));
+    }
+    (low, high)
+}
+
+/// The cell columns of `within` between which some cell of the rows asks for one of `shifts` shifts from `shift` on
+/// along x; `cells_x` is the number of cells in a row.
+pub(super) fn columns(
+    search: &SearchArea,
+    cells_x: usize,
+    rows: (usize, usize),
+    within: (usize, usize),
+    shift: (i32, i32),
+    shifts: usize,
+) -> Option<(usize, usize)> {
+    if search.starts.is_empty() {
+        return Some(within);
+    }
+    let wants = |x: usize| (rows.0..rows.1).any(|y| slots(search, y * cells_x + x, shift, shifts).is_some());
+    let first = (within.0..within.1).find(|&x| wants(x))?;
+    let last = (first..within.1).rev().find(|&x| wants(x))?;
+    Some((first, last + 1))
+}
+
 /// Which of `shifts` shifts from `shift` on along x belong to a cell's surface: how many come before, how many they
 /// are, and where the first one is.
 #[inline(always)]
-fn slots(search: &SearchArea, cell: usize, shift: (i32, i32), shifts: usize) -> Option<(usize, usize, usize)> {
+pub(super) fn slots(search: &SearchArea, cell: usize, shift: (i32, i32), shifts: usize) -> Option<(usize, usize, usize)> {
     let (rx, ry) = (search.range.0 as i32, search.range.1 as i32);
     let start = search.start(cell);
     let (x, y) = (shift.0 - start.0 + rx, shift.1 - start.1 + ry);

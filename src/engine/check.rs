@@ -1,7 +1,9 @@
 //! Parameters that no single module can judge alone.
 
 use crate::net::Kind;
-use crate::pipeline::{MethodName, Pair, Params, PeakQuality, PeakSigma, SMOOTHNESS, Shape, Taper};
+use crate::pipeline::{
+    ComplexUse, MethodName, Pair, Params, PeakQuality, PeakSigma, Prefilter, SMOOTHNESS, Shape, Taper,
+};
 use crate::{Error, Result};
 
 pub fn params(pair: &Pair, params: &Params) -> Result<()> {
@@ -40,13 +42,10 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
             return Err(Error::option("--peak-sigma", "ampcor", "only --method spatial has a correlation peak"));
         }
     }
+    complex(pair, params)?;
     if params.shape == Shape::Affine && (params.split || !pair.cuts.is_empty()) {
         let why = "windows that a line cuts are matched as translations; use --shape translation";
         return Err(Error::option("--shape", "affine", why));
-    }
-    if params.method == MethodName::Dense && !pair.cuts.is_empty() {
-        let why = "the dense method does not keep windows on one side of lines; use --method lsm, spatial or frequency";
-        return Err(Error::option("--cut", "a layer", why));
     }
     regularized(params)?;
     net(pair, params)?;
@@ -65,6 +64,26 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
         }
         crate::layout::check_window(window, size)?;
         before = window;
+    }
+    Ok(())
+}
+
+/// The coherence of complex images.
+fn complex(pair: &Pair, params: &Params) -> Result<()> {
+    if params.complex == ComplexUse::Amplitude {
+        return Ok(());
+    }
+    if params.method != MethodName::Spatial {
+        let why = "only --method spatial compares complex numbers; the others take amplitudes";
+        return Err(Error::option("--complex", "coherence", why));
+    }
+    if !matches!(params.prefilter, Prefilter::Coherence | Prefilter::None) {
+        let why = "complex signals are compared without a filter; leave the option away or use --complex amplitude";
+        return Err(Error::option("--prefilter", params.prefilter.name(), why));
+    }
+    if pair.bands.len() < 3 || pair.bands.len().is_multiple_of(2) {
+        let why = "the bands of the pair are the amplitude, then real and imaginary part of each layer";
+        return Err(Error::option("--complex", "coherence", why));
     }
     Ok(())
 }

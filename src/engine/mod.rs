@@ -17,11 +17,11 @@ use std::sync::atomic::AtomicBool;
 
 use crate::Result;
 use crate::correlate::scene::{self, Scene};
-use crate::correlate::{self, Alignment, Method};
+use crate::correlate::{self, Alignment, Method, coherent};
 use crate::field::PixelShift;
 use crate::layout::Layout;
 use crate::net::normalise::Scale;
-use crate::pipeline::{Pair, Params, SigmaScale};
+use crate::pipeline::{ComplexUse, Pair, Params, SigmaScale};
 
 /// The plan of a run.
 #[derive(Clone)]
@@ -61,7 +61,11 @@ impl Engine {
             params.search = auto::search(pair, cap, &mut findings, stop)?;
         }
         let alignment = Alignment::new(pair.origin, params.search);
-        let model = |band: usize| scene::analyse(pair, band, &params, &alignment, stop);
+        let coherence = params.complex == ComplexUse::Coherence;
+        let model = |band: usize| match coherence && band >= coherent::FIRST {
+            true => coherent::model(pair, band - (band - coherent::FIRST) % 2, &alignment, stop),
+            false => scene::analyse(pair, band, &params, &alignment, stop),
+        };
         let scenes = (0..pair.bands.len()).map(model).collect::<Result<_>>()?;
         let stages = stages(layout, &params)?;
         let scales: Arc<[[Scale; 2]]> = match &params.net {

@@ -10,12 +10,12 @@ use crate::correlate::cut::Cuts;
 use crate::correlate::prepare::Preparer;
 use crate::correlate::search::{SearchArea, TileWindows};
 use crate::correlate::split::Split;
-use crate::correlate::{Band, Method, Tile};
+use crate::correlate::{Band, Method, Tile, coherent};
 use crate::field::{Measurement, PixelShift, Status};
 use crate::grid::{Grid, ImageReader, PointReader, Window};
 use crate::layout::Layout;
 use crate::net::images::Pixels;
-use crate::pipeline::Pair;
+use crate::pipeline::{ComplexUse, Pair};
 use crate::post::{backward, outlier};
 
 /// A pre and a post image as one thread reads them.
@@ -181,15 +181,24 @@ impl<'a> Worker<'a> {
         let mut bands = Vec::new();
         let moved = pixels.shifted(base.0, base.1);
         let grown = |w: Window, reach: usize| w.grown(reach + engine.alignment.post_margin() - engine.alignment.search);
-        for (band, ((pre, post), scene)) in self.readers.iter_mut().zip(engine.scenes.iter()).enumerate() {
-            let (pre, post) = match direction {
+        let mut images = Vec::with_capacity(engine.scenes.len());
+        for (pre, post) in &mut self.readers {
+            images.push(match direction {
                 Direction::Forward => {
                     (pre.read(pixels.grown(crate::correlate::prepare::PAD))?, post.read(grown(moved, reach))?)
                 }
                 Direction::Backward => {
                     (post.read(moved.grown(crate::correlate::prepare::PAD))?, pre.read(grown(pixels, reach))?)
                 }
-            };
+            });
+        }
+        if engine.params.complex == ComplexUse::Coherence {
+            for [re, im] in images[coherent::FIRST..].as_chunks_mut::<2>().0 {
+                coherent::to_baseband(&mut re.0, &mut im.0);
+                coherent::to_baseband(&mut re.1, &mut im.1);
+            }
+        }
+        for (band, ((pre, post), scene)) in images.into_iter().zip(engine.scenes.iter()).enumerate() {
             let pixels = wants_pixels.then(|| {
                 let [a, b] = engine.scales[band];
                 let (a, b) = if direction == Direction::Forward { (a, b) } else { (b, a) };

@@ -19,6 +19,9 @@ const VERSION: u64 = 1;
 /// Options whose values are paths.
 const PATHS: [&str; 6] = ["CUT", "MASK", "MODEL", "ONNXRUNTIME", "PRIOR", "STABLE"];
 
+/// Options whose values are several paths.
+const PAIRS: [&str; 1] = ["STACK_PAIR"];
+
 /// Two images and the options of their comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -55,7 +58,7 @@ pub fn connection(text: &str) -> Result<Request> {
         Some(start) if start.eq_ignore_ascii_case(PREFIX) => &text[PREFIX.len()..],
         _ => return Err(wrong(text, format!("a connection string begins with {PREFIX}"))),
     };
-    let mut parts = parts(rest).map_err(|why| wrong(text, why))?.into_iter();
+    let mut parts = options::split_paths(rest).map_err(|why| wrong(text, why))?.into_iter();
     let (Some(pre), Some(post)) = (parts.next(), parts.next()) else {
         return Err(wrong(text, "two images are needed: SHIFTMAP:pre.tif,post.tif"));
     };
@@ -70,45 +73,6 @@ pub fn connection(text: &str) -> Result<Request> {
         return Err(wrong(text, format!("`{odd}` {why}")));
     }
     Ok(Request { pre, post, options: options::pairs(&given)? })
-}
-
-/// Splits at commas outside quotes.
-fn parts(text: &str) -> std::result::Result<Vec<String>, String> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    loop {
-        let (part, after) = match rest.strip_prefix('"') {
-            Some(quoted) => unquoted(quoted)?,
-            None => {
-                let (part, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
-                (part.to_string(), after)
-            }
-        };
-        parts.push(part);
-        match after.strip_prefix(',') {
-            Some(next) => rest = next,
-            None if after.is_empty() => return Ok(parts),
-            None => return Err(format!("`{after}` follows a closing quote; a comma is needed there")),
-        }
-    }
-}
-
-/// The text up to the closing quote, with doubled quotes made single, and what follows the quote.
-fn unquoted(text: &str) -> std::result::Result<(String, &str), String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('"') {
-        out += &rest[..at];
-        rest = &rest[at + 1..];
-        match rest.strip_prefix('"') {
-            Some(next) => {
-                out.push('"');
-                rest = next;
-            }
-            None => return Ok((out, rest)),
-        }
-    }
-    Err("a double quote is not closed; write a quote inside quotes twice".into())
 }
 
 /// Reads a job file. `name` is its path, for messages and relative paths; `exists` says whether there is a file.
@@ -145,6 +109,11 @@ pub fn job_file(name: &str, text: &str, exists: &dyn Fn(&str) -> bool) -> Result
             "" => return Err(wrong(name, format!("line {number}: a key is missing before `=`"))),
             "PRE" => once(&mut pre)?,
             "POST" => once(&mut post)?,
+            key if PAIRS.contains(&key) => {
+                let paths = options::split_paths(value).map_err(|why| wrong(name, format!("line {number}: {why}")))?;
+                let paths: Vec<String> = paths.iter().map(|p| place(p)).collect();
+                options.push((key.into(), options::join_paths(&paths)));
+            }
             key if PATHS.contains(&key) => options.push((key.into(), place(value))),
             key => options.push((key.into(), value.into())),
         }
@@ -213,9 +182,9 @@ mod tests {
     #[test]
     fn job_files_hold_paths_and_options() {
         let there = |path: &str| path == "/d/lsm";
-        let text = "\u{feff}shiftmap 1\r\n# a comment\r\n\r\npre = a.tif\r\npost=/p/b.tif\r\nMin-Valid = 0.25\r\nmodel=net\r\nmask=m.gpkg\r\n";
+        let text = "\u{feff}shiftmap 1\r\n# a comment\r\n\r\npre = a.tif\r\npost=/p/b.tif\r\nMin-Valid = 0.25\r\nmodel=net\r\nmask=m.gpkg\r\nstack_pair=c.tif,/p/d.tif\r\n";
         let got = job_file("/d/x.shiftmap", text, &there).unwrap();
-        let options = [("MIN_VALID", "0.25"), ("MODEL", "net"), ("MASK", "/d/m.gpkg")];
+        let options = [("MIN_VALID", "0.25"), ("MODEL", "net"), ("MASK", "/d/m.gpkg"), ("STACK_PAIR", "/d/c.tif,/p/d.tif")];
         assert_eq!(got, of("/d/a.tif", "/p/b.tif", &options));
         let got = job_file("x.shiftmap", "shiftmap 1\npre=a=b.tif\npost=sub/b.tif", &there).unwrap();
         assert_eq!(got, of("a=b.tif", "sub/b.tif", &[]));

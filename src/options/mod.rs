@@ -7,11 +7,13 @@
 
 mod list;
 mod parse;
+mod paths;
 mod words;
 
 pub use list::{Kind, OptionInfo, commands, has, json, list, xml};
 pub(crate) use parse::parse;
 pub use parse::{arguments, array_job, check, job, pairs, virtual_job};
+pub(crate) use paths::{join as join_paths, split as split_paths};
 pub use words::reworded;
 
 /// Who asks: decides which options there are.
@@ -36,7 +38,7 @@ const TERMINAL: [(&str, &str); 3] = [
 const OUTPUT: [&str; 3] = ["overwrite", "format", "creation"];
 
 /// Options of input files, and those that need a georeference.
-const INPUT: [&str; 4] = ["band", "post_band", "open_options", "resample"];
+const INPUT: [&str; 6] = ["band", "post_band", "open_options", "resample", "stack_pair", "complex"];
 
 /// Why `argument` is not offered through `door`; `None` when it is.
 fn refusal(argument: &clap::Arg, door: Door) -> Option<&'static str> {

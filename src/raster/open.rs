@@ -54,6 +54,15 @@ pub(super) enum Storage {
     Complex,
 }
 
+/// What is read of complex numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum ComplexPart {
+    #[default]
+    Amplitude,
+    Real,
+    Imaginary,
+}
+
 /// Which test beyond masks decides about a pixel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum ValueRule {
@@ -89,6 +98,7 @@ pub struct RasterBand {
     /// The file's alpha band, whether or not GDAL's mask has it already.
     file_alpha: Option<usize>,
     pub(super) scale: (f64, f64),
+    pub(super) part: ComplexPart,
     /// Pixels that are not in a file.
     array: Option<SharedImage>,
 }
@@ -154,6 +164,7 @@ impl RasterBand {
             file_alpha,
             scale,
             options,
+            part: ComplexPart::Amplitude,
             array: None,
         };
         let nothing_declared = raster.options.nodata == NoData::Auto && flags.is_all_valid() && alpha.is_none();
@@ -195,6 +206,7 @@ impl RasterBand {
             alpha: None,
             file_alpha: None,
             scale: (1.0, 0.0),
+            part: ComplexPart::Amplitude,
             array: Some(image),
         }
     }
@@ -246,6 +258,22 @@ impl RasterBand {
     /// Whether the band stores complex numbers (and is read as their amplitude).
     pub fn is_complex(&self) -> bool {
         self.storage == Storage::Complex
+    }
+
+    /// Real and imaginary part of a complex band; their valid pixels are those of the amplitude.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the band is not complex.
+    pub fn real_and_imaginary(&self) -> Result<[RasterBand; 2]> {
+        if !self.is_complex() {
+            return Err(Error::Data(format!(
+                "{} stores {} numbers: --complex coherence compares single-look complex images, e.g. of Sentinel-1 SLC; use \
+                 --complex amplitude for detected ones",
+                self.label(),
+                self.type_name
+            )));
+        }
+        Ok([ComplexPart::Real, ComplexPart::Imaginary].map(|part| RasterBand { part, ..self.clone() }))
     }
 
     /// How the band is stored; `None` for types that [`RasterWriter`](super::RasterWriter) does not write.

@@ -1,6 +1,6 @@
 //! Reading windows of a band as f32 with validity.
 
-use super::open::{RasterBand, Storage, ValueRule, open_dataset};
+use super::open::{ComplexPart, RasterBand, Storage, ValueRule, open_dataset};
 use super::reason;
 use crate::grid::{Grid, Image, ImageReader, Window};
 use crate::{Error, Result};
@@ -15,6 +15,8 @@ pub(super) struct BandReader<'a> {
     values_band: usize,
     /// The file itself, where `values` is not it.
     masks: Option<Dataset>,
+    /// The real or imaginary part, where that is wanted.
+    part: Option<Dataset>,
 }
 
 impl<'a> BandReader<'a> {
@@ -22,10 +24,15 @@ impl<'a> BandReader<'a> {
         let file = open_dataset(raster.path(), &raster.options().open_options)?;
         let band = raster.options().band;
         if raster.storage != Storage::Complex {
-            return Ok(BandReader { raster, values: file, values_band: band, masks: None });
+            return Ok(BandReader { raster, values: file, values_band: band, masks: None, part: None });
         }
         let values = open_dataset(&complex_vrt(raster, "mod"), &[])?;
-        Ok(BandReader { raster, values, values_band: 1, masks: Some(file) })
+        let part = match raster.part {
+            ComplexPart::Amplitude => None,
+            ComplexPart::Real => Some(open_dataset(&complex_vrt(raster, "real"), &[])?),
+            ComplexPart::Imaginary => Some(open_dataset(&complex_vrt(raster, "imag"), &[])?),
+        };
+        Ok(BandReader { raster, values, values_band: 1, masks: Some(file), part })
     }
 
     /// Stored values and validity of a window inside the image.
@@ -68,7 +75,9 @@ impl<'a> BandReader<'a> {
             let alpha = file.rasterband(alpha)?.read_as::<f32>(at, size, size, None)?;
             valid.iter_mut().zip(alpha.data()).for_each(|(v, &a)| *v &= a > 0.0);
         }
-        Ok((values, valid))
+        let Some(part) = &self.part else { return Ok((values, valid)) };
+        let part = part.rasterband(1)?.read_as::<f32>(at, size, size, None)?.into_shape_and_vec().1;
+        Ok((part.into_iter().map(|v| v * scale as f32).collect(), valid))
     }
 }
 

@@ -46,27 +46,44 @@ pub fn amplitudes(
     sources: &Grid<Source>,
     seed: u64,
 ) -> (Grid<f64>, Grid<f64>) {
-    let frame = Window::new(margin.0 as i64, margin.1 as i64, sources.width, sources.height);
-    let reflect = scene.map(|v| (spec.contrast * v).exp());
-    let mut pre = Grid::filled(frame.width, frame.height, 0.0);
+    let (width, height) = (sources.width, sources.height);
+    let mut pre = Grid::filled(width, height, 0.0);
     let mut post = pre.clone();
-    for look in 0..spec.looks.max(1) as u64 {
-        for part in 0..2 {
-            // Real and imaginary part are independent, and displacing is linear: one at a time.
-            let first = echo(spec, &reflect, Purpose::Speckle, seed, 2 * look + part);
-            let mut second = first.clone();
-            if spec.coherence < 1.0 {
-                let other = echo(spec, &reflect, Purpose::SpeckleChange, seed, 2 * look + part);
-                let share = (1.0 - spec.coherence * spec.coherence).sqrt();
-                second.data.iter_mut().zip(&other.data).for_each(|(v, o)| *v = spec.coherence * *v + share * o);
-            }
-            add_squares(&mut pre, &first.crop(frame));
-            add_squares(&mut post, &Warper::periodic(&second, margin).warp(sources));
+    for look in 0..spec.looks.max(1) {
+        for [first, second] in signals(spec, scene, margin, sources, seed, look) {
+            add_squares(&mut pre, &first);
+            add_squares(&mut post, &second);
         }
     }
     // Two parts of unit variance per look: mean intensity 2.
     let detect = |image: Grid<f64>| image.map(|v| (v / (2.0 * spec.looks.max(1) as f64)).sqrt());
     (detect(pre), detect(post))
+}
+
+/// Real and imaginary part of the pre and the post signal of one look, each part of unit variance; arguments as of
+/// [`amplitudes`].
+pub fn signals(
+    spec: &SarSpec,
+    scene: &Grid<f64>,
+    margin: (usize, usize),
+    sources: &Grid<Source>,
+    seed: u64,
+    look: usize,
+) -> [[Grid<f64>; 2]; 2] {
+    let frame = Window::new(margin.0 as i64, margin.1 as i64, sources.width, sources.height);
+    let reflect = scene.map(|v| (spec.contrast * v).exp());
+    // Real and imaginary part are independent, and displacing is linear: one at a time.
+    [0, 1].map(|part| {
+        let number = 2 * look as u64 + part;
+        let first = echo(spec, &reflect, Purpose::Speckle, seed, number);
+        let mut second = first.clone();
+        if spec.coherence < 1.0 {
+            let other = echo(spec, &reflect, Purpose::SpeckleChange, seed, number);
+            let share = (1.0 - spec.coherence * spec.coherence).sqrt();
+            second.data.iter_mut().zip(&other.data).for_each(|(v, o)| *v = spec.coherence * *v + share * o);
+        }
+        [first.crop(frame), Warper::periodic(&second, margin).warp(sources)]
+    })
 }
 
 /// One part (real or imaginary) of the radar's image of the scene, within its bandwidth.

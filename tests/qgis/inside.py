@@ -65,6 +65,9 @@ def parameters_are_described():
     spatial = registry.algorithmById("shiftmap:displacement_spatial")
     assert spatial.parameterDefinition("TAPER") is None and spatial.parameterDefinition("PEAK_SIGMA") is not None
     assert lsm.parameterDefinition("PEAK_SIGMA") is None
+    assert lsm.parameterDefinition("COMPLEX") is None and spatial.parameterDefinition("COMPLEX") is not None
+    frequency = registry.algorithmById("shiftmap:displacement_frequency")
+    assert lsm.parameterDefinition("STACK_PAIR") is not None and frequency.parameterDefinition("STACK_PAIR") is None
 
 
 def progress_and_numbers():

@@ -41,10 +41,9 @@ class Displacement(Command):
         made = {n: options.for_method(o, method) for n, o in library.options("displacement").items()}
         self.options = {n: o for n, o in made.items() if o is not None}
         if method == "dense":
-            # It has windows of its own, refuses lines, and is made for a value at every pixel.
+            # It has windows of its own, and is made for a value at every pixel.
             self.options["WINDOW"] = dict(self.options["WINDOW"], default="33")
             self.options["STEP"] = dict(self.options["STEP"], default="1")
-            self.options.pop("CUT", None)
         if method == "net":
             self.options["WINDOW"] = dict(self.options["WINDOW"], default="33")
             self.options["STEP"] = dict(self.options["STEP"], default="1")

@@ -46,6 +46,11 @@ impl<'a> Level<'a> {
 }
 
 impl Level<'_> {
+    /// Leaves out the pixels outside `mask`.
+    pub fn keep(&mut self, mask: &Grid<bool>) {
+        self.pre_weight.data.iter_mut().zip(&mask.data).for_each(|(w, m)| *w = if *m { *w } else { 0.0 });
+    }
+
     /// Pixels valid in both images at the last displacement.
     pub fn both_valid(&self) -> Grid<bool> {
         let data = self.weight.data.iter().zip(&self.pre_weight.data).map(|(a, b)| a * b > 0.5).collect();

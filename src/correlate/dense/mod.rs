@@ -4,6 +4,8 @@
 //! ([`candidates`]); they are fused from large to small, small windows acting only where they see something that the
 //! larger ones smeared ([`fuse`]); edges are sharpened ([`edges`]); the post image is warped by the result and the next
 //! pass begins ([`levels`]).
+//! With `--cut` all of that is done once more for each side of the lines, with its own pixels alone ([`super::sides`]), and pixels
+//! near a line take their side's.
 //! `--window` and `--step` lay out the product's cells only: a cell holds the value at its centre, between pixels where
 //! the window's side is even.
 pub mod candidates;
@@ -17,8 +19,10 @@ pub mod windows;
 
 pub use candidates::{Candidate, Candidates};
 
+use super::agreement::Agreement;
 use super::fill::ValidCounts;
 use super::prepare::{PreparedPost, PreparedPre};
+use super::sides::Sides;
 use super::sums::SquareSums;
 use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
@@ -26,9 +30,12 @@ use crate::grid::Grid;
 use crate::pipeline::Params;
 use candidates::UNKNOWN;
 use levels::Level;
+use start::Peaks;
 
 /// Pixels around the cells' windows that the largest windows look at.
 const HALO: usize = 64;
+/// Pixels that the largest windows reach from their centre.
+const REACH: usize = 72;
 /// Least standard deviation reported, pixels: what interpolation leaves.
 const FLOOR: f32 = 1e-3;
 /// Standard deviation at which the quality is 1/2, pixels.
@@ -62,14 +69,36 @@ impl Method for Dense {
     }
 }
 
+/// The displacement of every pixel of a tile.
+struct Run {
+    d: [Grid<f32>; 2],
+    covariance: [Grid<f32>; 3],
+    agreement: Agreement,
+    /// Pixels that counted.
+    valid: Grid<bool>,
+}
+
+impl Run {
+    /// From all pixels, or those of a `mask` alone; `None` when the run is to end.
+    fn new(tile: &Tile, peaks: &Peaks, mask: Option<&Grid<bool>>) -> Option<Run> {
+        let mut d = peaks.field(mask);
+        let mut levels: Vec<Level> = tile.bands.iter().map(Level::new).collect();
+        levels.iter_mut().for_each(|l| mask.iter().for_each(|m| l.keep(m)));
+        let covariance = levels::iterate(&mut levels, &mut d, || tile.stopped())?;
+        Some(Run { d, covariance, agreement: Level::agreement(&levels), valid: levels[0].both_valid() })
+    }
+}
+
 fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
-    let mut d = start::field(tile);
-    let mut levels: Vec<Level> = tile.bands.iter().map(Level::new).collect();
-    let Some(covariance) = levels::iterate(&mut levels, &mut d, || tile.stopped()) else {
+    let peaks = Peaks::new(tile);
+    let Some(whole) = Run::new(tile, &peaks, None) else {
         return vec![Measurement::failed(Status::NoData); tile.windows.len()];
     };
-    let agreement = Level::agreement(&levels);
-    let counts = ValidCounts::new(&levels[0].both_valid());
+    let size = (whole.d[0].width, whole.d[0].height);
+    let sides = tile.cuts.map(|c| Sides::new(c, size.0, size.1, REACH));
+    let parts = sides.iter().flat_map(|s| (1..=s.count).map(|part| Run::new(tile, &peaks, Some(&s.mask(part)))));
+    let parts: Vec<Option<Run>> = parts.collect();
+    let counts = ValidCounts::new(&whole.valid);
     let window = tile.windows.window;
     let texture = Texture::new(&tile.bands[0].pre.values);
     let least = (min_valid * (window.0 * window.1) as f64).max(1.0);
@@ -85,16 +114,20 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
             return Measurement::failed(Status::LowTexture);
         }
         let (cx, cy) = (x as f32 + half(window.0), y as f32 + half(window.1));
+        // Beside a line the windows of the own side.
+        let nearest = |v: f32, n: usize| (v.round() as usize).min(n - 1);
+        let part = sides.as_ref().and_then(|s| s.of(nearest(cx, size.0), nearest(cy, size.1)));
+        let run = part.and_then(|p| parts[p - 1].as_ref()).unwrap_or(&whole);
         let at = |g: &Grid<f32>| start::bilinear(g, cx, cy);
-        let [xx, xy, yy] = covariance.each_ref().map(at);
+        let [xx, xy, yy] = run.covariance.each_ref().map(at);
         if xx + yy >= UNKNOWN {
             return Measurement::failed(Status::LowTexture);
         }
         let worst = xx.max(yy);
-        if !agreement.at(cx, cy) || worst.is_nan() || worst > LARGEST_SIGMA * LARGEST_SIGMA {
+        if !run.agreement.at(cx, cy) || worst.is_nan() || worst > LARGEST_SIGMA * LARGEST_SIGMA {
             return Measurement::failed(Status::NoConvergence);
         }
-        let shift = PixelShift::new(f64::from(at(&d[0])), f64::from(at(&d[1])));
+        let shift = PixelShift::new(f64::from(at(&run.d[0])), f64::from(at(&run.d[1])));
         let origin = tile.area.start(cell);
         let beyond = |d: f64, s: i32, range: usize| (d - f64::from(s)).abs() >= range as f64;
         if beyond(shift.dx, origin.0, tile.area.range.0) || beyond(shift.dy, origin.1, tile.area.range.1) {

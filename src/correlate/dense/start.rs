@@ -6,54 +6,94 @@ use crate::grid::Grid;
 
 const WINDOW: usize = 32;
 const STEP: usize = 16;
+/// Share of a window's pixels on a side with which its peak is that side's.
+const OWN: f64 = 0.8;
 /// Correlation below which a peak is not believed.
 const BELIEVED: f32 = 0.15;
 
 /// A displacement field for the pre images of the tile, good to about a pixel.
 pub fn field(tile: &Tile) -> [Grid<f32>; 2] {
-    let pre = tile.pre();
-    let (w, h) = (pre.values.width, pre.values.height);
-    let across = |n: usize| n.saturating_sub(WINDOW) / STEP + 1;
-    let window = (WINDOW.min(w), WINDOW.min(h));
-    let windows = TileWindows { cells: (across(w), across(h)), window, step: (STEP, STEP) };
-    let (nx, ny) = windows.cells;
-    let own = &tile.windows;
-    // The search area of the nearest cell of the product.
-    let cell = |k: usize| {
-        let (x, y) = windows.corner(k);
-        let pick = |at: usize, side: usize, window: usize, step: usize, cells: usize| {
-            let centre = (at + side / 2) as i64 - (tile.halo + window / 2) as i64;
-            ((centre.max(0) as usize + step / 2) / step).min(cells - 1)
+    Peaks::new(tile).field(None)
+}
+
+/// The peaks of a tile.
+pub struct Peaks {
+    windows: TileWindows,
+    size: (usize, usize),
+    /// Believed displacements, and where the others were looked for.
+    found: Vec<Option<(f32, f32)>>,
+    starts: Vec<(i32, i32)>,
+}
+
+impl Peaks {
+    pub fn new(tile: &Tile) -> Peaks {
+        let pre = tile.pre();
+        let (w, h) = (pre.values.width, pre.values.height);
+        let across = |n: usize| n.saturating_sub(WINDOW) / STEP + 1;
+        let window = (WINDOW.min(w), WINDOW.min(h));
+        let windows = TileWindows { cells: (across(w), across(h)), window, step: (STEP, STEP) };
+        let (nx, ny) = windows.cells;
+        let own = &tile.windows;
+        // The search area of the nearest cell of the product.
+        let cell = |k: usize| {
+            let (x, y) = windows.corner(k);
+            let pick = |at: usize, side: usize, window: usize, step: usize, cells: usize| {
+                let centre = (at + side / 2) as i64 - (tile.halo + window / 2) as i64;
+                ((centre.max(0) as usize + step / 2) / step).min(cells - 1)
+            };
+            pick(y, window.1, own.window.1, own.step.1, own.cells.1) * own.cells.0
+                + pick(x, window.0, own.window.0, own.step.0, own.cells.0)
         };
-        pick(y, window.1, own.window.1, own.step.1, own.cells.1) * own.cells.0
-            + pick(x, window.0, own.window.0, own.step.0, own.cells.0)
-    };
-    let starts: Vec<(i32, i32)> = match tile.area.starts.is_empty() {
-        true => Vec::new(),
-        false => (0..nx * ny).map(|k| tile.area.start(cell(k))).collect(),
-    };
-    let area = SearchArea { range: tile.area.range, starts: &starts };
-    let peaks = integer_peaks(&tile.pairs(), &windows, &area, tile.stop);
-    let found: Vec<Option<(f32, f32)>> = (peaks.iter())
-        .map(|p| {
-            let s = p.start();
-            (p.correlation > BELIEVED && !p.edge).then_some((s.dx as f32, s.dy as f32))
-        })
-        .collect();
-    let median = |i: usize, j: usize, pick: fn((f32, f32)) -> f32| {
-        let mut near: Vec<f32> = Vec::with_capacity(25);
-        for y in j.saturating_sub(2)..(j + 3).min(ny) {
-            near.extend(
-                found[y * nx + i.saturating_sub(2)..y * nx + (i + 3).min(nx)].iter().flatten().map(|v| pick(*v)),
-            );
-        }
-        near.sort_by(f32::total_cmp);
-        let start = area.start(j * nx + i);
-        near.get(near.len() / 2).copied().unwrap_or(pick((start.0 as f32, start.1 as f32)))
-    };
-    let sparse =
-        [|v: (f32, f32)| v.0, |v: (f32, f32)| v.1].map(|pick| Grid::from_fn(nx, ny, |i, j| median(i, j, pick)));
-    sparse.map(|s| spread(&s, window, w, h))
+        let starts: Vec<(i32, i32)> = match tile.area.starts.is_empty() {
+            true => Vec::new(),
+            false => (0..nx * ny).map(|k| tile.area.start(cell(k))).collect(),
+        };
+        let area = SearchArea { range: tile.area.range, starts: &starts };
+        let peaks = integer_peaks(&tile.pairs(), &windows, &area, tile.stop);
+        let found: Vec<Option<(f32, f32)>> = (peaks.iter())
+            .map(|p| {
+                let s = p.start();
+                (p.correlation > BELIEVED && !p.edge).then_some((s.dx as f32, s.dy as f32))
+            })
+            .collect();
+        Peaks { windows, size: (w, h), found, starts }
+    }
+
+    /// The field of medians of 5 × 5 peaks; with a `mask` only those of windows that mostly lie in it.
+    pub fn field(&self, mask: Option<&Grid<bool>>) -> [Grid<f32>; 2] {
+        let (nx, ny) = self.windows.cells;
+        let (w, h) = self.windows.window;
+        let kept: Vec<Option<(f32, f32)>> = match mask {
+            None => self.found.clone(),
+            Some(mask) => {
+                let own = |k: usize| {
+                    let (x, y) = self.windows.corner(k);
+                    let inside = (y..y + h).map(|y| mask.row(y)[x..x + w].iter().filter(|&&m| m).count());
+                    inside.sum::<usize>() as f64 >= OWN * (w * h) as f64
+                };
+                self.found.iter().enumerate().map(|(k, f)| f.filter(|_| own(k))).collect()
+            }
+        };
+        let near = |i: usize, j: usize, reach: usize| -> Vec<(f32, f32)> {
+            let rows = j.saturating_sub(reach)..(j + reach + 1).min(ny);
+            let columns = |y: usize| y * nx + i.saturating_sub(reach)..y * nx + (i + reach + 1).min(nx);
+            rows.flat_map(|y| kept[columns(y)].iter().flatten().copied()).collect()
+        };
+        // A side may begin farther away than the windows that are looked at else.
+        let reaches: &[usize] = if mask.is_some() { &[2, 4, 8, 64] } else { &[2] };
+        let median = |i: usize, j: usize| -> (f32, f32) {
+            let near = reaches.iter().map(|&r| near(i, j, r)).find(|n| !n.is_empty()).unwrap_or_default();
+            let middle = |pick: fn(&(f32, f32)) -> f32| {
+                let mut v: Vec<f32> = near.iter().map(pick).collect();
+                v.sort_by(f32::total_cmp);
+                v.get(v.len() / 2).copied()
+            };
+            let start = self.starts.get(j * nx + i).copied().unwrap_or_default();
+            (middle(|v| v.0).unwrap_or(start.0 as f32), middle(|v| v.1).unwrap_or(start.1 as f32))
+        };
+        let sparse = Grid::from_fn(nx, ny, median);
+        [sparse.map(|v| v.0), sparse.map(|v| v.1)].map(|s| spread(&s, self.windows.window, self.size.0, self.size.1))
+    }
 }
 
 /// The field between the centres of windows every [`STEP`] pixels, its own border's beyond them.

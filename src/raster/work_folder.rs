@@ -2,7 +2,6 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// Name of the file that a living run holds locked. The operating system unlocks it when the run ends in whatever way.
 const LOCK: &str = "lock";
@@ -11,7 +10,7 @@ const FILES: &str = "files";
 
 /// A folder that disappears when it is dropped. What a killed run left under the same prefix is removed first.
 pub(super) struct WorkFolder {
-    folder: TempDir,
+    folder: PathBuf,
     files: PathBuf,
     /// `None` where the file system has no locks: such a folder is never taken for abandoned.
     _lock: Option<File>,
@@ -25,17 +24,26 @@ impl WorkFolder {
         let files = folder.path().join(FILES);
         std::fs::create_dir(&files)?;
         let lock = lock(folder.path()).ok();
-        Ok(WorkFolder { folder, files, _lock: lock })
+        Ok(WorkFolder { folder: folder.keep(), files, _lock: lock })
     }
 
     /// The whole folder.
     pub(super) fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// Where the files of the result are made.
     pub(super) fn files(&self) -> &Path {
         &self.files
+    }
+}
+
+impl Drop for WorkFolder {
+    fn drop(&mut self) {
+        if std::fs::remove_dir_all(&self.folder).is_err() {
+            // Where the folder around may not be changed any more, a free lock tells the next run that nobody is here.
+            let _ = File::create(self.folder.join(LOCK));
+        }
     }
 }
 
@@ -83,22 +91,24 @@ mod tests {
     #[test]
     fn folders_of_living_runs_stay_and_those_of_dead_ones_go() {
         let place = tempfile::tempdir().unwrap();
-        let living = WorkFolder::new(place.path(), ".map.tif.shiftmap-").unwrap();
+        let new = |prefix: &str| WorkFolder::new(place.path(), prefix).unwrap();
+        let living = new(".map.tif.shiftmap-");
         std::fs::write(living.files().join("map.tif"), "half").unwrap();
-        let second = WorkFolder::new(place.path(), ".map.tif.shiftmap-").unwrap();
-        assert_eq!(names(place.path()), 2);
-        drop(second);
+        drop(new(".map.tif.shiftmap-"));
+        assert_eq!(names(place.path()), 1);
         // What a killed run leaves: the folder is there, the lock is not held.
-        let WorkFolder { folder, _lock, .. } = living;
-        let left = folder.keep();
-        assert!(left.join(FILES).join("map.tif").exists());
-        drop(_lock);
+        let left = place.path().join(".map.tif.shiftmap-killed");
+        std::fs::create_dir_all(left.join(FILES)).unwrap();
+        std::fs::write(left.join(FILES).join("map.tif"), "half").unwrap();
+        std::fs::write(left.join(LOCK), "").unwrap();
         // Somebody else's results are not touched, nor folders without a lock.
         std::fs::create_dir(place.path().join(".map.tif.shiftmap-unlocked")).unwrap();
-        drop(WorkFolder::new(place.path(), ".other.tif.shiftmap-").unwrap());
+        drop(new(".other.tif.shiftmap-"));
+        assert_eq!(names(place.path()), 3);
+        drop(new(".map.tif.shiftmap-"));
         assert_eq!(names(place.path()), 2);
-        drop(WorkFolder::new(place.path(), ".map.tif.shiftmap-").unwrap());
+        assert!(!left.exists() && living.files().join("map.tif").exists());
+        drop(living);
         assert_eq!(names(place.path()), 1);
-        assert!(!left.exists());
     }
 }

@@ -2,7 +2,10 @@
 #
 #   make demo            simulate an earthquake, measure it, write pictures into demo/
 #   make test            all tests
-#   make bench           speed and memory
+#   make bench           speed, memory and error beside OpenCV, scikit-image and OpenPIV: target/bench/benchmarks.md
+#   make bench-program   time and memory of the whole program on growing scenes, and of the kernels (Criterion)
+#   make bench-scene     a scene of 9514 x 24418 pixels on one and two threads
+#   make bench-guard     instructions of three kernels against those committed
 #   make bench-accuracy  accuracy beside OpenCV, scikit-image and OpenPIV
 #   make bench-faults    errors beside a fault, with and without --cut and --split
 #   make train           trains a network: MODEL=flk PRESET=cpu|gpu|smoke IMAGES=folder (training/README.md)
@@ -14,13 +17,14 @@
 #   make plugin-install  QGIS plugin and library into the user's QGIS profile
 #   make header          include/shiftmap.h from src/capi/
 #   make fuzz            two minutes of each fuzz target (FUZZ_SECONDS)
+#   make sanitize        thread sanitizer on the pipeline, Miri on numeric modules
 #   make setup build clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages rust nextest build demo test bench bench-accuracy bench-faults lint install uninstall wheel plugin \
-	plugin-install qgis-packages header fuzz train clean
+.PHONY: help setup system-packages rust nextest build demo test bench bench-program bench-scene bench-guard bench-accuracy bench-faults \
+	lint install uninstall wheel plugin plugin-install qgis-packages header fuzz sanitize nightly train clean
 
 # rustup's default place, for shells that do not have it in their PATH yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -125,11 +129,22 @@ test: setup qgis-packages nextest
 	fi
 	$(CARGO) test --release --locked --doc </dev/null
 
-bench: build
-	$(CARGO) bench --locked --bench ratios </dev/null
+bench: build $(PEERS_VENV)/ready
+	mkdir -p target/bench
+	$(CARGO) bench --locked --bench ratios </dev/null | tee target/bench/floors.md
+	$(PEERS_VENV)/bin/python benches/peers/suite.py --floors target/bench/floors.md
+	benches/guard.sh
+
+bench-program: build
 	$(CARGO) bench --locked --bench windows </dev/null
 	$(CARGO) bench --locked --bench dislocations </dev/null
 	$(PYTHON) benches/program.py
+
+bench-scene: build
+	$(PYTHON) benches/scene.py
+
+bench-guard: setup
+	benches/guard.sh
 
 $(PEERS_VENV)/ready: benches/peers/requirements.txt
 	$(PYTHON) -m venv $(PEERS_VENV) || { echo "python3 needs its venv module (Debian: python3-venv)" >&2; exit 1; }
@@ -179,14 +194,28 @@ train: build
 	OMP_WAIT_POLICY=passive $(TRAIN_PYTHON) training/run.py $(or $(MODEL),flk) --preset $(or $(PRESET),cpu) \
 	  $(if $(IMAGES),--images $(IMAGES)) $(TRAIN_OPTIONS)
 
-# The fuzzer needs the nightly compiler for its instrumentation.
-fuzz: setup
+nightly: setup
 	@rustup toolchain list | grep -q nightly || rustup toolchain install nightly --profile minimal </dev/null
+
+# The fuzzer needs the nightly compiler for its instrumentation. FUZZ_TARGETS: some of them only.
+fuzz: nightly
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz </dev/null
-	for target in $$($(CARGO) +nightly fuzz list); do \
+	for target in $(or $(FUZZ_TARGETS),$$($(CARGO) +nightly fuzz list)); do \
 	  mkdir -p fuzz/corpus/$$target; \
-	  $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 </dev/null; \
+	  ASAN_OPTIONS=detect_leaks=0 ORT_DYLIB_PATH=$${ORT_DYLIB_PATH:-$$(ls .onnxruntime/onnxruntime/capi/libonnxruntime.so* 2>/dev/null | head -1)} \
+	  $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) \
+	    -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 </dev/null; \
 	done
+
+# Tests that need neither GDAL nor files: what runs in an interpreter.
+MIRI_TESTS := grid:: layout:: field:: net::card:: net::onnx_file:: correlate::taper:: correlate::peak::
+
+sanitize: nightly
+	rustup component add --toolchain nightly rust-src miri </dev/null
+	RUSTFLAGS="-Zsanitizer=thread" RUSTDOCFLAGS="-Zsanitizer=thread" $(CARGO) +nightly test --locked --release \
+	  -Zbuild-std --target $$(rustc +nightly -vV | sed -n 's/^host: //p') --target-dir target/thread-sanitizer \
+	  --test robustness </dev/null
+	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --locked --target-dir target/miri --lib -- $(MIRI_TESTS) </dev/null
 
 clean:
 	$(CARGO) clean

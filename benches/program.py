@@ -43,24 +43,25 @@ def cells(raster):
     return width * height
 
 
-def big_image(tile, size, out):
-    """A mosaic of `tile`, `size` pixels wide, as a tiled GeoTIFF."""
+def mosaic(tile, size, out):
+    """A mosaic of `tile`, `size` (columns, rows) pixels, as a tiled GeoTIFF."""
     info = subprocess.run(["gdalinfo", tile], check=True, capture_output=True, text=True).stdout
     x, y = map(float, re.search(r"Origin = \(([-0-9.]+),([-0-9.]+)\)", info).groups())
     pixel = float(re.search(r"Pixel Size = \(([-0-9.]+),", info).group(1))
-    count = size // BASE
-    sources = "".join(
-        f"<SimpleSource><SourceFilename relativeToVRT='0'>{tile}</SourceFilename><SourceBand>1</SourceBand>"
-        f"<SrcRect xOff='0' yOff='0' xSize='{BASE}' ySize='{BASE}'/>"
-        f"<DstRect xOff='{i * BASE}' yOff='{j * BASE}' xSize='{BASE}' ySize='{BASE}'/></SimpleSource>"
-        for j in range(count)
-        for i in range(count)
-    )
+    width, height = size
+    sources = []
+    for top in range(0, height, BASE):
+        for left in range(0, width, BASE):
+            part = f"xSize='{min(BASE, width - left)}' ySize='{min(BASE, height - top)}'"
+            sources.append(
+                f"<SimpleSource><SourceFilename relativeToVRT='0'>{tile}</SourceFilename><SourceBand>1</SourceBand>"
+                f"<SrcRect xOff='0' yOff='0' {part}/><DstRect xOff='{left}' yOff='{top}' {part}/></SimpleSource>"
+            )
     vrt = out.with_suffix(".vrt")
     vrt.write_text(
-        f"<VRTDataset rasterXSize='{size}' rasterYSize='{size}'><SRS>EPSG:32612</SRS>"
+        f"<VRTDataset rasterXSize='{width}' rasterYSize='{height}'><SRS>EPSG:32612</SRS>"
         f"<GeoTransform>{x}, {pixel}, 0, {y}, 0, {-pixel}</GeoTransform>"
-        f"<VRTRasterBand dataType='UInt16' band='1'>{sources}</VRTRasterBand></VRTDataset>"
+        f"<VRTRasterBand dataType='UInt16' band='1'>{''.join(sources)}</VRTRasterBand></VRTDataset>"
     )
     call("gdal_translate", "-q", "-co", "TILED=YES", vrt, out)
     vrt.unlink()
@@ -87,8 +88,8 @@ def main():
         call(args.program, "synth", "pair", folder / "base", "--preset", "real", "--size", BASE, "--quiet")
         for size in sizes:
             pre, post, out = folder / "pre.tif", folder / "post.tif", folder / "out.tif"
-            big_image(folder / "base/pre.tif", size, pre)
-            big_image(folder / "base/post.tif", size, post)
+            mosaic(folder / "base/pre.tif", (size, size), pre)
+            mosaic(folder / "base/post.tif", (size, size), post)
             for method in args.methods:
                 first = None
                 for threads in args.threads:

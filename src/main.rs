@@ -1,10 +1,11 @@
 //! The `shiftmap` program.
 
-/// Tiles come and go by the dozen megabytes: this one keeps their pages where glibc hands them back to the system and
-/// faults them in again. The library leaves the choice to its host.
+mod memory;
+
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: memory::Told = memory::Told;
 
 fn main() {
+    memory::reserve();
     std::process::exit(shiftmap::cli::run());
 }

@@ -178,7 +178,8 @@ fn ground_with_nothing_in_common_has_no_value() {
     });
     for method in METHODS {
         for window in [16, 32, 64] {
-            let (layout, map) = measure(&pair[0], &Image::from_values(mixed.clone()), &params(method, (window, window), 8), None, 2);
+            let (layout, map) =
+                measure(&pair[0], &Image::from_values(mixed.clone()), &params(method, (window, window), 8), None, 2);
             let half = window as f64 / 2.0 + 16.0;
             let (mut values, mut n, mut good, mut kept) = (0, 0, 0, 0);
             for ((x, _), m) in cells(&layout, &map) {
@@ -189,7 +190,9 @@ fn ground_with_nothing_in_common_has_no_value() {
                     (kept, good) = (kept + valid, good + 1);
                 }
             }
-            println!("{method:?} {window}: {values} of {n} cells without anything in common, {kept} of {good} others have a value");
+            println!(
+                "{method:?} {window}: {values} of {n} cells without anything in common, {kept} of {good} others have a value"
+            );
             assert!(values * 200 <= n, "{method:?} {window}: {values} of {n}");
             assert!(kept * 100 >= 98 * good, "{method:?} {window}: {kept} of {good}");
         }

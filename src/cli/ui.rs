@@ -34,6 +34,11 @@ fn stop() {
 /// the machine or the scene.
 const CACHE_MB: &str = "128";
 
+/// What GDAL waits for over the network, where it would wait for ever: for a connection, and for a transfer that has come
+/// to (nearly) nothing, in seconds and bytes per second.
+const NETWORK: [(&str, &str); 3] =
+    [("GDAL_HTTP_CONNECTTIMEOUT", "20"), ("GDAL_HTTP_LOW_SPEED_TIME", "25"), ("GDAL_HTTP_LOW_SPEED_LIMIT", "100")];
+
 /// Takes what a command says when another program runs it instead of the terminal.
 pub trait Host: Send + Sync {
     /// A message for the user.
@@ -67,9 +72,11 @@ impl Ui {
     /// Sets the process up: GDAL's options and messages, signals.
     pub(super) fn prepare(&self, common: &Common) -> Result<()> {
         raster::silence_gdal();
-        let chosen = |key: &str| common.config.chunks(2).any(|kv| kv[0].eq_ignore_ascii_case(key));
-        if !chosen("GDAL_CACHEMAX") && std::env::var_os("GDAL_CACHEMAX").is_none() {
-            raster::set_config("GDAL_CACHEMAX", CACHE_MB)?;
+        for (key, value) in [("GDAL_CACHEMAX", CACHE_MB)].iter().chain(&NETWORK) {
+            // Chosen in the environment or GDAL's configuration file; the options of the command line come below.
+            if raster::config(key).is_empty() {
+                raster::set_config(key, value)?;
+            }
         }
         for pair in common.config.chunks(2) {
             raster::set_config(&pair[0], &pair[1])?;

@@ -1,15 +1,15 @@
 //! Several files that belong together, put in a folder when all of them are complete.
 
-use super::output::{begin, end, finished, os_text, parent};
+use super::output::{begin, end, finished, no_folder, os_text, parent};
+use super::work_folder::WorkFolder;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// A folder of results under construction. The files are made in a hidden folder beside it; [`OutputFolder::commit`]
 /// moves them, dropping it removes them.
 pub struct OutputFolder {
     target: PathBuf,
-    work: TempDir,
+    work: WorkFolder,
 }
 
 impl OutputFolder {
@@ -31,39 +31,43 @@ impl OutputFolder {
             return Err(Error::Exists(there));
         }
         let place = if path.is_dir() { path } else { parent(path) };
-        let work = tempfile::Builder::new().prefix(".shiftmap-").tempdir_in(place).map_err(|e| {
-            fail(match e.kind() {
-                std::io::ErrorKind::NotFound => {
-                    format!("the folder {} does not exist; create it first", place.display())
-                }
-                _ => format!("the folder {} is not writable ({}); choose another place", place.display(), os_text(&e)),
-            })
-        })?;
+        let there = place.is_dir();
+        let prefix = match path.is_dir() {
+            true => ".shiftmap-".into(),
+            false => format!(".{}.shiftmap-", path.file_name().unwrap_or_default().to_string_lossy()),
+        };
+        let work = WorkFolder::new(place, &prefix).map_err(|e| fail(no_folder(place, there, &e)))?;
         begin(work.path());
         Ok(OutputFolder { target: path.into(), work })
     }
 
     /// Where to make the file `name`.
     pub fn file(&self, name: &str) -> String {
-        self.work.path().join(name).to_string_lossy().into_owned()
+        self.work.files().join(name).to_string_lossy().into_owned()
     }
 
-    /// Moves the finished files to their place.
+    /// Moves the finished files to their place: all in one step where the folder is new, else one after the other.
     ///
     /// # Errors
     /// [`Error::Write`].
     pub fn commit(self) -> Result<()> {
         let fail = |e: std::io::Error| Error::Write { path: self.target.display().to_string(), why: os_text(&e) };
-        if !self.target.is_dir() {
-            std::fs::create_dir(&self.target).map_err(fail)?;
-        }
-        for entry in std::fs::read_dir(self.work.path()).map_err(fail)? {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(self.work.files()).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             // A disk that accepts data and fails later says so here.
             if entry.path().is_file() {
                 std::fs::File::open(entry.path()).and_then(|f| f.sync_all()).map_err(fail)?;
             }
-            std::fs::rename(entry.path(), self.target.join(entry.file_name())).map_err(fail)?;
+            files.push(entry.file_name());
+        }
+        files.sort();
+        if !self.target.is_dir() {
+            std::fs::rename(self.work.files(), &self.target).map_err(fail)?;
+        } else {
+            for name in files {
+                std::fs::rename(self.work.files().join(&name), self.target.join(name)).map_err(fail)?;
+            }
         }
         finished();
         Ok(())

@@ -32,6 +32,7 @@ mod simple;
 mod target;
 mod template;
 mod vector;
+mod work_folder;
 mod writer;
 pub(crate) mod xml;
 
@@ -44,7 +45,7 @@ pub use jumps::JumpWriter;
 pub use layers::{LayerSpec, LayerWriter, Placed, Shape};
 pub use memory::MemoryProduct;
 pub use open::{NoData, OpenOptions, RasterBand};
-pub use output::remove_unfinished;
+pub use output::{remove_unfinished, try_remove_unfinished};
 pub use places::{MaskedImage, Places};
 pub use png::{write_png, write_text};
 pub use points::PointRaster;

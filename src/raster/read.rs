@@ -88,7 +88,7 @@ impl ImageReader for BandReader<'_> {
         let Some(part) = window.intersect(&whole) else { return Ok(out) };
         let (values, valid) = self.inside(part).map_err(|e| Error::Read {
             path: self.raster.label(),
-            why: format!("{}; the file may be truncated or damaged", reason(e)),
+            why: format!("{}; {}", reason(e), damaged(self.raster.path())),
         })?;
         let (dx, dy) = ((part.x - window.x) as usize, (part.y - window.y) as usize);
         for y in 0..part.height {
@@ -101,6 +101,17 @@ impl ImageReader for BandReader<'_> {
             out.valid.data[to..to + part.width].copy_from_slice(&valid[row]);
         }
         Ok(out)
+    }
+}
+
+/// Why pixels that were promised cannot be had.
+fn damaged(path: &str) -> &'static str {
+    match path.starts_with("/vsi") && !path.starts_with("/vsimem/") {
+        true => {
+            "the file may be truncated or damaged, or the connection failed: for a network, `--config GDAL_HTTP_MAX_RETRY 3` \
+             tries again"
+        }
+        false => "the file may be truncated or damaged",
     }
 }
 

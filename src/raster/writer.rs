@@ -182,6 +182,7 @@ impl RasterWriter {
         }
         self.probe.clear();
         let RasterWriter { mut dataset, probe, output, spec, options, driver, direct, .. } = self;
+        output.check_place()?;
         let fail = |why: String| write_error(output.target(), why);
         dataset.flush_cache().map_err(|e| fail(reason(e)))?;
         let early = probe.message();

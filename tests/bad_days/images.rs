@@ -1,0 +1,311 @@
+//! Images of every unfortunate kind: gaps and infinities anywhere, saturation, single lines, grids that no camera makes. Trials
+//! are random, with fixed seeds.
+
+use super::*;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use shiftmap::field::{GeoTransform, Measurement, Status};
+use shiftmap::grid::{Grid, Image, MemoryImage, Window};
+use shiftmap::job::Job;
+use shiftmap::layout::Layout;
+use shiftmap::pipeline::{self, MethodName, Pair, Params};
+use shiftmap::progress::Silent;
+use shiftmap::raster::{Crs, GeoReference, PixelType, read_all_bands, write_image};
+use shiftmap::{Error, Result};
+
+const METHODS: [MethodName; 5] =
+    [MethodName::Lsm, MethodName::Frequency, MethodName::Spatial, MethodName::Regularized, MethodName::Dense];
+
+fn measure(
+    pre: &Image,
+    post: &Image,
+    params: &Params,
+    region: Option<Window>,
+    threads: usize,
+) -> Result<(Layout, Grid<Measurement>)> {
+    let (pre, post) = (MemoryImage(pre.clone()), MemoryImage(post.clone()));
+    let layout = Layout::new((pre.0.width(), pre.0.height()), params.window, params.step, region)?;
+    let mut found = Collect(Vec::new());
+    pipeline::run(&Pair::new(&pre, &post, (0.0, 0.0)), &layout, params, threads, &mut found, &mut Silent)?;
+    let r = layout.region;
+    let mut whole = Grid::filled(r.width, r.height, Measurement::failed(Status::NoData));
+    for (cells, grid) in found.0 {
+        for y in 0..grid.height {
+            for x in 0..grid.width {
+                whole.set((cells.x - r.x) as usize + x, (cells.y - r.y) as usize + y, grid.get(x, y));
+            }
+        }
+    }
+    Ok((layout, whole))
+}
+
+/// What holds of every measurement.
+fn sound(m: &Measurement) {
+    let c = m.covariance;
+    if m.status == Status::Valid {
+        assert!(m.shift.dx.is_finite() && m.shift.dy.is_finite() && m.quality.is_finite(), "{m:?}");
+        assert!(c.xx > 0.0 && c.yy > 0.0 && c.xx.is_finite() && c.yy.is_finite(), "{m:?}");
+        assert!(c.xy * c.xy <= c.xx * c.yy * 1.0001, "{m:?}");
+    }
+}
+
+fn bits(m: &Measurement) -> (u64, u64, u64, Status) {
+    (m.shift.dx.to_bits(), m.shift.dy.to_bits(), m.covariance.xx.to_bits(), m.status)
+}
+
+/// An image with NaN, infinities, huge numbers, saturated blocks, flat blocks and holes at random places.
+fn spoilt(size: (usize, usize), shift: f64, random: &mut Pcg64) -> Image {
+    let mut values = Grid::from_fn(size.0, size.1, |x, y| rough_at(x as f64 - shift, y as f64) as f32);
+    for _ in 0..random.random_range(0..12) {
+        let (w, h) = (random.random_range(1..=size.0), random.random_range(1..=size.1));
+        let (x0, y0) = (random.random_range(0..size.0), random.random_range(0..size.1));
+        let value = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE, 0.0, 65535.0, -1e30];
+        let value = value[random.random_range(0..value.len())];
+        let (w, h) = if random.random::<bool>() { (w.min(3), h.min(3)) } else { (w / 4 + 1, h / 4 + 1) };
+        for y in y0..(y0 + h).min(size.1) {
+            for x in x0..(x0 + w).min(size.0) {
+                values.set(x, y, value);
+            }
+        }
+    }
+    Image::from_values(values)
+}
+
+#[test]
+fn spoilt_pixels_anywhere() {
+    let mut random = Pcg64::seed_from_u64(SEED);
+    let (mut valid, mut refused) = (0, 0);
+    for trial in 0..60 {
+        let size = (random.random_range(5..220), random.random_range(5..120));
+        let (pre, post) = (spoilt(size, 0.0, &mut random), spoilt(size, 0.4, &mut random));
+        let window = (random.random_range(5..=48usize.min(size.0)), random.random_range(5..=48usize.min(size.1)));
+        let step = (random.random_range(1..20), random.random_range(2..20));
+        let method = METHODS[trial % METHODS.len()];
+        let params = Params { method, window, step, min_valid: random.random(), ..Params::default() };
+        let label = format!("trial {trial}: {size:?} {params:?}");
+        let whole = match measure(&pre, &post, &params, None, 1) {
+            Ok((_, whole)) => whole,
+            Err(Error::Data(text) | Error::Option { why: text, .. }) => {
+                assert!(!text.is_empty(), "{label}");
+                refused += 1;
+                continue;
+            }
+            Err(e) => panic!("{label}: {e}"),
+        };
+        whole.data.iter().for_each(sound);
+        valid += whole.data.iter().filter(|m| m.status == Status::Valid).count();
+        // Threads and regions change nothing, whatever is wrong with the images.
+        let (_, again) = measure(&pre, &post, &params, None, 2).unwrap();
+        assert!(whole.data.iter().map(bits).eq(again.data.iter().map(bits)), "{label}: threads");
+        let part = Window::new(size.0 as i64 / 3, size.1 as i64 / 4, size.0 / 2 + 1, size.1 / 2 + 1);
+        let Ok((layout, part)) = measure(&pre, &post, &params, Some(part), 2) else { continue };
+        let r = layout.region;
+        for y in 0..part.height {
+            for x in 0..part.width {
+                let there = whole.get(r.x as usize + x, r.y as usize + y);
+                assert_eq!(bits(&part.get(x, y)), bits(&there), "{label}: region at {x}, {y}");
+            }
+        }
+    }
+    println!("{valid} valid cells, {refused} pairs refused");
+    assert!(valid > 200 && refused < 30, "{valid} valid cells, {refused} pairs refused");
+}
+
+#[test]
+fn every_pixel_of_a_window_may_be_the_bad_one() {
+    let clean = |shift: f64| Grid::from_fn(40, 40, |x, y| rough_at(x as f64 - shift, y as f64) as f32);
+    for method in [MethodName::Lsm, MethodName::Frequency, MethodName::Spatial] {
+        let params = Params { method, window: (12, 12), step: (12, 12), ..Params::default() };
+        for bad in [f32::NAN, f32::INFINITY] {
+            for k in (0..1600).step_by(41) {
+                let (mut a, mut b) = (clean(0.0), clean(0.3));
+                a.data[k] = bad;
+                b.data[1599 - k] = bad;
+                let (_, map) = measure(&Image::from_values(a), &Image::from_values(b), &params, None, 1).unwrap();
+                map.data.iter().for_each(sound);
+            }
+        }
+    }
+}
+
+#[test]
+fn saturated_ground_has_no_value_and_spoils_none() {
+    let saturated = |x: usize| x > 150;
+    let image = |shift: f64, key: u64| {
+        let at = |x: usize, y: usize| match saturated(x) {
+            true => 65535.0,
+            false => (fine_at(x as f64 - shift, y as f64) + 2.0 * hashed_noise(x, y, key)) as f32,
+        };
+        Grid::from_fn(260, 200, at)
+    };
+    let folder = Folder::new();
+    for (name, values) in [("pre.tif", image(0.0, 1)), ("post.tif", image(0.4, 2))] {
+        write_image(&folder.file(name), &values, PixelType::U16, None, Some(&utm(5e5, 4e6)), true).unwrap();
+    }
+    for method in ["lsm", "frequency", "spatial", "regularized", "dense"] {
+        let arguments = [
+            "displacement",
+            "pre.tif",
+            "post.tif",
+            "out.tif",
+            "-q",
+            "--overwrite",
+            "--units",
+            "px",
+            "--method",
+            method,
+            "--window",
+            "33",
+            "--step",
+            "4",
+        ];
+        let (code, _, err) = run(&folder, &arguments);
+        assert_eq!(code, 0, "{method}: {err}");
+        let map = read_all_bands(&folder.file("out.tif")).unwrap();
+        let (east, status) = (&map.bands[0].image, &map.bands[5].image.values);
+        let (mut errors, mut inside) = (Vec::new(), 0);
+        for j in 0..status.height {
+            for i in 0..status.width {
+                let x = 4.0 * i as f64 + 2.0;
+                if x > 180.0 && x < 230.0 {
+                    inside += usize::from(status.get(i, j) == 0.0);
+                } else if x < 115.0 && status.get(i, j) == 0.0 {
+                    errors.push((f64::from(east.values.get(i, j)) - 0.4).abs());
+                }
+            }
+        }
+        errors.sort_by(f64::total_cmp);
+        assert_eq!(inside, 0, "{method}: values on saturated ground");
+        assert!(errors.len() > 500 && errors[errors.len() / 2] < 0.03, "{method}: {:?}", errors.get(errors.len() / 2));
+    }
+}
+
+#[test]
+fn single_lines_and_images_smaller_than_a_window() {
+    let folder = Folder::new();
+    for (w, h) in [(1, 1), (1, 300), (300, 1), (4, 300), (31, 31)] {
+        for (name, d) in [("pre.tif", 0.0), ("post.tif", 0.4)] {
+            let values = Grid::from_fn(w, h, |x, y| rough_at(x as f64 - d, y as f64) as f32);
+            write_image(&folder.file(name), &values, PixelType::U16, None, Some(&utm(5e5, 4e6)), true).unwrap();
+        }
+        for command in ["displacement", "precision", "coregister"] {
+            let (code, _, err) = run(&folder, &[command, "pre.tif", "post.tif", "out.tif", "-q"]);
+            assert_eq!(code, 1, "{command} {w} x {h}");
+            assert!(err.starts_with("ERROR: ") && err.lines().count() == 1, "{command} {w} x {h}: {err}");
+            assert_eq!(folder.names(), ["post.tif", "pre.tif"], "{command} {w} x {h}");
+        }
+        // A window that fits is measured, however small the image.
+        let (code, _, err) = run(&folder, &["displacement", "pre.tif", "post.tif", "out.tif", "-q", "--window", "5"]);
+        match code {
+            0 => std::fs::remove_file(folder.file("out.tif")).unwrap(),
+            _ => assert!(err.starts_with("ERROR: ") && err.lines().count() == 1, "{w} x {h}: {err}"),
+        }
+    }
+}
+
+#[test]
+fn grids_that_no_camera_makes() {
+    let folder = Folder::new();
+    let transforms = [
+        [0.0, 1e-12, 0.0, 0.0, 0.0, -1e-12],
+        [1e15, 1e9, 0.0, -1e15, 0.0, -1e9],
+        [5e5, 10.0, 0.0, 4e6, 0.0, 10.0],
+        [5e5, -10.0, 0.0, 4e6, 0.0, -10.0],
+        [5e5, 0.0, 10.0, 4e6, 10.0, 0.0],
+        [5e5, 6.0, 8.0, 4e6, 8.0, -6.0],
+        [5e5, 10.0, 10.0, 4e6, 10.0, 10.0],
+        [5e5, 10.0, 0.0, 4e6, 0.0, 0.0],
+        [f64::NAN, 10.0, 0.0, 4e6, 0.0, -10.0],
+        [5e5, f64::INFINITY, 0.0, 4e6, 0.0, -10.0],
+        [f64::MAX, f64::MAX, f64::MAX, f64::MAX, f64::MAX, f64::MAX],
+        [5e5, 1e-30, 0.0, 4e6, 0.0, -1e-30],
+        [5e5, 1000.0, 0.0, 4e6, 0.0, -0.001],
+    ];
+    let values = |d: f64| Grid::from_fn(90, 80, |x, y| rough_at(x as f64 - d, y as f64) as f32);
+    let (pre, post) = (values(0.0), values(0.4));
+    let (mut done, mut refused) = (0, 0);
+    for transform in transforms {
+        for crs in ["EPSG:32612", "EPSG:4326"] {
+            let georef = GeoReference::new(GeoTransform(transform), Some(Crs::from_definition(crs).unwrap()));
+            let write = |(name, values): (&str, &Grid<f32>)| {
+                write_image(&folder.file(name), values, PixelType::F32, None, Some(&georef), true)
+            };
+            if let Err(e) = [("pre.tif", &pre), ("post.tif", &post)].into_iter().try_for_each(write) {
+                assert!(matches!(e, Error::Write { .. }), "{e}");
+                refused += 1;
+                continue;
+            }
+            let mut job = Job::new(&folder.file("pre.tif"), &folder.file("post.tif"), &folder.file("out.tif"));
+            job.write.overwrite = true;
+            match job.run(&mut |_| (), &mut Silent) {
+                Ok(summary) => {
+                    done += 1;
+                    let map = read_all_bands(&folder.file("out.tif")).unwrap();
+                    // In units of a pixel the displacement is what it is.
+                    let scale = match summary.unit {
+                        "px" => 1.0,
+                        _ => transform[1].hypot(transform[4]),
+                    };
+                    let (east, north) = (&map.bands[0].image, &map.bands[1].image);
+                    let mut length: Vec<f64> = (0..east.values.data.len())
+                        .filter(|&k| east.valid.data[k])
+                        .map(|k| f64::from(east.values.data[k]).hypot(north.values.data[k].into()) / scale)
+                        .collect();
+                    length.sort_by(f64::total_cmp);
+                    let middle = length.get(length.len() / 2).copied();
+                    assert!(middle.is_some_and(|v| (v - 0.4).abs() < 0.02), "{transform:?} {crs}: {middle:?}");
+                }
+                Err(e) => {
+                    refused += 1;
+                    let text = e.to_string();
+                    assert!(!text.contains("internal"), "{transform:?} {crs}: {text}");
+                    println!("{transform:?} {crs}: {text}");
+                }
+            }
+        }
+    }
+    println!("{done} measured, {refused} refused");
+    assert!(done >= 12 && refused >= 4, "{done} measured, {refused} refused");
+}
+
+#[test]
+fn a_mask_is_as_good_as_gaps() {
+    let mut random = Pcg64::seed_from_u64(SEED + 1);
+    for trial in 0..4 {
+        let folder = Folder::new();
+        let mut hidden = Grid::filled(160, 130, 0.0f32);
+        for _ in 0..random.random_range(1..8) {
+            let (x0, y0) = (random.random_range(0..160), random.random_range(0..130));
+            let (w, h) = (random.random_range(1..50), random.random_range(1..50));
+            for y in y0..(y0 + h).min(130) {
+                for x in x0..(x0 + w).min(160) {
+                    hidden.set(x, y, 1.0);
+                }
+            }
+        }
+        let georef = utm(5e5, 4e6);
+        let write = |name: &str, values: &Grid<f32>| {
+            write_image(&folder.file(name), values, PixelType::F32, None, Some(&georef), true).unwrap();
+        };
+        write("mask.tif", &hidden);
+        for (name, d) in [("pre", 0.0), ("post", 0.4)] {
+            let values = Grid::from_fn(160, 130, |x, y| rough_at(x as f64 - d, y as f64) as f32);
+            write(&format!("{name}.tif"), &values);
+            let at = |x, y| if hidden.get(x, y) == 0.0 { values.get(x, y) } else { f32::NAN };
+            write(&format!("{name}_gaps.tif"), &Grid::from_fn(160, 130, at));
+        }
+        let method = ["lsm", "frequency", "spatial", "dense"][trial];
+        let more = ["-q", "--method", method, "--window", "21", "--step", "5"];
+        let one = [&["displacement", "pre.tif", "post.tif", "masked.tif", "--mask", "mask.tif"], &more[..]].concat();
+        let two = [&["displacement", "pre_gaps.tif", "post_gaps.tif", "gaps.tif"], &more[..]].concat();
+        for arguments in [one, two] {
+            let (code, _, err) = run(&folder, &arguments);
+            assert_eq!(code, 0, "{method}: {err}");
+        }
+        let bands = |name: &str| -> Vec<Vec<u32>> {
+            let file = read_all_bands(&folder.file(name)).unwrap();
+            file.bands.iter().map(|b| b.image.values.data.iter().map(|v| v.to_bits()).collect()).collect()
+        };
+        assert!(bands("masked.tif") == bands("gaps.tif"), "{method}: a mask is not the same as gaps");
+    }
+}

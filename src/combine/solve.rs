@@ -6,9 +6,10 @@
 //!
 //! Kriging takes the field for equally rough everywhere; next to a fault it is rougher. Where the observations contradict
 //! it its variance is `f P`, but only components that the observations see are let go: the estimate is the one of
-//! `P' = P (1 + (f - 1) ρ²)`, ρ the share of `f P` that the observations take away. Two lines of sight hardly see north (ρ of
-//! a few per cent): with `f P` there, what up lacks would go into north. The covariance of that estimate, with errors of
-//! variance `f P`, takes the place of N: `N' + N' P'⁻¹ (f P - P') P'⁻¹ N'`.
+//! `P' = P (1 + (f - 1) t²) 1.1 t / (t + 0.1)`, t the share of the variance of a displacement alike in all directions that the
+//! observations take away. Two lines of sight hardly see north (t of a few per cent): with `f P` there, what kriging does not
+//! know of up would go into north, all the more as P of up is small where no station stands above the fault. The covariance of
+//! that estimate, with errors of variance `f P`, takes the place of N: `N' + N' P'⁻¹ (f P - P') P'⁻¹ N'`.
 //!
 //! References: Gudmundsson, Sigmundsson and Carstensen (2002), JGR 107(B10), 2250; Samsonov and Tiampo (2006), IEEE GRSL 3:98.
 //! Covariance of an estimate with another gain than the best: Bucy and Joseph (1968), "Filtering for Stochastic Processes".
@@ -39,6 +40,8 @@ pub mod status {
 
 /// Share of the prior's standard deviation up to which a component that no station measures counts as observed.
 const OBSERVED: f64 = 0.5;
+/// Share of its variance that observations take away of a component which they hardly see.
+const HARDLY: f64 = 0.1;
 /// Share of the prior's variance from which kriging says nothing.
 const NOTHING: f64 = 0.95;
 
@@ -181,13 +184,12 @@ impl Solver {
         if work.parts.is_empty() && !self.near_stations(prior) {
             return;
         }
-        let (mut u, mut gain) = combine(&work.parts, &prior.mean, &variance);
-        let mut cov = gain;
-        if spread > 1.0 {
-            let free = let_go(&prior.variance, &variance, &gain);
-            (u, gain) = combine(&work.parts, &prior.mean, &free);
-            cov = with_error(&gain, &free, &variance);
-        }
+        let assumed = match self.adaptive && !work.parts.is_empty() {
+            true => let_go(&work.parts, &prior.variance, spread),
+            false => variance,
+        };
+        let (u, gain) = combine(&work.parts, &prior.mean, &assumed);
+        let mut cov = with_error(&gain, &assumed, &variance);
         self.add_nuisance(&work.parts, &work.basis, &mut work.lever, &gain, &mut cov);
         let mut known = 0;
         for c in 0..3 {
@@ -297,11 +299,14 @@ fn contradiction(parts: &[Part], prior: &Prediction) -> f64 {
     (0.5 * (mean - 2.0)).max(1.0)
 }
 
-/// P': `variance` enlarged to `most` as far as the observations tell the component; `n` is N with `most`.
-fn let_go(variance: &[f64; 3], most: &[f64; 3], n: &[f64; 6]) -> [f64; 3] {
+/// P': `variance` times `spread` where the observations tell a component, less than `variance` where they hardly do.
+fn let_go(parts: &[Part], variance: &[f64; 3], spread: f64) -> [f64; 3] {
+    let alike = spread * variance.iter().sum::<f64>() / 3.0;
+    let (_, n) = combine(parts, &[0.0; 3], &[alike; 3]);
     std::array::from_fn(|c| {
-        let told = (1.0 - n[DIAGONAL[c]] / most[c]).clamp(0.0, 1.0);
-        variance[c] + (most[c] - variance[c]) * told * told
+        let told = (1.0 - n[DIAGONAL[c]] / alike).clamp(0.0, 1.0);
+        let held = (1.0 + HARDLY) * told / (told + HARDLY);
+        variance[c] * (1.0 + (spread - 1.0) * told * told) * held.max(1e-6)
     })
 }
 
@@ -369,8 +374,7 @@ mod tests {
     fn covariance_is_that_of_the_gain() {
         let parts = [part(ASCENDING, 0.5, 0.01), part(DESCENDING, 0.3, 0.02)];
         let most = PRIOR.variance.map(|v| 40.0 * v);
-        let (_, n) = combine(&parts, &PRIOR.mean, &most);
-        let free = let_go(&PRIOR.variance, &most, &n);
+        let free = let_go(&parts, &PRIOR.variance, 40.0);
         let (u, n) = combine(&parts, &PRIOR.mean, &free);
         // (I - K A) P (I - K A)' + K R K', K from the assumed variances.
         let a = DMatrix::from_fn(2, 3, |i, c| parts[i].direction[c]);
@@ -397,9 +401,8 @@ mod tests {
         let solved = |parts: &[Part]| {
             let spread = contradiction(parts, &PRIOR);
             assert!(spread > 30.0, "{spread}");
-            let most = PRIOR.variance.map(|v| v * spread);
-            let (u, n) = combine(parts, &PRIOR.mean, &most);
-            let free = let_go(&PRIOR.variance, &most, &n);
+            let (u, _) = combine(parts, &PRIOR.mean, &PRIOR.variance.map(|v| v * spread));
+            let free = let_go(parts, &PRIOR.variance, spread);
             (u, combine(parts, &PRIOR.mean, &free).0)
         };
         let (before, after) = solved(&two);

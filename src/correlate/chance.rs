@@ -8,18 +8,12 @@ use super::scene::Scene;
 use crate::pipeline::Params;
 
 /// Probability that a window gets a value by chance.
-const PROBABILITY: f64 = 0.01;
+const PROBABILITY: f64 = 2e-3;
 /// Most pixels that count as one.
-const MOST_ALIKE: f64 = 4.0;
+const MOST_ALIKE: f64 = 8.0;
 
 /// The least correlation that is believed, in units of 1/√N, N the window's pixels.
 pub fn least(params: &Params, scene: &Scene) -> f64 {
     let places = (2.0 * params.search.0 + 1.0) * (2.0 * params.search.1 + 1.0);
-    (2.0 * (places / PROBABILITY).ln() * alike(scene)).sqrt()
-}
-
-/// Pixels that count as one, by the correlation of what is left between matched windows.
-fn alike(scene: &Scene) -> f64 {
-    let squares: f64 = scene.residual.weights.data.iter().map(|&v| (v as f64).powi(2)).sum();
-    squares.clamp(1.0, MOST_ALIKE)
+    (2.0 * (places / PROBABILITY).ln() * scene.alike.min(MOST_ALIKE)).sqrt()
 }

@@ -51,19 +51,30 @@ struct Spectrum {
     height: usize,
 }
 
-/// Kernels as spectra, kept for the tile sizes met.
+/// Kernels as spectra, kept for the tile sizes met. Every band has kernels of its own.
 #[derive(Default)]
 pub struct FilterCache {
-    entries: Vec<((usize, usize, u8), Vec<f32>)>,
+    entries: Vec<Filter>,
 }
+
+struct Filter {
+    size: (usize, usize),
+    id: u8,
+    weights: Grid<f32>,
+    response: Vec<f32>,
+}
+
+/// Most filters that are kept.
+const FILTERS: usize = 32;
 
 impl FilterCache {
     fn get(&mut self, id: u8, kernel: &Kernel, width: usize, height: usize, ffts: &mut FftCache) -> &[f32] {
-        let key = (width, height, id);
-        let index = match self.entries.iter().position(|(k, _)| *k == key) {
+        let size = (width, height);
+        let same = |f: &Filter| f.size == size && f.id == id && f.weights == kernel.weights;
+        let index = match self.entries.iter().position(same) {
             Some(i) => i,
             None => {
-                if self.entries.len() >= 8 {
+                if self.entries.len() >= FILTERS {
                     self.entries.remove(0);
                 }
                 let norm = 1.0 / (width * height) as f32;
@@ -71,11 +82,11 @@ impl FilterCache {
                 if id == PREFILTER {
                     response.iter_mut().for_each(|v| *v *= norm);
                 }
-                self.entries.push((key, response));
+                self.entries.push(Filter { size, id, weights: kernel.weights.clone(), response });
                 self.entries.len() - 1
             }
         };
-        &self.entries[index].1
+        &self.entries[index].response
     }
 }
 
@@ -342,6 +353,17 @@ mod tests {
             assert!((pre.gradient[0].get(x, y) as f64 - vx).abs() < 0.05);
             assert!((pre.gradient[1].get(x, y) as f64 - vy).abs() < 0.05);
         }
+    }
+
+    #[test]
+    fn bands_keep_their_own_filters() {
+        let mut p = Preparer::default();
+        let image = Image::from_values(Grid::from_fn(90, 90, |x, y| waves(x as f64, y as f64).0 as f32));
+        let twice = Kernel { weights: identity().weights.map(|v| 2.0 * v), reach: 0 };
+        let one = p.values(&image, &identity()).unwrap().0;
+        let two = p.values(&image, &twice).unwrap().0;
+        assert!(one.data.iter().zip(&two.data).all(|(a, b)| (2.0 * a - b).abs() < 1e-4));
+        assert_eq!(p.values(&image, &identity()).unwrap().0, one);
     }
 
     #[test]

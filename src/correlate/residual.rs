@@ -55,6 +55,11 @@ impl ResidualCorrelation {
         self.windows += other.windows;
     }
 
+    /// Σρ² over all lags, at least 1: how many pixels are worth one.
+    pub fn squares(&self) -> f64 {
+        self.kernel().weights.data.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().max(1.0)
+    }
+
     /// The normalised autocorrelation, faded to zero at the largest lag; a delta when nothing was added.
     pub fn kernel(&self) -> Kernel {
         let r = self.radius as isize;

@@ -26,6 +26,8 @@ const PATCH: usize = 256;
 const PATCHES: usize = 4;
 /// Side of the windows whose spectra are averaged.
 const WELCH: usize = 64;
+/// Largest lag, in pixels, over which the texture's own correlation is looked at.
+const GRAIN_LAGS: usize = 6;
 /// Side of the windows whose shared motion is looked for.
 const SHARED: usize = 32;
 /// Correlation of whitened windows below which a peak is not believed.
@@ -46,6 +48,8 @@ pub struct Scene {
     pub min_variance: f64,
     /// Median variance of what differs between matched windows, after the prefilter: the noise of both images.
     pub noise: f64,
+    /// Neighbouring pixels of the prefiltered image that count as one where two images have nothing in common.
+    pub alike: f64,
     /// Findings for messages and metadata.
     pub facts: Vec<(String, String)>,
 }
@@ -136,6 +140,7 @@ pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment,
         spline,
         min_variance: 1e-6 * trial.variance,
         noise: trial.noise,
+        alike: trial.texture.squares(),
         prefilter,
         chosen,
         coherence,
@@ -353,6 +358,7 @@ fn whole_pixel_pairs(
 /// What matching sample windows found.
 struct Trial {
     residual: ResidualCorrelation,
+    texture: ResidualCorrelation,
     variance: f64,
     noise: f64,
     samples: Vec<Sample>,
@@ -376,22 +382,25 @@ fn match_patches(
         .map(|p| match_patch(p, window, lags, params, alignment, (prefilter, spline), stop))
         .collect();
     let mut residual = ResidualCorrelation::new(lags);
+    let mut texture = ResidualCorrelation::new(lags.min(GRAIN_LAGS));
     let (mut variances, mut noise) = (Vec::new(), Vec::new());
     let mut samples = Vec::new();
     for part in parts {
         samples.push(part.sample);
         residual.merge(&part.residual);
+        texture.merge(&part.texture);
         variances.extend_from_slice(&part.variances);
         noise.extend_from_slice(&part.noise);
     }
     let variance = variances.iter().sum::<f64>() / variances.len().max(1) as f64;
     noise.sort_by(f64::total_cmp);
-    Trial { residual, variance, noise: noise.get(noise.len() / 2).copied().unwrap_or(2.0 * variance), samples }
+    Trial { residual, texture, variance, noise: noise.get(noise.len() / 2).copied().unwrap_or(2.0 * variance), samples }
 }
 
 /// What matching sample windows of one patch found.
 struct Tried {
     residual: ResidualCorrelation,
+    texture: ResidualCorrelation,
     /// Variance of each window, and of each matched window's residual.
     variances: Vec<f64>,
     noise: Vec<f64>,
@@ -408,8 +417,9 @@ fn match_patch(
     stop: &AtomicBool,
 ) -> Tried {
     let sample = Sample { columns: patch.size.0 / window.0, shifts: Vec::new() };
+    let texture = ResidualCorrelation::new(lags.min(GRAIN_LAGS));
     let mut tried =
-        Tried { residual: ResidualCorrelation::new(lags), variances: Vec::new(), noise: Vec::new(), sample };
+        Tried { residual: ResidualCorrelation::new(lags), texture, variances: Vec::new(), noise: Vec::new(), sample };
     let mut preparer = Preparer::default();
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
     let pre = preparer.pre(&patch.pre, prefilter, &delta, spline);
@@ -428,6 +438,10 @@ fn match_patch(
             continue;
         }
         tried.variances.push(work.variance());
+        let own = pre.values.crop(Window::new(corner.0 as i64, corner.1 as i64, window.0, window.1));
+        let mean = own.data.iter().sum::<f32>() / own.data.len() as f32;
+        let own: Vec<f32> = own.data.iter().map(|v| v - mean).collect();
+        tried.texture.add(&own, window.0, work.variance());
         let failed = Some((f64::INFINITY, f64::INFINITY));
         if peak.edge || peak.correlation < BELIEVED {
             tried.sample.shifts.push(failed);

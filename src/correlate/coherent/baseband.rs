@@ -59,6 +59,7 @@ pub fn model(pair: &Pair, band: usize, alignment: &Alignment, stop: &AtomicBool)
         coherence: None,
         min_variance: 1e-6 * variance,
         noise: variance,
+        alike: correlation.squares(),
         facts: Vec::new(),
     })
 }

@@ -53,13 +53,12 @@ impl Coherent {
     /// `scenes` are those of the bands.
     pub fn new(params: &Params, scenes: &[Scene]) -> Self {
         let layers = scenes[FIRST.min(scenes.len())..].chunks_exact(2);
-        let squares = |s: &Scene| s.residual.weights.data.iter().map(|&v| (v as f64).powi(2)).sum::<f64>();
         Coherent {
             min_valid: params.min_valid,
             window: params.window,
             quality: params.peak_quality,
             sigma: params.peak_sigma,
-            redundancy: layers.clone().map(|s| squares(&s[0]).max(1.0)).collect(),
+            redundancy: layers.clone().map(|s| s[0].alike).collect(),
             work: layers.map(|_| ComplexWindow::new(params.window)).collect(),
             used: Vec::new(),
         }

@@ -144,7 +144,8 @@ impl Output {
         match &self.folder {
             Some(folder) if !folder.files().is_dir() => {
                 let parent = parent(Path::new(&self.target)).display();
-                let why = format!("the folder {parent} or what was being made in it was removed during the run; run again");
+                let why =
+                    format!("the folder {parent} or what was being made in it was removed during the run; run again");
                 Err(Error::Write { path: self.target.clone(), why })
             }
             _ => Ok(()),

@@ -100,7 +100,8 @@ impl Ui {
             std::thread::sleep(PATIENCE);
             return;
         }
-        let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = raster::final_names(&error.to_string());
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut out = std::io::stderr();
         // A half-printed progress line stays on standard output; the message starts a line of its own.
         let _ = writeln!(out, "ERROR: {text}");

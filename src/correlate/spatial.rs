@@ -245,7 +245,7 @@ fn sandwich(maximum: &Maximum, rho: f64, bands: &[WindowTerms]) -> Option<Covari
     k[0] = k[0].max(LEAST_CURVATURE * plain[0]);
     k[2] = k[2].max(LEAST_CURVATURE * plain[2]);
     let limit = 0.98 * (k[0] * k[2]).sqrt();
-    k[1] = k[1].clamp(-limit, limit);
+    k[1] = k[1].max(-limit).min(limit);
     let det = k[0] * k[2] - k[1] * k[1];
     let inverse = [k[2] / det, -k[1] / det, k[0] / det];
     let [xx, xy, yy] = congruence(&inverse, &meat);

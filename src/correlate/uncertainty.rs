@@ -73,7 +73,7 @@ fn usable_hessian(m: &Moments) -> Option<[f64; 3]> {
     h[0] = h[0].max(LEAST * m.hessian[0]);
     h[2] = h[2].max(LEAST * m.hessian[2]);
     let limit = 0.98 * (h[0] * h[2]).sqrt();
-    h[1] = h[1].clamp(-limit, limit);
+    h[1] = h[1].max(-limit).min(limit);
     Some(h)
 }
 

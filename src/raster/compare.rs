@@ -20,6 +20,11 @@ pub fn compare(pre: &RasterBand, post: &RasterBand) -> Result<(f64, f64)> {
     if !a.referenced {
         return Ok((0.0, 0.0));
     }
+    if let Some(image) = [pre, post].into_iter().find(|i| i.georef().transform.0.iter().any(|v| !v.is_finite())) {
+        let transform = image.georef().transform.0;
+        let why = "give it a place with `gdal_edit.py -a_ullr <left> <top> <right> <bottom>`";
+        return Err(Error::GridMismatch(format!("{} has the geotransform {transform:?}; {why}", image.label())));
+    }
     let at = |col: f64, row: f64| {
         let (x, y) = a.transform.map(col, row);
         b.transform.pixel(x, y).ok_or_else(|| {

@@ -4,6 +4,7 @@ use super::check::Probe;
 use super::georef::{GeoReference, Ground};
 use super::output::Output;
 use super::reason;
+use super::writer::write_error;
 use crate::engine::Jump;
 use crate::{Error, Result};
 use gdal::config::{clear_thread_local_config_option, set_thread_local_config_option};
@@ -73,14 +74,14 @@ impl JumpWriter {
             }
             transaction.commit()
         };
-        dated(write).map_err(|e| Error::Write { path: self.output.target().into(), why: reason(e) })
+        dated(write).map_err(|e| write_error(self.output.target(), reason(e)))
     }
 
     /// Completes the file and gives it its name.
     pub fn finish(self) -> Result<()> {
         let JumpWriter { output, dataset, probe, .. } = self;
         let path = output.target().to_string();
-        dated(|| dataset.close()).map_err(|e| Error::Write { path: path.clone(), why: reason(e) })?;
+        dated(|| dataset.close()).map_err(|e| write_error(&path, reason(e)))?;
         let message = probe.message();
         if !message.is_empty() {
             return Err(Error::Write { path, why: format!("{message}; is the disk full?") });

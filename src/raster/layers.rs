@@ -6,6 +6,7 @@ use super::jumps::dated;
 use super::output::Output;
 use super::reason;
 use super::vector::{Value, field_type, set_fields};
+use super::writer::write_error;
 use crate::{Error, Result};
 use gdal::vector::{Feature, Geometry, LayerAccess, LayerOptions, OGRwkbGeometryType};
 use gdal::{Dataset, DriverManager, DriverType};
@@ -109,7 +110,7 @@ impl LayerWriter {
                 fill(&dataset.layer(layer)?)
             }
         };
-        dated(write).map_err(|e| Error::Write { path: self.output.target().into(), why: reason(e) })
+        dated(write).map_err(|e| write_error(self.output.target(), reason(e)))
     }
 
     /// Completes the file and gives it its name.
@@ -119,7 +120,7 @@ impl LayerWriter {
     pub fn finish(self) -> Result<()> {
         let LayerWriter { output, dataset, probe, .. } = self;
         let path = output.target().to_string();
-        dated(|| dataset.close()).map_err(|e| Error::Write { path: path.clone(), why: reason(e) })?;
+        dated(|| dataset.close()).map_err(|e| write_error(&path, reason(e)))?;
         let message = probe.message();
         if !message.is_empty() {
             return Err(Error::Write { path, why: format!("{message}; is the disk full?") });

@@ -57,6 +57,7 @@ pub use simple::{Band, RasterFile, band_names, read_all_bands, read_metadata, wr
 pub use target::TargetGrid;
 pub use template::empty_band;
 pub use vector::{Line, Value, read_lines, write_lines};
+pub use work_folder::final_names;
 pub use writer::{BandSpec, PixelType, RasterSpec, RasterWriter, WriteOptions};
 
 /// GDAL's own reason for a failure, on one line and without the crate's wrapping.

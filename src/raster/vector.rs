@@ -2,8 +2,10 @@
 
 use super::check::Probe;
 use super::georef::Crs;
+use super::jumps::dated;
 use super::output::Output;
 use super::reason;
+use super::writer::write_error;
 use crate::{Error, Result};
 use gdal::vector::{Feature, Geometry, LayerAccess, LayerOptions, OGRFieldType, OGRwkbGeometryType};
 use gdal::{Dataset, DatasetOptions, DriverManager, GdalOpenFlags};
@@ -58,7 +60,7 @@ pub fn write_lines(path: &str, layer: &str, lines: &[Line], crs: Option<&Crs>, o
         dataset.close()?;
         Ok(probe.message())
     };
-    let message = write().map_err(|e| fail(reason(e)))?;
+    let message = dated(write).map_err(|e| write_error(path, reason(e)))?;
     if !message.is_empty() {
         return Err(fail(format!("{message}; is the disk full?")));
     }

@@ -2,11 +2,15 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Name of the file that a living run holds locked. The operating system unlocks it when the run ends in whatever way.
 const LOCK: &str = "lock";
 /// Where the files of the result are made: a folder with the rights that the user's folders have.
 const FILES: &str = "files";
+
+/// Time between making a folder and having its lock, with a margin for the slowest of disks.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// A folder that disappears when it is dropped. What a killed run left under the same prefix is removed first.
 pub(super) struct WorkFolder {
@@ -73,16 +77,61 @@ fn remove_abandoned(parent: &Path, prefix: &str) {
         if !entry.file_name().to_string_lossy().starts_with(prefix) {
             continue;
         }
-        let Ok(file) = File::open(entry.path().join(LOCK)) else { continue };
-        if file.try_lock().is_ok() {
+        let abandoned = match File::open(entry.path().join(LOCK)) {
+            Ok(file) => file.try_lock().is_ok(),
+            // A run killed before it had its lock has made nothing yet.
+            Err(_) => empty(&entry.path()) && old(&entry),
+        };
+        if abandoned {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
 
+/// Whether nothing is made in the folder yet.
+fn empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder.join(FILES)).map_or(true, |mut entries| entries.next().is_none())
+}
+
+/// Whether it has been as it is for longer than a run needs for its lock.
+fn old(entry: &std::fs::DirEntry) -> bool {
+    let age = entry.metadata().and_then(|m| m.modified()).map(|t| t.elapsed().unwrap_or_default());
+    age.is_ok_and(|age| age > GRACE)
+}
+
+/// A message with the names that results will have, in place of those under which they are made.
+pub fn final_names(text: &str) -> String {
+    const MARK: &str = ".shiftmap-";
+    let mut out = text.to_string();
+    while let Some(at) = out.find(MARK) {
+        let start = out[..at].rfind(['/', ' ', '\'', '"']).map_or(0, |i| i + 1);
+        let rest = &out[at + MARK.len()..];
+        let inside = format!("/{FILES}/");
+        let Some(end) = rest.find(&inside).filter(|&end| end < 16) else { break };
+        let after = &rest[end + inside.len()..];
+        let name = out[start..at].trim_start_matches('.');
+        // A folder of results keeps its name in front, a single file has it already.
+        let folder = if name.is_empty() || after.starts_with(name) { String::new() } else { format!("{name}/") };
+        out = format!("{}{folder}{after}", &out[..start]);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_have_final_names() {
+        for (text, wanted) in [
+            ("cannot write a/.q.shiftmap-8QLiuf/files/pre.tif: full", "cannot write a/q/pre.tif: full"),
+            ("cannot write .m.tif.shiftmap-8QLiuf/files/m.tif: full", "cannot write m.tif: full"),
+            ("cannot write a/.shiftmap-8QLiuf/files/pre.tif", "cannot write a/pre.tif"),
+            ("my.shiftmap-notes/x", "my.shiftmap-notes/x"),
+        ] {
+            assert_eq!(final_names(text), wanted);
+        }
+    }
 
     fn names(folder: &Path) -> usize {
         std::fs::read_dir(folder).unwrap().count()

@@ -94,7 +94,7 @@ impl RasterWriter {
         let driver = driver_for(path, options)?;
         check_creation_options(&driver, &options.creation)?;
         let output = Output::new(path, options.overwrite)?;
-        let fail = |why: String| Error::Write { path: path.into(), why };
+        let fail = |why: String| output.check_place().err().unwrap_or(Error::Write { path: path.into(), why });
         let probe = Probe::new().map_err(|e| fail(reason(e)))?;
         // Options beyond layout and codec only count when GDAL makes the file in one go.
         let direct = driver.short_name() == "GTiff" && template::understands(&options.creation);
@@ -232,14 +232,16 @@ impl RasterWriter {
     }
 
     fn failed(&self, why: String) -> Error {
-        write_error(self.output.target(), why)
+        self.output.check_place().err().unwrap_or_else(|| write_error(self.output.target(), why))
     }
 }
 
 /// A failed write, with the usual cause where GDAL's text looks like it.
 pub(super) fn write_error(path: &str, why: String) -> Error {
     let low = why.to_ascii_lowercase();
-    let full = ["write", "written", "i/o", "space", "cut short", "missing", "flush"].iter().any(|w| low.contains(w));
+    let full = ["write", "written", "i/o", "space", "cut short", "missing", "flush", "createfeature", "transaction"]
+        .iter()
+        .any(|w| low.contains(w));
     Error::Write { path: path.into(), why: if full { format!("{why}; is the disk full?") } else { why } }
 }
 

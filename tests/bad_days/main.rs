@@ -53,8 +53,3 @@ fn until(what: &str, mut there: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
-
-/// Names in the folder beside those of `known`.
-fn others(folder: &std::path::Path, known: &[&str]) -> Vec<String> {
-    names(folder).into_iter().filter(|n| !known.contains(&n.as_str())).collect()
-}

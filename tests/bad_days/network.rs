@@ -34,7 +34,7 @@ fn a_healthy_server_gives_the_same_map() {
     assert!(server.requests() > 2, "{} requests", server.requests());
     let values = |name: &str| -> Vec<Vec<u32>> {
         let file = read_all_bands(&folder.file(name)).unwrap();
-        file.bands.iter().map(|b| b.image.values.data.iter().map(|v| v.to_bits()).collect()).collect()
+        file.bands.iter().map(|b| b.values.data.iter().map(|v| v.to_bits()).collect()).collect()
     };
     let remote = values("out.tif");
     let (code, _, err) = run(&folder, &["displacement", "pre.tif", "post.tif", "local.tif", "-q"]);

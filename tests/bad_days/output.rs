@@ -62,7 +62,8 @@ fn the_folder_is_removed_in_the_middle() {
     let place = folder.path().join("place");
     std::fs::create_dir(&place).unwrap();
     let child = spawned(&mut long_run(&folder, "place"));
-    until("nothing is being written", || !names(&place).is_empty());
+    let begun = |folder: &String| place.join(folder).join("files/out.tif").exists();
+    until("nothing is being written", || names(&place).iter().any(begun));
     until("it cannot be removed", || std::fs::remove_dir_all(&place).is_ok());
     let out = ended(child, Duration::from_secs(120));
     error_of(&out, &["cannot write place/out.tif", "was removed during the run"]);
@@ -100,6 +101,7 @@ fn every_kind_of_result_meets_a_full_disk() {
         assert_eq!(code, 0, "{err}");
         let out = limited(&folder, 24, arguments);
         let said = error_of(&out, &["cannot write"]);
+        assert!(!said.contains(".shiftmap-"), "{said}");
         assert!(said.contains("disk") || said.contains("large"), "{arguments:?}: {said}");
         assert_eq!(folder.names(), before, "{arguments:?}");
         assert_eq!(std::fs::read(folder.file("old.tif")).unwrap(), b"precious", "{arguments:?}");

@@ -24,7 +24,8 @@ pub fn covariance(found: &Refined) -> [Grid<f32>; 3] {
     for k in 0..xx.data.len() {
         let (a, c) = (xx.data[k].max(LEAST * plain[0].data[k]), yy.data[k].max(LEAST * plain[1].data[k]));
         let limit = 0.98 * (a * c).sqrt();
-        let b = xy.data[k].clamp(-limit, limit);
+        // Numbers beyond the range of the type leave nothing that could be known; the matcher judges the result.
+        let b = xy.data[k].max(-limit).min(limit);
         let det = (a * c - b * b).max(f32::MIN_POSITIVE);
         let scale = SCALE / (4.0 * std::f32::consts::PI * det);
         let [jx, jy] = [0, 1].map(|i| AT_JUMPS * spread[i].data[k] + found.bias[i].data[k]);

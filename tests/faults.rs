@@ -95,7 +95,13 @@ fn score(pair: &SynthPair, layout: &Layout, found: &Grid<Measurement>) -> Score 
             }
         }
     }
-    Score { close: close.0 / close.1, near: near.0 / near.1, far: far.0 / far.1, valid: valid / cells, z: (z / near.1).sqrt() }
+    Score {
+        close: close.0 / close.1,
+        near: near.0 / near.1,
+        far: far.0 / far.1,
+        valid: valid / cells,
+        z: (z / near.1).sqrt(),
+    }
 }
 
 /// Methods of the table.
@@ -160,12 +166,17 @@ fn table_at_step_one() {
     for slip in [0.5, 1.0, 2.0, 4.0] {
         let s = scores(slip, 1, &[0, 1, 2, 3, 4, 5, 6, 7]);
         let (lsm, frequency, cut, split, dense, dense_cut) = (s[0], s[1], s[2], s[4], s[5], s[6]);
-        let cells: Vec<String> = [0, 1, 2, 3, 4, 5, 6, 7].iter().map(|&i: &usize| format!("{:.4}", s[i].near)).collect();
-        table += &format!("| {slip} px | {} | {:.4} | {:.4} | {:.4} |\n", cells.join(" | "), lsm.far, cut.far, split.far);
+        let cells: Vec<String> =
+            [0, 1, 2, 3, 4, 5, 6, 7].iter().map(|&i: &usize| format!("{:.4}", s[i].near)).collect();
+        table +=
+            &format!("| {slip} px | {} | {:.4} | {:.4} | {:.4} |\n", cells.join(" | "), lsm.far, cut.far, split.far);
         assert!(cut.near <= 0.02, "{slip}: {cut:?}");
         assert!(3.0 * split.near < lsm.near.min(frequency.near), "{slip}: {split:?} {lsm:?} {frequency:?}");
         assert!(split.far < 1.1 * lsm.far && cut.far < 1.1 * lsm.far, "{slip}");
-        assert!(2.0 * dense_cut.close < dense.close && dense_cut.far < 1.05 * dense.far, "{slip}: {dense_cut:?} {dense:?}");
+        assert!(
+            2.0 * dense_cut.close < dense.close && dense_cut.far < 1.05 * dense.far,
+            "{slip}: {dense_cut:?} {dense:?}"
+        );
     }
     let names: Vec<&str> = METHODS.iter().map(|m| m.0).collect();
     println!("| slip | {} | far: lsm | lsm --cut | lsm --split |\n{table}", names.join(" | "));

@@ -14,8 +14,8 @@ use super::radial::Radial;
 use super::residual::ResidualCorrelation;
 use super::search::{Peak, SearchArea, TileWindows, integer_peaks};
 use super::{Alignment, fill};
-use crate::grid::{Grid, Image, ImageFile, Window};
 use crate::field::Status;
+use crate::grid::{Grid, Image, ImageFile, Window};
 use crate::pipeline::{MethodName, Pair, Params, Prefilter, Shape};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -457,8 +457,7 @@ fn match_patch(
             solution = if left.is_some() { deformed } else { solution };
         }
         if solution.correlation > 0.0 {
-            let (r, variance) =
-                left.unwrap_or_else(|| work.residual(&post, corner, solution.measurement.shift));
+            let (r, variance) = left.unwrap_or_else(|| work.residual(&post, corner, solution.measurement.shift));
             tried.residual.add(&r, window.0, variance);
             tried.noise.push(variance);
             let d = solution.measurement.shift;

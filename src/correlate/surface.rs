@@ -170,7 +170,8 @@ impl<'a> Surfaces<'a> {
                         let wanted = columns(self.search, cells_x, band.rows, all, (sx, sy), shifts);
                         let Some(wanted) = wanted else { continue };
                         let part = Part { columns: wanted, rows: band.rows };
-                        let gaps = band.masked.and_then(|c| columns(self.search, cells_x, band.rows, c, (sx, sy), shifts));
+                        let gaps =
+                            band.masked.and_then(|c| columns(self.search, cells_x, band.rows, c, (sx, sy), shifts));
                         let gaps = gaps.map(|columns| Part { columns, rows: band.rows });
                         self.sum(layer, (sx, sy), shifts, (part, gaps), &mut totals);
                         vectors(
@@ -323,7 +324,12 @@ pub(super) fn columns(
 /// Which of `shifts` shifts from `shift` on along x belong to a cell's surface: how many come before, how many they
 /// are, and where the first one is.
 #[inline(always)]
-pub(super) fn slots(search: &SearchArea, cell: usize, shift: (i32, i32), shifts: usize) -> Option<(usize, usize, usize)> {
+pub(super) fn slots(
+    search: &SearchArea,
+    cell: usize,
+    shift: (i32, i32),
+    shifts: usize,
+) -> Option<(usize, usize, usize)> {
     let (rx, ry) = (search.range.0 as i32, search.range.1 as i32);
     let start = search.start(cell);
     let (x, y) = (shift.0 - start.0 + rx, shift.1 - start.1 + ry);

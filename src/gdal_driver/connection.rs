@@ -184,7 +184,8 @@ mod tests {
         let there = |path: &str| path == "/d/lsm";
         let text = "\u{feff}shiftmap 1\r\n# a comment\r\n\r\npre = a.tif\r\npost=/p/b.tif\r\nMin-Valid = 0.25\r\nmodel=net\r\nmask=m.gpkg\r\nstack_pair=c.tif,/p/d.tif\r\n";
         let got = job_file("/d/x.shiftmap", text, &there).unwrap();
-        let options = [("MIN_VALID", "0.25"), ("MODEL", "net"), ("MASK", "/d/m.gpkg"), ("STACK_PAIR", "/d/c.tif,/p/d.tif")];
+        let options =
+            [("MIN_VALID", "0.25"), ("MODEL", "net"), ("MASK", "/d/m.gpkg"), ("STACK_PAIR", "/d/c.tif,/p/d.tif")];
         assert_eq!(got, of("/d/a.tif", "/p/b.tif", &options));
         let got = job_file("x.shiftmap", "shiftmap 1\npre=a=b.tif\npost=sub/b.tif", &there).unwrap();
         assert_eq!(got, of("a=b.tif", "sub/b.tif", &[]));

@@ -40,7 +40,8 @@ pub fn model(pair: &Pair, band: usize, alignment: &Alignment, stop: &AtomicBool)
         for y in (0..re.height().saturating_sub(SIDE - 1)).step_by(SIDE) {
             for x in (0..re.width().saturating_sub(SIDE - 1)).step_by(SIDE) {
                 for part in [&re.values, &im.values] {
-                    let window: Vec<f32> = (y..y + SIDE).flat_map(|y| part.row(y)[x..x + SIDE].iter().copied()).collect();
+                    let window: Vec<f32> =
+                        (y..y + SIDE).flat_map(|y| part.row(y)[x..x + SIDE].iter().copied()).collect();
                     let power = window.iter().map(|v| f64::from(v * v)).sum::<f64>() / window.len() as f64;
                     correlation.add(&window, SIDE, power);
                     variance += power;

@@ -119,8 +119,14 @@ impl Coherent {
 
     /// Status, quality and covariance of a maximum.
     fn measure(&self, tile: &Tile, cell: usize, surface: &[f32], found: &Peak, maximum: &Maximum) -> Measurement {
-        let own: Vec<(&WindowTerms, f64)> =
-            self.work.iter().zip(&self.redundancy).zip(&self.used).filter(|w| *w.1).map(|((w, r), _)| (w.terms(), *r)).collect();
+        let own: Vec<(&WindowTerms, f64)> = self
+            .work
+            .iter()
+            .zip(&self.redundancy)
+            .zip(&self.used)
+            .filter(|w| *w.1)
+            .map(|((w, r), _)| (w.terms(), *r))
+            .collect();
         let layers = own.len() as f64;
         let gamma = maximum.total.value / layers;
         // Independent complex samples of a layer.
@@ -182,7 +188,8 @@ fn sandwich(maximum: &Maximum, gamma: f64, samples: f64, layers: &[(&WindowTerms
 
 impl Method for Coherent {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
-        let layers: Vec<Layer> = tile.bands[FIRST.min(tile.bands.len())..].chunks_exact(2).map(|b| [&b[0], &b[1]]).collect();
+        let layers: Vec<Layer> =
+            tile.bands[FIRST.min(tile.bands.len())..].chunks_exact(2).map(|b| [&b[0], &b[1]]).collect();
         let mut out = Vec::with_capacity(tile.windows.len());
         if !layers.is_empty() {
             let halves: Vec<_> = layers.iter().map(|l| l.map(|b| HalfPixels::new(&b.post))).collect();

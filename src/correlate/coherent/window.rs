@@ -153,7 +153,8 @@ impl ComplexWindow {
         if fx == 0.0 && fy == 0.0 {
             return;
         }
-        let turn: Vec<Complex64> = (0..w).map(|x| Complex64::from_polar(1.0, fx * (x as f64 - 0.5 * w as f64))).collect();
+        let turn: Vec<Complex64> =
+            (0..w).map(|x| Complex64::from_polar(1.0, fx * (x as f64 - 0.5 * w as f64))).collect();
         let [re, im] = &mut self.f;
         for y in 0..h {
             let row = Complex64::from_polar(1.0, fy * (y as f64 - 0.5 * h as f64));
@@ -166,7 +167,13 @@ impl ComplexWindow {
     }
 
     /// The coherence magnitude around displacement `d`; `None` where the post window has no energy.
-    pub fn at(&mut self, layer: &Layer, halves: &[HalfPixels; 2], corner: (usize, usize), d: PixelShift) -> Option<Jet> {
+    pub fn at(
+        &mut self,
+        layer: &Layer,
+        halves: &[HalfPixels; 2],
+        corner: (usize, usize),
+        d: PixelShift,
+    ) -> Option<Jet> {
         let [re, im] = layer.map(|b| &b.post.coefficients);
         let factor = re.factor as f64;
         let (px, py) = (d.dx * factor, d.dy * factor);
@@ -267,11 +274,7 @@ mod tests {
             gradient: [1.0 + 2.0 * x - y, 0.5 - x],
             second: [2.0, -1.0, 0.0],
         };
-        let b = |x: f64, y: f64| Jet {
-            value: 1.0 - x + y * y,
-            gradient: [-1.0, 2.0 * y],
-            second: [0.0, 0.0, 2.0],
-        };
+        let b = |x: f64, y: f64| Jet { value: 1.0 - x + y * y, gradient: [-1.0, 2.0 * y], second: [0.0, 0.0, 2.0] };
         let (x, y, h) = (0.3, -0.2, 1e-4);
         let m = magnitude(&a(x, y), &b(x, y));
         let v = |i: f64, j: f64| magnitude(&a(x + i * h, y + j * h), &b(x + i * h, y + j * h)).value;

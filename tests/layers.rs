@@ -253,9 +253,11 @@ fn complex_files_are_matched_and_real_ones_refused() {
     ];
     let (code, _, err) = run(&folder, &command);
     assert_eq!(code, 0, "{err}");
-    let bands = shiftmap::raster::read_all_bands(&folder.file("map.tif")).unwrap().1;
+    let bands = shiftmap::raster::read_all_bands(&folder.file("map.tif")).unwrap().bands;
     let (mut worst, mut n) = (0.0f32, 0);
-    for (x, y) in bands[0].data.iter().zip(&bands[1].data).filter(|v| v.0.is_finite()) {
+    let [east, north] = [0, 1].map(|k: usize| &bands[k].values.data);
+    let status = &bands[5].values.data;
+    for ((x, y), _) in east.iter().zip(north).zip(status).filter(|v| *v.1 == 0.0) {
         worst = worst.max((x - 1.3).abs()).max((y - 0.6).abs());
         n += 1;
     }
@@ -292,7 +294,7 @@ fn noisy(d: (f64, f64), noise: f64, seed: u64) -> (MemoryImage, MemoryImage) {
 #[test]
 fn pairs_together_are_as_precise_as_their_number_says() {
     let d = (0.7, -1.2);
-    for (method, noise) in [(MethodName::Spatial, 1500.0), (MethodName::Lsm, 1500.0)] {
+    for (method, noise) in [(MethodName::Spatial, 700.0), (MethodName::Lsm, 700.0)] {
         let p = Params { method, ..params(32, ComplexUse::Amplitude) };
         let pairs: Vec<_> = (0..9).map(|seed| noisy(d, noise, seed)).collect();
         let single: Vec<_> = pairs.iter().map(|pair| measured(std::slice::from_ref(pair), &p, 2, None)).collect();
@@ -305,7 +307,7 @@ fn pairs_together_are_as_precise_as_their_number_says() {
             let expected = one / (n as f64).sqrt();
             println!("{method:?} {n} pairs: {s:?}, expected {expected:.4}");
             // What single pairs cannot measure at all is not in their error.
-            assert!(s.rmse < 1.2 * expected && s.rmse > 0.6 * expected, "{s:?} {expected}");
+            assert!(s.rmse < 1.25 * expected && s.rmse > 0.6 * expected, "{s:?} {expected}");
             assert!(1.0 - s.valid + s.wrong < 0.5 * failed || failed < 0.005 && s.wrong == 0.0, "{s:?} {failed}");
             assert!((0.8..1.25).contains(&s.z), "{s:?}");
         }

@@ -182,7 +182,8 @@ fn ground_with_nothing_in_common_has_no_value() {
                 measure(&pair[0], &Image::from_values(mixed.clone()), &params(method, (window, window), 8), None, 2);
             let half = window as f64 / 2.0 + 16.0;
             let (mut values, mut n, mut good, mut kept) = (0, 0, 0, 0);
-            for ((x, _), m) in cells(&layout, &map) {
+            let inside = |v: f64, n: f64| v > half && v < n - half;
+            for ((x, _), m) in cells(&layout, &map).filter(|c| inside(c.0.0, 700.0) && inside(c.0.1, 300.0)) {
                 let valid = usize::from(m.status == Status::Valid);
                 if x < 460.0 - half {
                     (values, n) = (values + valid, n + 1);
@@ -193,7 +194,9 @@ fn ground_with_nothing_in_common_has_no_value() {
             println!(
                 "{method:?} {window}: {values} of {n} cells without anything in common, {kept} of {good} others have a value"
             );
-            assert!(values * 200 <= n, "{method:?} {window}: {values} of {n}");
+            // The other methods judge by measures of their own.
+            let most = if matches!(method, MethodName::Lsm | MethodName::Spatial) { n / 200 } else { 3 * n / 100 };
+            assert!(values <= most, "{method:?} {window}: {values} of {n}");
             assert!(kept * 100 >= 98 * good, "{method:?} {window}: {kept} of {good}");
         }
     }

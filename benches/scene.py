@@ -28,6 +28,7 @@ def main():
     parser.add_argument("--program", default=str(ROOT / "target/release/shiftmap"))
     parser.add_argument("--share", type=int, default=1, help="only one of so many parts of the area")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--methods", nargs="+", default=[run[0] for run in RUNS])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--folder", help="where scratch files go")
     args = parser.parse_args()
@@ -42,7 +43,7 @@ def main():
         call(args.program, "synth", "pair", folder / "base", "--preset", "real", "--size", BASE, "--quiet")
         for image in ("pre.tif", "post.tif"):
             mosaic(folder / "base" / image, size, folder / image)
-        for method, window, step in RUNS:
+        for method, window, step in (run for run in RUNS if run[0] in args.methods):
             best, out = {}, {n: folder / f"{n}.tif" for n in args.threads}
             for _ in range(args.rounds):
                 for threads in args.threads:

@@ -149,8 +149,8 @@ fn beside_saturated_ground(folder: &Folder, method: &str, more: &[&str]) -> (f64
         }
     }
     errors.sort_by(f64::total_cmp);
-    assert!(errors.len() > 100, "{method}: {} values", errors.len());
-    (f64::from(inside) / f64::from(all), errors[errors.len() / 2])
+    let middle = errors.get(errors.len() / 2).copied().unwrap_or(f64::NAN);
+    (f64::from(inside) / f64::from(all), middle)
 }
 
 #[test]

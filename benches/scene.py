@@ -28,6 +28,7 @@ def main():
     parser.add_argument("--program", default=str(ROOT / "target/release/shiftmap"))
     parser.add_argument("--share", type=int, default=1, help="only one of so many parts of the area")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--methods", nargs="+", default=[run[0] for run in RUNS])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--folder", help="where scratch files go")
     args = parser.parse_args()
@@ -42,7 +43,7 @@ def main():
         call(args.program, "synth", "pair", folder / "base", "--preset", "real", "--size", BASE, "--quiet")
         for image in ("pre.tif", "post.tif"):
             mosaic(folder / "base" / image, size, folder / image)
-        for method, window, step in RUNS:
+        for method, window, step in (run for run in RUNS if run[0] in args.methods):
             best, out = {}, {n: folder / f"{n}.tif" for n in args.threads}
             for _ in range(args.rounds):
                 for threads in args.threads:
@@ -58,7 +59,7 @@ def main():
                       f"| {cells(out[threads]) / wall:,.0f} | {gain:.2f} |", flush=True)
                 if peak >= MEMORY_MB:
                     missed.append(f"{method}, {threads} threads: {peak:.0f} MB of memory, wanted below {MEMORY_MB}")
-                if threads == 2 and gain < SPEED_UP:
+                if first == 1 and threads == 2 and gain < SPEED_UP:
                     missed.append(f"{method}: two threads are {gain:.2f} times as fast as one, wanted {SPEED_UP}")
                 if not filecmp.cmp(out[first], out[threads], shallow=False):
                     missed.append(f"{method}: the map of {threads} threads differs from that of {first}")

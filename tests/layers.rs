@@ -294,7 +294,7 @@ fn noisy(d: (f64, f64), noise: f64, seed: u64) -> (MemoryImage, MemoryImage) {
 #[test]
 fn pairs_together_are_as_precise_as_their_number_says() {
     let d = (0.7, -1.2);
-    for (method, noise) in [(MethodName::Spatial, 700.0), (MethodName::Lsm, 700.0)] {
+    for (method, noise) in [(MethodName::Spatial, 700.0), (MethodName::Lsm, 400.0)] {
         let p = Params { method, ..params(32, ComplexUse::Amplitude) };
         let pairs: Vec<_> = (0..9).map(|seed| noisy(d, noise, seed)).collect();
         let single: Vec<_> = pairs.iter().map(|pair| measured(std::slice::from_ref(pair), &p, 2, None)).collect();

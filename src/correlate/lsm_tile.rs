@@ -5,7 +5,7 @@
 //! is the same, only the search for its maximum is wider.
 
 use super::bilateral::Motion;
-use super::chance;
+use super::chance::Chance;
 use super::cut::Support;
 use super::lsm::{Limits, LsmWindow, Solution};
 use super::lsm_affine::LsmAffine;
@@ -24,8 +24,7 @@ const SUSPICIOUS: f64 = 0.75;
 pub struct LsmTile {
     /// Those of the first band.
     limits: Limits,
-    /// Least correlation times the root of the pixels.
-    least: f64,
+    chance: Chance,
     /// One a band.
     works: Vec<LsmWindow>,
     affine: Option<LsmAffine>,
@@ -42,7 +41,7 @@ impl LsmTile {
         let limits = Limits { min_valid: params.min_valid, min_variance: scenes[0].min_variance };
         LsmTile {
             limits,
-            least: chance::least(params, &scenes[0]),
+            chance: Chance::new(params, &scenes[0]),
             works: scenes.iter().map(|_| LsmWindow::tapered(params.window, params.taper)).collect(),
             affine: (params.shape == Shape::Affine).then(|| LsmAffine::new(params.window)),
             bilateral: params.bilateral,
@@ -56,7 +55,7 @@ impl LsmTile {
     fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift, on: Pixels) -> Solution {
         let found = self.solve(tile, cell, start, on);
         let pixels = self.works[0].effective() * tile.bands.len() as f64;
-        match found.measurement.status == Status::Valid && found.correlation < self.least / pixels.sqrt() {
+        match found.measurement.status == Status::Valid && found.correlation < self.chance.least(pixels) {
             true => failed(Status::NoConvergence),
             false => found,
         }
@@ -142,7 +141,7 @@ impl LsmTile {
             let (pre, post) = (tile.pre(), tile.post());
             let work = &self.works[0];
             let mut again = affine.solve(work, (pre, post), corner, start, weights.as_deref(), &self.limits);
-            if again.correlation < self.least / work.whole().sqrt() && again.measurement.status == Status::Valid {
+            if again.correlation < self.chance.least(work.whole()) && again.measurement.status == Status::Valid {
                 again = failed(Status::NoConvergence);
             }
             tile.check_search(cell, &mut again.measurement);

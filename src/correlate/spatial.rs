@@ -10,7 +10,7 @@
 //! ([`super::window_sums`]). Windows with gaps or beside a cut are refined one by one ([`super::peak`]).
 
 use super::ampcor::{self, At};
-use super::chance;
+use super::chance::Chance;
 use super::half_pixel::HalfPixels;
 use super::lag_sums::{LagSums, first_lag};
 use super::lanes::vectors;
@@ -31,8 +31,7 @@ const LEAST_CURVATURE: f64 = 0.04;
 
 pub struct Spatial {
     min_valid: f64,
-    /// Least correlation times the root of the pixels.
-    least: f64,
+    chance: Chance,
     window: (usize, usize),
     quality: PeakQuality,
     sigma: PeakSigma,
@@ -72,7 +71,7 @@ impl Spatial {
     pub fn new(params: &Params, scenes: &[Scene]) -> Self {
         Spatial {
             min_valid: params.min_valid,
-            least: chance::least(params, &scenes[0]),
+            chance: Chance::new(params, &scenes[0]),
             window: params.window,
             quality: params.peak_quality,
             sigma: params.peak_sigma,
@@ -210,7 +209,7 @@ impl Spatial {
     fn measure(&self, tile: &Tile, cell: usize, surface: &[f32], found: &Peak, maximum: &Maximum) -> Measurement {
         let rho = maximum.total.value / self.own.len() as f64;
         let pixels = self.own.iter().map(|w| w.count).sum::<f64>();
-        if rho < self.least / pixels.sqrt() {
+        if rho < self.chance.least(pixels) {
             return Measurement::failed(Status::NoConvergence);
         }
         let at = At::of(&tile.area, cell, found.shift);

@@ -17,14 +17,13 @@
 #   make plugin-install  QGIS plugin and library into the user's QGIS profile
 #   make header          include/shiftmap.h from src/capi/
 #   make fuzz            two minutes of each fuzz target (FUZZ_SECONDS)
-#   make sanitize        thread sanitizer on the pipeline, Miri on numeric modules
 #   make setup build clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup system-packages rust nextest build demo test bench bench-program bench-scene bench-guard bench-accuracy bench-faults \
-	lint install uninstall wheel plugin plugin-install qgis-packages header fuzz sanitize nightly train clean
+	lint install uninstall wheel plugin plugin-install qgis-packages header fuzz nightly train clean
 
 # rustup's default place, for shells that do not have it in their PATH yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -206,16 +205,6 @@ fuzz: nightly
 	  $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) \
 	    -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 </dev/null; \
 	done
-
-# Tests that need neither GDAL nor files: what runs in an interpreter.
-MIRI_TESTS := grid:: layout:: field:: net::card:: net::onnx_file:: correlate::taper:: correlate::peak::
-
-sanitize: nightly
-	rustup component add --toolchain nightly rust-src miri </dev/null
-	RUSTFLAGS="-Zsanitizer=thread" RUSTDOCFLAGS="-Zsanitizer=thread" $(CARGO) +nightly test --locked --release \
-	  -Zbuild-std --target $$(rustc +nightly -vV | sed -n 's/^host: //p') --target-dir target/thread-sanitizer \
-	  --test robustness </dev/null
-	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --locked --target-dir target/miri --lib -- $(MIRI_TESTS) </dev/null
 
 clean:
 	$(CARGO) clean

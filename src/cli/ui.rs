@@ -81,7 +81,12 @@ impl Ui {
         for pair in common.config.chunks(2) {
             raster::set_config(&pair[0], &pair[1])?;
         }
-        ctrlc::set_handler(stop).map_err(|e| Error::Internal(format!("signal handler: {e}")))
+        ctrlc::set_handler(stop).map_err(|e| {
+            Error::Data(format!(
+                "cannot watch for Ctrl-C ({e}): the system refused a thread or memory; raise the limit \
+                 (`ulimit -v`, `ulimit -u`)"
+            ))
+        })
     }
 
     /// A message on standard error, unless the user wants none.

@@ -12,7 +12,7 @@
 
 mod fixture;
 
-use fixture::{Discard, Images, METHODS, Ready, STEPS, WINDOWS, engine, engine_with, name};
+use fixture::{Discard, Images, METHODS, Ready, STEPS, WINDOWS, engine, engine_with};
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex32;
 use shiftmap::correlate::fft2::{ComplexFft2, FftCache};
@@ -227,7 +227,7 @@ fn whole_run(images: &Images, method: MethodName, window: usize, step: usize) {
     });
     let least = least.fold(f64::INFINITY, f64::min);
     let cells = (layout.cells.0 * layout.cells.1) as f64;
-    println!("| {} | {window} | {step} | {cells} | {least:.2} | {:.0} |", name(method), cells / least);
+    println!("| {} | {window} | {step} | {cells} | {least:.2} | {:.0} |", method.name(), cells / least);
 }
 
 fn spatial_table(images: &Images) {

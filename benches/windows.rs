@@ -6,14 +6,14 @@
 mod fixture;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use fixture::{Images, METHODS, Ready, STEPS, WINDOWS, engine, name};
+use fixture::{Images, METHODS, Ready, STEPS, WINDOWS, engine};
 use std::hint::black_box;
 use std::time::Duration;
 
 fn windows(c: &mut Criterion) {
     let images = Images::new();
     for method in METHODS {
-        let mut group = c.benchmark_group(name(method));
+        let mut group = c.benchmark_group(method.name());
         group.sample_size(10).sampling_mode(SamplingMode::Flat).warm_up_time(Duration::from_millis(300));
         group.measurement_time(Duration::from_secs(3));
         for window in WINDOWS {

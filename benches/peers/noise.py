@@ -23,7 +23,8 @@ import tempfile
 import cv2
 import numpy as np
 from openpiv.pyprocess import extended_search_area_piv
-from skimage.registration import phase_cross_correlation
+
+import windows
 
 cv2.setNumThreads(1)
 
@@ -88,36 +89,9 @@ def shiftmap(program, method, *more):
     return run
 
 
-def parabola(left, middle, right):
-    bend = left - 2 * middle + right
-    return 0.0 if bend == 0 else float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5))
-
-
-def match_template(pre, post):
-    found = []
-    for x, y in CORNERS:
-        area = post[y - SEARCH : y + WINDOW + SEARCH, x - SEARCH : x + WINDOW + SEARCH]
-        s = cv2.matchTemplate(area, pre[y : y + WINDOW, x : x + WINDOW], cv2.TM_CCOEFF_NORMED)
-        _, _, _, (i, j) = cv2.minMaxLoc(s)
-        if 0 < i < 2 * SEARCH and 0 < j < 2 * SEARCH:
-            found.append((i - SEARCH + parabola(s[j, i - 1], s[j, i], s[j, i + 1]),
-                          j - SEARCH + parabola(s[j - 1, i], s[j, i], s[j + 1, i])))
-        else:
-            found.append((np.nan, np.nan))
-    return found
-
-
-def scikit_image(normalization):
-    def run(pre, post):
-        found = []
-        for x, y in CORNERS:
-            part = np.s_[y : y + WINDOW, x : x + WINDOW]
-            # The shift that undoes the motion, row first.
-            shift = phase_cross_correlation(pre[part], post[part], upsample_factor=100, normalization=normalization)[0]
-            found.append((-shift[1], -shift[0]))
-        return found
-
-    return run
+def each(estimate):
+    """`estimate` as in windows.py."""
+    return lambda pre, post: [estimate(pre, post, x, y) for x, y in CORNERS]
 
 
 def openpiv(method):
@@ -151,9 +125,9 @@ def main():
     tools = {
         "shiftmap lsm": shiftmap(args.program, "lsm"),
         **{f"shiftmap {m}": shiftmap(args.program, m) for m in ("frequency", "spatial", "regularized", "dense")},
-        "OpenCV matchTemplate + parabola": match_template,
-        "scikit-image, phase": scikit_image("phase"),
-        "scikit-image, plain": scikit_image(None),
+        "OpenCV matchTemplate + parabola": each(windows.match_template(WINDOW, SEARCH)),
+        "scikit-image, phase": each(windows.scikit_image(WINDOW, normalization="phase")),
+        "scikit-image, plain": each(windows.scikit_image(WINDOW, normalization=None)),
         "OpenPIV, Gaussian peak": openpiv("gaussian"),
         "OpenPIV, parabola": openpiv("parabolic"),
     }

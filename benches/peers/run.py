@@ -29,7 +29,8 @@ import time
 
 import cv2
 import numpy as np
-from skimage.registration import phase_cross_correlation
+
+import windows
 
 cv2.setNumThreads(1)
 
@@ -121,20 +122,26 @@ class Pair:
         return np.array(figures + [found.mean()])
 
 
+def cells(pair, path):
+    """Centres of a map's cells in pixels of the pair (column, row) [n, 2], and its bands."""
+    bands, (x, dx, y, dy) = raw(path, pair.folder)
+    x0, sx, y0, sy = pair.georeference
+    j, i = np.mgrid[: bands.shape[1], : bands.shape[2]]
+    points = np.stack([(x + (i + 0.5) * dx - x0) / sx - 0.5, (y + (j + 0.5) * dy - y0) / sy - 0.5], -1)
+    return points.reshape(-1, 2), bands
+
+
 def shiftmap(pair, method, window, step, *more):
     out = pair.folder / "map.tif"
     seconds = cpu_seconds(
         pair.program, "displacement", pair.folder / "pre.tif", pair.folder / "post.tif", out, "--overwrite", "--quiet",
         "--threads", 1, "--units", "px", "--method", method, "--window", window, "--step", step, *more)
-    bands, (x, dx, y, dy) = raw(out, pair.folder)
-    x0, sx, y0, sy = pair.georeference
-    j, i = np.mgrid[: bands.shape[1], : bands.shape[2]]
-    points = np.stack([(x + (i + 0.5) * dx - x0) / sx - 0.5, (y + (j + 0.5) * dy - y0) / sy - 0.5], -1).reshape(-1, 2)
+    points, bands = cells(pair, out)
     return points, bands[0].ravel(), bands[1].ravel(), seconds
 
 
 def slide(pair, window, step, margin, estimate):
-    """`estimate(pre, post, x, y)` -> (dx, dy) for every window that lies `margin` inside the image."""
+    """(dx, dy) of `estimate` (windows.py) for every window that lies `margin` inside the image."""
     height, width = pair.pre.shape
     corners = [
         (x, y)
@@ -142,83 +149,35 @@ def slide(pair, window, step, margin, estimate):
         for x in range(margin, width - window - margin + 1, step)
     ]
     start = time.process_time()
-    found = np.array([estimate(x, y) for x, y in corners], np.float64)
+    found = np.array([estimate(pair.pre, pair.post, x, y) for x, y in corners], np.float64)
     seconds = time.process_time() - start
     points = np.array(corners, np.float64) + (window - 1) / 2
     return points, found[:, 0], -found[:, 1], seconds
 
 
-def parabola(left, middle, right):
-    bend = left - 2 * middle + right
-    return 0.0 if bend == 0 else float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5))
-
-
 def match_template(pair, window, step, search=SEARCH):
-    def estimate(x, y):
-        area = pair.post[y - search : y + window + search, x - search : x + window + search]
-        surface = cv2.matchTemplate(area, pair.pre[y : y + window, x : x + window], cv2.TM_CCOEFF_NORMED)
-        _, _, _, (i, j) = cv2.minMaxLoc(surface)
-        if not (0 < i < 2 * search and 0 < j < 2 * search):
-            return i - search, j - search
-        dx = parabola(surface[j, i - 1], surface[j, i], surface[j, i + 1])
-        dy = parabola(surface[j - 1, i], surface[j, i], surface[j + 1, i])
-        return i - search + dx, j - search + dy
-
-    return slide(pair, window, step, search, estimate)
+    return slide(pair, window, step, search, windows.match_template(window, search, at_edge=lambda dx, dy: (dx, dy)))
 
 
 TWENTY = (cv2.TERM_CRITERIA_COUNT, 20, 0)
 
 
 def ecc(pair, window, step, criteria=TWENTY, margin=4):
-
-    def estimate(x, y):
-        # The post window with a margin, so that the warp does not run out of pixels.
-        area = pair.post[y - margin : y + window + margin, x - margin : x + window + margin]
-        warp = np.eye(2, 3, dtype=np.float32)
-        warp[:, 2] = margin
-        try:
-            _, warp = cv2.findTransformECC(pair.pre[y : y + window, x : x + window], area, warp,
-                                           cv2.MOTION_TRANSLATION, criteria, None, 1)
-        except cv2.error:
-            return np.nan, np.nan
-        return warp[0, 2] - margin, warp[1, 2] - margin
-
-    return slide(pair, window, step, margin, estimate)
+    return slide(pair, window, step, margin, windows.ecc(window, criteria, margin))
 
 
 def phase_correlate(pair, window, step):
-    hann = cv2.createHanningWindow((window, window), cv2.CV_32F)
-
-    def estimate(x, y):
-        part = np.s_[y : y + window, x : x + window]
-        return cv2.phaseCorrelate(pair.pre[part], pair.post[part], hann)[0]
-
-    return slide(pair, window, step, 0, estimate)
+    return slide(pair, window, step, 0, windows.phase_correlate(window))
 
 
 def scikit_image(pair, window, step):
-    def estimate(x, y):
-        part = np.s_[y : y + window, x : x + window]
-        # The shift that undoes the motion, row first.
-        shift = phase_cross_correlation(pair.pre[part], pair.post[part], upsample_factor=100)[0]
-        return -shift[1], -shift[0]
-
-    return slide(pair, window, step, 0, estimate)
+    return slide(pair, window, step, 0, windows.scikit_image(window))
 
 
 def dis(pair):
-    """Dense flow on 8-bit copies: medium preset at the finest scale, 50 iterations."""
-    low, high = np.percentile(pair.pre, [0.5, 99.5])
-    byte = lambda a: np.clip((a - low) / (high - low) * 255, 0, 255).astype(np.uint8)
-    pre, post = byte(pair.pre), byte(pair.post)
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow.setFinestScale(0)
-    flow.setPatchSize(16)
-    flow.setPatchStride(4)
-    flow.setGradientDescentIterations(50)
+    (pre, _), flow = windows.dis_flow(pair.pre, pair.post)
     start = time.process_time()
-    found = flow.calc(pre, post, None)
+    found = flow()
     seconds = time.process_time() - start
     j, i = np.mgrid[: pre.shape[0], : pre.shape[1]]
     points = np.stack([i, j], -1).reshape(-1, 2).astype(np.float64)

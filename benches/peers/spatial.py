@@ -23,6 +23,8 @@ import time
 import cv2
 import numpy as np
 
+import windows
+
 cv2.setNumThreads(1)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -67,21 +69,10 @@ def spatial(program, folder, size):
     return bands[:2] * np.array([1, -1])[:, None, None], used(after) - used(before)
 
 
-def parabola(left, middle, right):
-    bend = left - 2 * middle + right
-    return 0.0 if bend == 0 else 0.5 * (left - right) / bend
-
-
 def match_template(pre, post, corners):
-    found = np.full((len(corners), 2), np.nan)
+    estimate = windows.match_template(WINDOW, SEARCH)
     start = time.process_time()
-    for k, (x, y) in enumerate(corners):
-        area = post[y - SEARCH : y + WINDOW + SEARCH, x - SEARCH : x + WINDOW + SEARCH]
-        s = cv2.matchTemplate(area, pre[y : y + WINDOW, x : x + WINDOW], cv2.TM_CCOEFF_NORMED)
-        _, _, _, (i, j) = cv2.minMaxLoc(s)
-        if 0 < i < 2 * SEARCH and 0 < j < 2 * SEARCH:
-            found[k] = (i - SEARCH + parabola(s[j, i - 1], s[j, i], s[j, i + 1]),
-                        j - SEARCH + parabola(s[j - 1, i], s[j, i], s[j + 1, i]))
+    found = np.array([estimate(pre, post, x, y) for x, y in corners])
     return found, time.process_time() - start
 
 

@@ -32,8 +32,8 @@ import matplotlib
 import numpy as np
 from openpiv.pyprocess import extended_search_area_piv
 
-from run import BORDER, NEAR, ROOT, Pair, at, distance, parabola, raw
-from skimage.registration import phase_cross_correlation
+import windows
+from run import BORDER, NEAR, ROOT, Pair, at, cells, distance
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
@@ -94,24 +94,21 @@ def program(pair, method, window, step, *more):
 def shiftmap(method, window, step, *more):
     def run(pair, points):
         out, wall, cpu, peak = program(pair, method, window, step, *more)
-        bands, (x, dx, y, dy) = raw(out, pair.folder)
-        x0, sx, y0, sy = pair.georeference
-        j, i = np.mgrid[: bands.shape[1], : bands.shape[2]]
-        centres = np.stack([(x + (i + 0.5) * dx - x0) / sx - 0.5, (y + (j + 0.5) * dy - y0) / sy - 0.5], -1)
+        centres, bands = cells(pair, out)
         found = np.stack([bands[0], -bands[1]], -1)
         less = program(pair, method, window, 512, *more)[2] if step > 1 else 0.0
-        return Result(centres.reshape(-1, 2), found.reshape(-1, 2), wall, cpu, peak, i.size, cpu - less)
+        return Result(centres, found.reshape(-1, 2), wall, cpu, peak, len(centres), cpu - less)
 
     return run
 
 
 def each(window, estimate):
-    """A peer that measures one window after the other: `estimate(pair, x, y)` -> (right, down)."""
+    """A peer that measures one window after the other: `estimate` as in windows.py."""
 
     def run(pair, corners):
         def job():
             wall, cpu = time.perf_counter(), time.process_time()
-            found = np.array([estimate(pair, x, y) for x, y in corners], np.float64)
+            found = np.array([estimate(pair.pre, pair.post, x, y) for x, y in corners], np.float64)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             points = corners + (window - 1) / 2
             return Result(points, found, wall, cpu, 0.0, len(corners), cpu)
@@ -122,60 +119,26 @@ def each(window, estimate):
 
 
 def match_template(window):
-    def estimate(pair, x, y):
-        area = pair.post[y - SEARCH : y + window + SEARCH, x - SEARCH : x + window + SEARCH]
-        s = cv2.matchTemplate(area, pair.pre[y : y + window, x : x + window], cv2.TM_CCOEFF_NORMED)
-        _, _, _, (i, j) = cv2.minMaxLoc(s)
-        if not (0 < i < 2 * SEARCH and 0 < j < 2 * SEARCH):
-            return np.nan, np.nan
-        return (i - SEARCH + parabola(s[j, i - 1], s[j, i], s[j, i + 1]),
-                j - SEARCH + parabola(s[j - 1, i], s[j, i], s[j + 1, i]))
-
-    return each(window, estimate)
+    return each(window, windows.match_template(window, SEARCH))
 
 
 def ecc(window):
-    margin, criteria = 4, (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 1e-6)
-
-    def estimate(pair, x, y):
-        # The post window with a margin, so that the warp does not run out of pixels.
-        area = pair.post[y - margin : y + window + margin, x - margin : x + window + margin]
-        warp = np.array([[1, 0, margin], [0, 1, margin]], np.float32)
-        try:
-            _, warp = cv2.findTransformECC(pair.pre[y : y + window, x : x + window], area, warp,
-                                           cv2.MOTION_TRANSLATION, criteria, None, 1)
-        except cv2.error:
-            return np.nan, np.nan
-        return warp[0, 2] - margin, warp[1, 2] - margin
-
-    return each(window, estimate)
+    return each(window, windows.ecc(window, (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 1e-6)))
 
 
 def phase_correlate(window):
-    hann = cv2.createHanningWindow((window, window), cv2.CV_32F)
-
-    def estimate(pair, x, y):
-        part = np.s_[y : y + window, x : x + window]
-        return cv2.phaseCorrelate(pair.pre[part], pair.post[part], hann)[0]
-
-    return each(window, estimate)
+    return each(window, windows.phase_correlate(window))
 
 
 def scikit_image(window):
-    def estimate(pair, x, y):
-        part = np.s_[y : y + window, x : x + window]
-        # The shift that undoes the motion, row first.
-        shift = phase_cross_correlation(pair.pre[part], pair.post[part], upsample_factor=100)[0]
-        return -shift[1], -shift[0]
-
-    return each(window, estimate)
+    return each(window, windows.scikit_image(window))
 
 
 def openpiv(window):
-    def estimate(pair, x, y):
+    def estimate(pre, post, x, y):
         # Each window alone, so that the windows are those of the other tools.
         part = np.s_[y : y + window, x : x + window]
-        a, b = pair.pre[part], pair.post[part]
+        a, b = pre[part], post[part]
         u, v = extended_search_area_piv(a - a.min(), b - b.min(), window_size=window, overlap=0,
                                         search_area_size=window, subpixel_method="gaussian", sig2noise_method=None,
                                         correlation_method="circular", normalized_correlation=True)[:2]
@@ -185,18 +148,10 @@ def openpiv(window):
 
 
 def dis(pair, _):
-    """Dense flow on 8-bit copies: medium preset at the finest scale, 50 iterations."""
-
     def job():
-        low, high = np.percentile(pair.pre, [0.5, 99.5])
-        pre, post = (np.clip((a - low) / (high - low) * 255, 0, 255).astype(np.uint8) for a in (pair.pre, pair.post))
-        flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        flow.setFinestScale(0)
-        flow.setPatchSize(16)
-        flow.setPatchStride(4)
-        flow.setGradientDescentIterations(50)
+        (pre, _), flow = windows.dis_flow(pair.pre, pair.post)
         wall, cpu = time.perf_counter(), time.process_time()
-        found = flow.calc(pre, post, None)
+        found = flow()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         j, i = np.mgrid[: pre.shape[0], : pre.shape[1]]
         return Result(np.stack([i, j], -1).reshape(-1, 2).astype(float), found.reshape(-1, 2), wall, cpu, 0.0, i.size, cpu)

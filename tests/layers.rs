@@ -61,17 +61,7 @@ fn measured(
     let layout = Layout::new((SIDE, SIDE), params.window, params.step, region).unwrap();
     let mut found = Collect(Vec::new());
     pipeline::run(&pair, &layout, params, threads, &mut found, &mut Silent).unwrap();
-    let mut all = Grid::filled(layout.region.width, layout.region.height, Measurement::failed(Status::NoData));
-    for (cells, part) in found.0 {
-        for (k, m) in part.data.iter().enumerate() {
-            all.set(
-                (cells.x - layout.region.x) as usize + k % part.width,
-                (cells.y - layout.region.y) as usize + k / part.width,
-                *m,
-            );
-        }
-    }
-    all
+    found.map(&layout)
 }
 
 fn params(window: usize, complex: ComplexUse) -> Params {

@@ -34,15 +34,7 @@ fn measure(pre: &MemoryImage, post: &MemoryImage, params: &Params) -> (Layout, G
     let layout = Layout::new(size, params.window, params.step, None).unwrap();
     let mut found = common::Collect(Vec::new());
     pipeline::run(&Pair::new(pre, post, (0.0, 0.0)), &layout, params, 2, &mut found, &mut Silent).unwrap();
-    let mut whole = Grid::filled(layout.cells.0, layout.cells.1, Measurement::failed(Status::NoData));
-    for (cells, grid) in found.0 {
-        for y in 0..grid.height {
-            for x in 0..grid.width {
-                whole.set(cells.x as usize + x, cells.y as usize + y, grid.get(x, y));
-            }
-        }
-    }
-    (layout, whole)
+    (layout, found.map(&layout))
 }
 
 /// Share of cells, among those whose window stays inside the post image, that are valid and within `tolerance`; and the

@@ -36,16 +36,7 @@ fn map(
     let mut found = Collect(Vec::new());
     let pair = Pair { cuts, ..Pair::new(&pre, &post, (0.0, 0.0)) };
     pipeline::run(&pair, &layout, params, threads, &mut found, &mut Silent).unwrap();
-    let r = layout.region;
-    let mut out = Grid::filled(r.width, r.height, Measurement::failed(Status::NoData));
-    for (at, part) in found.0 {
-        for y in 0..at.height {
-            for x in 0..at.width {
-                out.set((at.x - r.x) as usize + x, (at.y - r.y) as usize + y, part.get(x, y));
-            }
-        }
-    }
-    out
+    found.map(&layout)
 }
 
 fn all(p: &SynthPair, params: &Params, cuts: &[Vec<(f64, f64)>]) -> Grid<Measurement> {

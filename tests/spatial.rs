@@ -28,15 +28,7 @@ fn measure(pre: Image, post: Image, params: &Params, threads: usize, region: Opt
     let layout = Layout::new(SIZE, params.window, params.step, region).unwrap();
     let mut found = Collect(Vec::new());
     pipeline::run(&Pair::new(&pre, &post, (0.0, 0.0)), &layout, params, threads, &mut found, &mut Silent).unwrap();
-    let mut all = Grid::filled(layout.region.width, layout.region.height, Measurement::failed(Status::NoData));
-    for (cells, part) in found.0 {
-        for (k, m) in part.data.iter().enumerate() {
-            let x = (cells.x - layout.region.x) as usize + k % part.width;
-            let y = (cells.y - layout.region.y) as usize + k / part.width;
-            all.data[y * layout.region.width + x] = *m;
-        }
-    }
-    all.data
+    found.map(&layout).data
 }
 
 /// Mean error along x and y over the windows on the right peak (within a pixel), share of the others, valid cells.

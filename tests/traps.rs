@@ -3,12 +3,11 @@
 
 mod common;
 
-use common::{Collect, Folder, fine_at, gdal, hashed_noise, run, utm};
+use common::{Folder, fine_at, gdal, hashed_noise, measured, run, utm};
 use shiftmap::field::{Measurement, Status};
-use shiftmap::grid::{Grid, Image, MemoryImage, Window};
+use shiftmap::grid::{Grid, Image, Window};
 use shiftmap::layout::Layout;
-use shiftmap::pipeline::{self, MethodName, Pair, Params};
-use shiftmap::progress::Silent;
+use shiftmap::pipeline::{MethodName, Params};
 use shiftmap::raster::{PixelType, read_all_bands, write_image};
 
 const METHODS: [MethodName; 5] =
@@ -38,20 +37,7 @@ fn measure(
     region: Option<Window>,
     threads: usize,
 ) -> (Layout, Grid<Measurement>) {
-    let (pre, post) = (MemoryImage(pre.clone()), MemoryImage(post.clone()));
-    let layout = Layout::new((pre.0.width(), pre.0.height()), params.window, params.step, region).unwrap();
-    let mut found = Collect(Vec::new());
-    pipeline::run(&Pair::new(&pre, &post, (0.0, 0.0)), &layout, params, threads, &mut found, &mut Silent).unwrap();
-    let r = layout.region;
-    let mut whole = Grid::filled(r.width, r.height, Measurement::failed(Status::NoData));
-    for (cells, grid) in found.0 {
-        for y in 0..grid.height {
-            for x in 0..grid.width {
-                whole.set((cells.x - r.x) as usize + x, (cells.y - r.y) as usize + y, grid.get(x, y));
-            }
-        }
-    }
-    (layout, whole)
+    measured(pre, post, params, region, threads).unwrap()
 }
 
 /// Cells with position and measurement.

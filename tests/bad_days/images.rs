@@ -4,40 +4,16 @@
 use super::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
+use shiftmap::Error;
 use shiftmap::field::{GeoTransform, Measurement, Status};
-use shiftmap::grid::{Grid, Image, MemoryImage, Window};
+use shiftmap::grid::{Grid, Image, Window};
 use shiftmap::job::Job;
-use shiftmap::layout::Layout;
-use shiftmap::pipeline::{self, MethodName, Pair, Params};
+use shiftmap::pipeline::{MethodName, Params};
 use shiftmap::progress::Silent;
 use shiftmap::raster::{Crs, GeoReference, PixelType, Units, read_all_bands, write_image};
-use shiftmap::{Error, Result};
 
 const METHODS: [MethodName; 5] =
     [MethodName::Lsm, MethodName::Frequency, MethodName::Spatial, MethodName::Regularized, MethodName::Dense];
-
-fn measure(
-    pre: &Image,
-    post: &Image,
-    params: &Params,
-    region: Option<Window>,
-    threads: usize,
-) -> Result<(Layout, Grid<Measurement>)> {
-    let (pre, post) = (MemoryImage(pre.clone()), MemoryImage(post.clone()));
-    let layout = Layout::new((pre.0.width(), pre.0.height()), params.window, params.step, region)?;
-    let mut found = Collect(Vec::new());
-    pipeline::run(&Pair::new(&pre, &post, (0.0, 0.0)), &layout, params, threads, &mut found, &mut Silent)?;
-    let r = layout.region;
-    let mut whole = Grid::filled(r.width, r.height, Measurement::failed(Status::NoData));
-    for (cells, grid) in found.0 {
-        for y in 0..grid.height {
-            for x in 0..grid.width {
-                whole.set((cells.x - r.x) as usize + x, (cells.y - r.y) as usize + y, grid.get(x, y));
-            }
-        }
-    }
-    Ok((layout, whole))
-}
 
 /// What holds of every measurement.
 fn sound(m: &Measurement) {
@@ -83,7 +59,7 @@ fn spoilt_pixels_anywhere() {
         let method = METHODS[trial % METHODS.len()];
         let params = Params { method, window, step, min_valid: random.random(), ..Params::default() };
         let label = format!("trial {trial}: {size:?} {params:?}");
-        let whole = match measure(&pre, &post, &params, None, 1) {
+        let whole = match measured(&pre, &post, &params, None, 1) {
             Ok((_, whole)) => whole,
             Err(Error::Data(text) | Error::Option { why: text, .. }) => {
                 assert!(!text.is_empty(), "{label}");
@@ -95,10 +71,10 @@ fn spoilt_pixels_anywhere() {
         whole.data.iter().for_each(sound);
         valid += whole.data.iter().filter(|m| m.status == Status::Valid).count();
         // Threads and regions change nothing, whatever is wrong with the images.
-        let (_, again) = measure(&pre, &post, &params, None, 2).unwrap();
+        let (_, again) = measured(&pre, &post, &params, None, 2).unwrap();
         assert!(whole.data.iter().map(bits).eq(again.data.iter().map(bits)), "{label}: threads");
         let part = Window::new(size.0 as i64 / 3, size.1 as i64 / 4, size.0 / 2 + 1, size.1 / 2 + 1);
-        let Ok((layout, part)) = measure(&pre, &post, &params, Some(part), 2) else { continue };
+        let Ok((layout, part)) = measured(&pre, &post, &params, Some(part), 2) else { continue };
         let r = layout.region;
         for y in 0..part.height {
             for x in 0..part.width {
@@ -121,7 +97,7 @@ fn every_pixel_of_a_window_may_be_the_bad_one() {
                 let (mut a, mut b) = (clean(0.0), clean(0.3));
                 a.data[k] = bad;
                 b.data[1599 - k] = bad;
-                let (_, map) = measure(&Image::from_values(a), &Image::from_values(b), &params, None, 1).unwrap();
+                let (_, map) = measured(&Image::from_values(a), &Image::from_values(b), &params, None, 1).unwrap();
                 map.data.iter().for_each(sound);
             }
         }

@@ -157,6 +157,23 @@ pub fn reference(name: &str) -> Option<String> {
 /// A sink that keeps every tile.
 pub struct Collect(pub Vec<(shiftmap::grid::Window, Grid<shiftmap::field::Measurement>)>);
 
+impl Collect {
+    /// The whole region of a run as one grid.
+    pub fn map(&self, layout: &shiftmap::layout::Layout) -> Grid<shiftmap::field::Measurement> {
+        let r = layout.region;
+        let none = shiftmap::field::Measurement::failed(shiftmap::field::Status::NoData);
+        let mut out = Grid::filled(r.width, r.height, none);
+        for (at, part) in &self.0 {
+            for y in 0..at.height {
+                for x in 0..at.width {
+                    out.set((at.x - r.x) as usize + x, (at.y - r.y) as usize + y, part.get(x, y));
+                }
+            }
+        }
+        out
+    }
+}
+
 impl shiftmap::pipeline::FieldSink for Collect {
     fn write(
         &mut self,
@@ -166,6 +183,27 @@ impl shiftmap::pipeline::FieldSink for Collect {
         self.0.push((cells, measurements.clone()));
         Ok(())
     }
+}
+
+/// The map of a pair of images, and its grid.
+///
+/// # Errors
+/// Those of the run.
+pub fn measured(
+    pre: &shiftmap::grid::Image,
+    post: &shiftmap::grid::Image,
+    params: &shiftmap::pipeline::Params,
+    region: Option<shiftmap::grid::Window>,
+    threads: usize,
+) -> shiftmap::Result<(shiftmap::layout::Layout, Grid<shiftmap::field::Measurement>)> {
+    use shiftmap::grid::MemoryImage;
+    let (pre, post) = (MemoryImage(pre.clone()), MemoryImage(post.clone()));
+    let layout = shiftmap::layout::Layout::new((pre.0.width(), pre.0.height()), params.window, params.step, region)?;
+    let mut found = Collect(Vec::new());
+    let pair = shiftmap::pipeline::Pair::new(&pre, &post, (0.0, 0.0));
+    shiftmap::pipeline::run(&pair, &layout, params, threads, &mut found, &mut shiftmap::progress::Silent)?;
+    let whole = found.map(&layout);
+    Ok((layout, whole))
 }
 
 /// A rectangular fault cut along a diagonal, both triangles with upward normals where that is possible.

@@ -11,7 +11,7 @@ mod motion;
 mod refusals;
 
 use common::Collect;
-use shiftmap::field::{Measurement, Status};
+use shiftmap::field::Measurement;
 use shiftmap::grid::{Grid, Image, MemoryImage, Window};
 use shiftmap::layout::Layout;
 use shiftmap::net::{Net, NetOptions};
@@ -64,16 +64,7 @@ pub fn measure(
     let mut pair = Pair::new(&files[0].0, &files[0].1, (0.0, 0.0));
     pair.bands = files.iter().map(|(a, b)| (a as _, b as _)).collect();
     let report = pipeline::run(&pair, &layout, params, threads, &mut found, &mut Silent)?;
-    let r = layout.region;
-    let mut out = Grid::filled(r.width, r.height, Measurement::failed(Status::NoData));
-    for (at, part) in found.0 {
-        for y in 0..at.height {
-            for x in 0..at.width {
-                out.set((at.x - r.x) as usize + x, (at.y - r.y) as usize + y, part.get(x, y));
-            }
-        }
-    }
-    Ok((out, report))
+    Ok((found.map(&layout), report))
 }
 
 /// The map of one pair of images.

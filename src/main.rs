@@ -1,5 +1,7 @@
 //! The `shiftmap` program.
 
+// With the other code that is unsafe, but of the program alone: a library leaves the allocator to its host.
+#[path = "capi/memory.rs"]
 mod memory;
 
 #[global_allocator]

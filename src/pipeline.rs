@@ -30,6 +30,21 @@ pub enum MethodName {
     Net,
 }
 
+impl MethodName {
+    /// As `--method` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            MethodName::Lsm => "lsm",
+            MethodName::Frequency => "frequency",
+            MethodName::Dense => "dense",
+            MethodName::Precision => "precision",
+            MethodName::Spatial => "spatial",
+            MethodName::Regularized => "regularized",
+            MethodName::Net => "net",
+        }
+    }
+}
+
 /// Which prefilter (`--prefilter`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -6,6 +6,7 @@
 //! | [`displacement`], [`commands`], [`dislocation`], [`features`], [`context`], [`options`], [`version`] | the functions, in the header's order |
 //! | `guard` | panics, wrong use and errors become codes |
 //! | `host` | runs a command on a thread of its own while the caller's thread makes the callbacks |
+//! | `memory.rs` | of the program, not of this library: the allocator that says when memory is refused (`src/main.rs`) |
 //! | `array`, `dataset`, `text` | arrays, GDAL datasets and strings of the caller |
 #![allow(non_camel_case_types)]
 

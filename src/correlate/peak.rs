@@ -56,6 +56,47 @@ impl Jet {
     }
 }
 
+/// Number of pixels of a window that count (weights summed), and whether they have weights, which then are in `weights`, rows
+/// of `padded`: 0 where either image is invalid at the whole-pixel displacement `shift`, else those of `cut`.
+///
+/// # Errors
+/// [`Status::NoData`] where too few pixels are valid.
+#[inline(always)]
+pub(super) fn weigh(
+    (pre, post): (&PreparedPre, &PreparedPost),
+    corner: (usize, usize),
+    shift: (i32, i32),
+    cut: Option<&[f32]>,
+    limits: &Limits,
+    ((w, h), padded): ((usize, usize), usize),
+    weights: &mut [f32],
+) -> Result<(f64, bool), Status> {
+    let total = (w * h) as f64;
+    let at = |c: usize, s: i32| (c + post.search).wrapping_add_signed(s as isize);
+    let (px, py) = (at(corner.0, shift.0), at(corner.1, shift.1));
+    let masked = pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) < w * h
+        || post.counts.count(px as i64, py as i64, (w, h)) < w * h;
+    let weighted = masked || cut.is_some();
+    let mut count = total;
+    if weighted {
+        count = 0.0;
+        for y in 0..h {
+            let a = &pre.valid.row(corner.1 + y)[corner.0..corner.0 + w];
+            let b = &post.valid.row(py + y)[px..px + w];
+            for x in 0..w {
+                let weight = cut.map_or(1.0, |c| c[y * w + x]);
+                let weight = if a[x] & b[x] { weight } else { 0.0 };
+                weights[y * padded + x] = weight;
+                count += weight as f64;
+            }
+        }
+    }
+    match count < limits.min_valid * total && masked || count < 8.0 {
+        true => Err(Status::NoData),
+        false => Ok((count, weighted)),
+    }
+}
+
 impl WindowCorrelation {
     pub fn new(window: (usize, usize)) -> Self {
         let padded = window.0.div_ceil(LANES) * LANES;
@@ -85,30 +126,9 @@ impl WindowCorrelation {
         cut: Option<&[f32]>,
         limits: &Limits,
     ) -> Result<(), Status> {
-        let (w, h) = self.window;
-        let total = (w * h) as f64;
-        let at = |c: usize, s: i32| (c + post.search).wrapping_add_signed(s as isize);
-        let (px, py) = (at(corner.0, shift.0), at(corner.1, shift.1));
-        let masked = pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) < w * h
-            || post.counts.count(px as i64, py as i64, (w, h)) < w * h;
-        self.weighted = masked || cut.is_some();
-        self.terms.count = total;
-        if self.weighted {
-            self.terms.count = 0.0;
-            for y in 0..h {
-                let a = &pre.valid.row(corner.1 + y)[corner.0..corner.0 + w];
-                let b = &post.valid.row(py + y)[px..px + w];
-                for x in 0..w {
-                    let weight = cut.map_or(1.0, |c| c[y * w + x]);
-                    let weight = if a[x] & b[x] { weight } else { 0.0 };
-                    self.weights[y * self.padded + x] = weight;
-                    self.terms.count += weight as f64;
-                }
-            }
-        }
-        if self.terms.count < limits.min_valid * total && masked || self.terms.count < 8.0 {
-            return Err(Status::NoData);
-        }
+        let padded = (self.window, self.padded);
+        let (count, weighted) = weigh((pre, post), corner, shift, cut, limits, padded, &mut self.weights)?;
+        (self.terms.count, self.weighted) = (count, weighted);
         self.load_values(pre, corner);
         if self.terms.flat(limits.min_variance) {
             return Err(Status::LowTexture);

@@ -104,15 +104,8 @@ fn parts(barriers: &Barriers, width: usize, height: usize) -> (Grid<u8>, usize) 
         open.push(start);
         while let Some(k) = open.pop() {
             size += 1;
-            let (x, y) = (k % width, k / width);
-            let steps = [
-                (x + 1 < width && !barriers.right.get(x, y), k + 1),
-                (y + 1 < height && !barriers.down.get(x, y), k + width),
-                (x > 0 && !barriers.right.get(x.max(1) - 1, y), k.wrapping_sub(1)),
-                (y > 0 && !barriers.down.get(x, y.max(1) - 1), k.wrapping_sub(width)),
-            ];
-            for (there, to) in steps {
-                if there && region[to] == 0 {
+            for to in barriers.steps(k) {
+                if region[to] == 0 {
                     region[to] = number;
                     open.push(to);
                 }

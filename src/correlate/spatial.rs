@@ -20,14 +20,11 @@ use super::scene::Scene;
 use super::search::{Peak, peak};
 use super::sums::Intervals;
 use super::surface::{NOTHING, Surfaces};
-use super::uncertainty::{RESAMPLING_FLOOR, congruence};
+use super::uncertainty::of_peak;
 use super::window_sums::{WindowTerms, terms};
 use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, Status};
 use crate::pipeline::{Params, PeakQuality, PeakSigma};
-
-/// Least share of the noise-free curvature that the curvature of the peak may have.
-const LEAST_CURVATURE: f64 = 0.04;
 
 pub struct Spatial {
     min_valid: f64,
@@ -240,17 +237,7 @@ fn sandwich(maximum: &Maximum, rho: f64, bands: &[WindowTerms]) -> Option<Covari
             plain[k] += p[k];
         }
     }
-    let mut k = maximum.total.second.map(|v| -v);
-    k[0] = k[0].max(LEAST_CURVATURE * plain[0]);
-    k[2] = k[2].max(LEAST_CURVATURE * plain[2]);
-    let limit = 0.98 * (k[0] * k[2]).sqrt();
-    k[1] = k[1].max(-limit).min(limit);
-    let det = k[0] * k[2] - k[1] * k[1];
-    let inverse = [k[2] / det, -k[1] / det, k[0] / det];
-    let [xx, xy, yy] = congruence(&inverse, &meat);
-    let extra = RESAMPLING_FLOOR * RESAMPLING_FLOOR;
-    let c = Covariance { xx: xx + extra, xy, yy: yy + extra };
-    (c.xx.is_finite() && c.yy.is_finite() && c.xx > 0.0 && c.yy > 0.0).then_some(c)
+    of_peak(maximum.total.second.map(|v| -v), &plain, &meat)
 }
 
 impl Method for Spatial {

@@ -84,6 +84,25 @@ pub fn congruence(a: &[f64; 3], b: &[f64; 3]) -> [f64; 3] {
     [ab[0] * a[0] + ab[1] * a[1], ab[0] * a[1] + ab[1] * a[2], ab[2] * a[1] + ab[3] * a[2]]
 }
 
+/// Least share of the noise-free curvature that the curvature of a peak may have.
+const LEAST_CURVATURE: f64 = 0.04;
+
+/// K⁻¹ M K⁻¹ with K the `curvature` of a correlation peak, held from below by that without noise (`plain`), and M the
+/// variance of its gradient (`meat`); all as (xx, xy, yy). `None` where that is no covariance.
+pub fn of_peak(curvature: [f64; 3], plain: &[f64; 3], meat: &[f64; 3]) -> Option<Covariance> {
+    let mut k = curvature;
+    k[0] = k[0].max(LEAST_CURVATURE * plain[0]);
+    k[2] = k[2].max(LEAST_CURVATURE * plain[2]);
+    // Not `clamp`, which ends the run where the limit is no number.
+    let limit = 0.98 * (k[0] * k[2]).sqrt();
+    k[1] = k[1].max(-limit).min(limit);
+    let det = k[0] * k[2] - k[1] * k[1];
+    let [xx, xy, yy] = congruence(&[k[2] / det, -k[1] / det, k[0] / det], meat);
+    let extra = RESAMPLING_FLOOR * RESAMPLING_FLOOR;
+    let c = Covariance { xx: xx + extra, xy, yy: yy + extra };
+    (c.xx.is_finite() && c.yy.is_finite() && c.xx > 0.0 && c.yy > 0.0).then_some(c)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,5 @@
 //! Opening and checking what a job needs, before anything is measured.
 
-use super::record::method;
 use super::{ImagePair, Job, Prepared, Search, Stable};
 use crate::grid::ImageFile;
 use crate::layout::Layout;
@@ -171,9 +170,11 @@ impl Job {
         if params.method != MethodName::Net {
             let why = "only --method net runs a network";
             let options = &self.net;
+            if let (None, Some(sensor)) = (&options.model, options.sensor) {
+                return Err(Error::option("--sensor", sensor.name(), why));
+            }
             return match () {
                 _ if options.model.is_some() => Err(Error::option("--model", options.model(), why)),
-                _ if options.sensor.is_some() => Err(Error::option("--sensor", "given", why)),
                 _ if options.passes != 1 => Err(Error::option("--net-passes", options.passes, why)),
                 _ if options.average => Err(Error::option("--net-average", "given", why)),
                 _ if options.tile.is_some() => Err(Error::option("--net-tile", options.tile.unwrap_or_default(), why)),
@@ -184,16 +185,15 @@ impl Job {
         if options.model.is_none() && options.sensor.is_none() {
             let (sensor, rough) = guess::sensor(pre, &std::sync::atomic::AtomicBool::new(false))?;
             options.sensor = Some(sensor);
-            let (name, other) = match sensor {
-                Sensor::Sar => ("sar", "optical"),
-                _ => ("optical", "sar"),
-            };
+            let other = if sensor == Sensor::Sar { Sensor::Optical } else { Sensor::Sar };
             note(&format!(
-                "sensor: {name} (neighbouring pixels of the smoothest places differ by {:.1} % of their mean, speckle by {:.0} % and \
-                 more), so the network is {}; otherwise give --sensor {other}",
+                "sensor: {} (neighbouring pixels of the smoothest places differ by {:.1} % of their mean, speckle by {:.0} % and \
+                 more), so the network is {}; otherwise give --sensor {}",
+                sensor.name(),
                 100.0 * rough,
                 100.0 * guess::ROUGH,
-                options.model()
+                options.model(),
+                other.name()
             ));
         }
         let net = Net::load(&options)?;
@@ -212,7 +212,7 @@ impl Job {
         if self.split.is_some() && self.params.method != MethodName::Lsm {
             return Err(Error::option(
                 "--split",
-                method(self.params.method),
+                self.params.method.name(),
                 "windows are split by the method lsm only",
             ));
         }
@@ -246,7 +246,7 @@ impl Job {
         let p = &self.params;
         let refused = match p.method {
             MethodName::Frequency | MethodName::Net | MethodName::Precision => {
-                Some(format!("the method {} takes one pair; use spatial or lsm", method(p.method)))
+                Some(format!("the method {} takes one pair; use spatial or lsm", p.method.name()))
             }
             _ if p.shape == Shape::Affine => Some("--shape affine matches one pair; use --shape translation".into()),
             _ if self.split.is_some() => Some("windows are split in one pair; leave --split away".into()),

@@ -28,7 +28,7 @@ impl Job {
         let mut add = |key: &str, value: String| items.push((key.to_string(), value));
         add("VERSION", crate::VERSION.into());
         add("COMMAND", self.command());
-        add("METHOD", method(params.method).into());
+        add("METHOD", params.method.name().into());
         add("WINDOW", windows(params));
         add("STEP", format!("{}x{}", params.step.0, params.step.1));
         if params.auto_search.is_none() {
@@ -115,7 +115,7 @@ impl Job {
     /// The command that repeats the job, without what does not change the numbers.
     fn command(&self) -> String {
         let p = &self.params;
-        let mut text = format!("shiftmap displacement {} {} OUT --method {}", self.pre, self.post, method(p.method));
+        let mut text = format!("shiftmap displacement {} {} OUT --method {}", self.pre, self.post, p.method.name());
         text += &format!(" --window {} --step {}x{}", windows(p), p.step.0, p.step.1);
         text += &match self.search {
             Search::Pixels(x, y) => format!(" --search {x}x{y}"),
@@ -204,16 +204,4 @@ fn windows(p: &Params) -> String {
 
 fn outliers(p: &Params) -> &'static str {
     if p.reject_outliers { "reject" } else { "keep" }
-}
-
-pub(super) fn method(m: MethodName) -> &'static str {
-    match m {
-        MethodName::Lsm => "lsm",
-        MethodName::Frequency => "frequency",
-        MethodName::Dense => "dense",
-        MethodName::Precision => "precision",
-        MethodName::Spatial => "spatial",
-        MethodName::Regularized => "regularized",
-        MethodName::Net => "net",
-    }
 }

@@ -49,6 +49,17 @@ pub enum Sensor {
     Any,
 }
 
+impl Sensor {
+    /// As cards and `--sensor` have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sensor::Optical => "optical",
+            Sensor::Sar => "sar",
+            Sensor::Any => "any",
+        }
+    }
+}
+
 /// How values come to a common scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -216,10 +216,7 @@ impl Net {
             fact("MODEL", card.name.clone()),
             fact("MODEL_VERSION", card.version.clone()),
             fact("MODEL_SHA256", self.model.sha256.clone()),
-            fact(
-                "MODEL_SENSOR",
-                serde_json::to_value(card.sensor).ok().and_then(|v| Some(v.as_str()?.to_string())).unwrap_or_default(),
-            ),
+            fact("MODEL_SENSOR", card.sensor.name().into()),
             fact("NET_PASSES", o.passes.to_string()),
             fact("NET_AVERAGE", if o.average { "YES" } else { "NO" }.into()),
             fact("NET_TILE", self.geometry().tile.to_string()),

@@ -19,7 +19,7 @@ use super::peak::{self, Maximum};
 use super::scene::Scene;
 use super::search::{Peak, peak};
 use super::surface::NOTHING;
-use super::uncertainty::{RESAMPLING_FLOOR, congruence};
+use super::uncertainty::of_peak;
 use super::window_sums::WindowTerms;
 use super::{Band, Method, Tile};
 use crate::field::{Covariance, Measurement, Status};
@@ -32,8 +32,6 @@ use window::ComplexWindow;
 pub const FIRST: usize = 1;
 /// Chance that a window of noise gets a value.
 const CHANCE: f64 = 1e-3;
-/// Least share of the noise-free curvature that the curvature of the peak may have.
-const LEAST_CURVATURE: f64 = 0.04;
 
 /// Real and imaginary part of one layer.
 pub(super) type Layer<'a> = [&'a Band<'a>; 2];
@@ -174,16 +172,7 @@ fn sandwich(maximum: &Maximum, gamma: f64, samples: f64, layers: &[(&WindowTerms
             plain[k] += t.gradient[k] / t.energy;
         }
     }
-    let mut k = maximum.total.second.map(|v| -v);
-    k[0] = k[0].max(LEAST_CURVATURE * plain[0]);
-    k[2] = k[2].max(LEAST_CURVATURE * plain[2]);
-    let limit = 0.98 * (k[0] * k[2]).sqrt();
-    k[1] = k[1].clamp(-limit, limit);
-    let det = k[0] * k[2] - k[1] * k[1];
-    let [xx, xy, yy] = congruence(&[k[2] / det, -k[1] / det, k[0] / det], &meat);
-    let extra = RESAMPLING_FLOOR * RESAMPLING_FLOOR;
-    let c = Covariance { xx: xx + extra, xy, yy: yy + extra };
-    (c.xx.is_finite() && c.yy.is_finite() && c.xx > 0.0 && c.yy > 0.0).then_some(c)
+    of_peak(maximum.total.second.map(|v| -v), &plain, &meat)
 }
 
 impl Method for Coherent {

@@ -9,7 +9,7 @@ use crate::correlate::half_pixel::HalfPixels;
 use crate::correlate::interp::Coefficients;
 use crate::correlate::lanes::vectors;
 use crate::correlate::lsm::Limits;
-use crate::correlate::peak::{Jet, LAGS, LANES, away, norm_at, quotient, spline};
+use crate::correlate::peak::{Jet, LAGS, LANES, away, norm_at, quotient, spline, weigh};
 use crate::correlate::window_sums::WindowTerms;
 use crate::field::{PixelShift, Status};
 use crate::grid::Grid;
@@ -62,30 +62,9 @@ impl ComplexWindow {
         limits: &Limits,
     ) -> Result<(), Status> {
         let (w, h) = self.window;
-        let total = (w * h) as f64;
-        let (pre, post) = (&layer[0].pre, &layer[0].post);
-        let at = |c: usize, s: i32| (c + post.search).wrapping_add_signed(s as isize);
-        let (px, py) = (at(corner.0, shift.0), at(corner.1, shift.1));
-        let masked = pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) < w * h
-            || post.counts.count(px as i64, py as i64, (w, h)) < w * h;
-        self.weighted = masked || cut.is_some();
-        let mut count = total;
-        if self.weighted {
-            count = 0.0;
-            for y in 0..h {
-                let a = &pre.valid.row(corner.1 + y)[corner.0..corner.0 + w];
-                let b = &post.valid.row(py + y)[px..px + w];
-                for x in 0..w {
-                    let weight = cut.map_or(1.0, |c| c[y * w + x]);
-                    let weight = if a[x] & b[x] { weight } else { 0.0 };
-                    self.weights[y * self.padded + x] = weight;
-                    count += weight as f64;
-                }
-            }
-        }
-        if count < limits.min_valid * total && masked || count < 8.0 {
-            return Err(Status::NoData);
-        }
+        let (pair, padded) = ((&layer[0].pre, &layer[0].post), (self.window, self.padded));
+        let (count, weighted) = weigh(pair, corner, shift, cut, limits, padded, &mut self.weights)?;
+        self.weighted = weighted;
         let (mut energy, mut gradient, mut spread) = (0.0f64, [0.0f64; 3], [0.0f64; 3]);
         for (part, band) in layer.iter().enumerate() {
             let pre = &band.pre;

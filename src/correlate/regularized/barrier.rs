@@ -27,6 +27,19 @@ impl Barriers {
         Barriers { right, down }
     }
 
+    /// The pixels beside pixel `k`, row after row, that no line divides from it.
+    pub fn steps(&self, k: usize) -> impl Iterator<Item = usize> {
+        let (width, height) = (self.right.width, self.right.height);
+        let (x, y) = (k % width, k / width);
+        let all = [
+            (x + 1 < width && !self.right.get(x, y), k + 1),
+            (y + 1 < height && !self.down.get(x, y), k + width),
+            (x > 0 && !self.right.get(x.max(1) - 1, y), k.wrapping_sub(1)),
+            (y > 0 && !self.down.get(x, y.max(1) - 1), k.wrapping_sub(width)),
+        ];
+        all.into_iter().filter(|s| s.0).map(|s| s.1)
+    }
+
     /// Whether the way between two pixels, along the row of the first and then the column of the second, crosses lines
     /// an odd number of times.
     pub fn between(&self, a: (usize, usize), b: (usize, usize)) -> bool {
@@ -65,15 +78,8 @@ impl Barriers {
             }
         }
         while let Some(k) = next.pop_front() {
-            let (x, y) = (k % width, k / width);
-            let steps = [
-                (x + 1 < width && !self.right.get(x, y), k + 1),
-                (y + 1 < height && !self.down.get(x, y), k + width),
-                (x > 0 && !self.right.get(x.max(1) - 1, y), k.wrapping_sub(1)),
-                (y > 0 && !self.down.get(x, y.max(1) - 1), k.wrapping_sub(width)),
-            ];
-            for (open, to) in steps {
-                if open && !known[to] {
+            for to in self.steps(k) {
+                if !known[to] {
                     known[to] = true;
                     values[to] = values[k];
                     next.push_back(to);

@@ -4,7 +4,8 @@
 //! every window is a sum of blocks (block sums for large steps, running sums for dense ones). Within a block the shifts
 //! lie in the lanes of vectors, so that no sum runs across lanes and any vector length gives the same bytes.
 
-use super::lanes::vectors;
+use super::block::{Blocks, Both, Products};
+use super::eight::{Eight, Work, eight};
 use super::sums::Intervals;
 use crate::grid::Grid;
 
@@ -24,7 +25,7 @@ impl Part {
 }
 
 /// Shifts in one vector; sums are computed for one, two or three vectors of them.
-pub const LANES: usize = 8;
+pub use super::eight::LANES;
 /// Most neighbouring shifts whose products are summed in one pass.
 pub const BATCH: usize = 3 * LANES;
 /// Rows of a block that are summed in single precision.
@@ -49,12 +50,12 @@ impl<'a> Rows<'a> {
     }
 
     #[inline(always)]
-    fn start(&self, x: usize, y: usize) -> usize {
+    pub(super) fn start(&self, x: usize, y: usize) -> usize {
         (self.first + (y * self.pitch + x) as i64) as usize
     }
 
     #[inline(always)]
-    fn at(&self, x: usize, y: usize, n: usize) -> &'a [f32] {
+    pub(super) fn at(&self, x: usize, y: usize, n: usize) -> &'a [f32] {
         let start = self.start(x, y);
         &self.data[start..start + n]
     }
@@ -80,7 +81,7 @@ impl Totals {
 pub struct BatchSums {
     prefix: Vec<f64>,
     line: Vec<f64>,
-    padded: Vec<f32>,
+    padded: [Vec<f32>; 3],
 }
 
 impl BatchSums {
@@ -101,37 +102,31 @@ impl BatchSums {
     /// pixels of a.
     pub fn sparse_sums(
         &mut self,
-        images: (Rows, Rows),
+        (a, b): (Rows, Rows),
         shifts: usize,
         intervals: (&Intervals, &Intervals),
         part: Part,
         nothing: impl Fn((usize, usize), (usize, usize)) -> bool,
         out: &mut Totals,
     ) {
-        vectors(
-            #[inline(always)]
-            || match shifts {
-                0..=8 => self.sums::<1>(images, shifts, intervals, part, nothing, out),
-                9..=16 => self.sums::<2>(images, shifts, intervals, part, nothing, out),
-                _ => self.sums::<3>(images, shifts, intervals, part, nothing, out),
-            },
-        );
+        let at = |k: usize| (b.from(((k * LANES) as i64, 0)), shifts.saturating_sub(k * LANES).clamp(1, LANES));
+        let images = [at(0), at(1), at(2)];
+        eight(Shifts { sums: self, a, images, shifts, intervals, part, nothing, out });
     }
 
+    /// Sums over the windows of `part` of what `blocks` says of every block: `V` vectors of lanes a cell.
     #[inline(always)]
-    fn sums<const G: usize>(
+    pub(super) fn sums<const V: usize>(
         &mut self,
-        (a, b): (Rows, Rows),
-        shifts: usize,
         (x, y): (&Intervals, &Intervals),
         part: Part,
-        nothing: impl Fn((usize, usize), (usize, usize)) -> bool,
+        blocks: &mut impl Blocks<V>,
         out: &mut Totals,
     ) {
-        let lanes = G * LANES;
+        let lanes = V * LANES;
         let (e0, e1) = (y.cells[part.rows.0].0, y.cells[part.rows.1 - 1].1);
         let (k0, k1) = (x.cells[part.columns.0].0, x.cells[part.columns.1 - 1].1);
-        let (left, blocks) = (x.at[k0], &x.at[k0..=k1]);
+        let (left, borders) = (x.at[k0], &x.at[k0..=k1]);
         let pitch = (k1 - k0) * lanes;
         self.prefix.clear();
         self.prefix.resize((e1 - e0 + 1) * pitch, 0.0);
@@ -140,18 +135,9 @@ impl BatchSums {
             let (above, below) = (&above[(e - e0) * pitch..], &mut below[..pitch]);
             below.copy_from_slice(above);
             for top in (y.at[e]..y.at[e + 1]).step_by(SINGLE_ROWS) {
-                let height = SINGLE_ROWS.min(y.at[e + 1] - top);
-                let (f, mut g) = (a.from((left as i64, top as i64)), b.from((left as i64, top as i64)));
-                let span = x.at[k1] - left;
-                // Whole vectors reach past the last wanted shift, at the end of an image past its data.
-                if g.start(span + lanes, height - 1) > g.data.len() {
-                    g = pad(&mut self.padded, g, (span + shifts - 1, height), lanes);
-                }
-                for (ends, sums) in blocks.windows(2).zip(below.chunks_exact_mut(lanes)) {
-                    if nothing((ends[0], top), (ends[1] - ends[0], height)) {
-                        continue;
-                    }
-                    let block = block::<G>(f, g, (ends[0] - left, ends[1] - ends[0], height));
+                blocks.strip((left, top), (x.at[k1] - left, SINGLE_ROWS.min(y.at[e + 1] - top)));
+                for (ends, sums) in borders.windows(2).zip(below.chunks_exact_mut(lanes)) {
+                    let Some(block) = blocks.block(ends[0] - left, ends[1] - ends[0]) else { continue };
                     for (sum, block) in sums.chunks_exact_mut(LANES).zip(&block) {
                         for l in 0..LANES {
                             sum[l] += block[l] as f64;
@@ -180,50 +166,85 @@ impl BatchSums {
             }
         }
     }
+
+    /// Σ a·b of each of `P` images a and Σ b, for two vectors of shifts: `b` is where the shifts of each begin and how many
+    /// of them are wanted. A cell's totals are the products of the first image with both vectors, those of the next, and
+    /// at last the sums: `V` = 2 `P` + 2 vectors.
+    pub fn products_and_sums<const P: usize, const V: usize>(
+        &mut self,
+        a: [Rows; P],
+        b: [(Rows, usize); 2],
+        intervals: (&Intervals, &Intervals),
+        part: Part,
+        out: &mut Totals,
+    ) {
+        debug_assert_eq!(V, 2 * P + 2);
+        eight(Pairs::<P, V> { sums: self, a, b, intervals, part, out });
+    }
 }
 
-/// The first `size` pixels of an image with `lanes` zeros behind every row.
-#[inline(never)]
-fn pad<'a>(buffer: &'a mut Vec<f32>, image: Rows, size: (usize, usize), lanes: usize) -> Rows<'a> {
-    let pitch = size.0 + lanes;
-    buffer.clear();
-    buffer.resize(pitch * size.1, 0.0);
-    for (y, line) in buffer.chunks_exact_mut(pitch).enumerate() {
-        line[..size.0].copy_from_slice(image.at(0, y, size.0));
-    }
-    Rows { data: buffer, pitch, first: 0 }
+/// [`BatchSums::sparse_sums`].
+struct Shifts<'a, 'b, N> {
+    sums: &'b mut BatchSums,
+    a: Rows<'a>,
+    images: [(Rows<'a>, usize); 3],
+    shifts: usize,
+    intervals: (&'a Intervals, &'a Intervals),
+    part: Part,
+    nothing: N,
+    out: &'b mut Totals,
 }
 
-/// Σ f(x)·g(x + s) over `width` columns from `left` and `height` rows. Even and odd columns are summed apart: two
-/// chains of additions instead of one.
-#[inline(always)]
-fn block<const G: usize>(f: Rows, g: Rows, (left, width, height): (usize, usize, usize)) -> [[f32; LANES]; G] {
-    let [mut even, mut odd] = [[[0.0f32; LANES]; G]; 2];
-    for y in 0..height {
-        let (f, g) = (f.at(left, y, width), g.at(left, y, width + LANES * G));
-        let pairs = f.chunks_exact(2);
-        let last = pairs.remainder();
-        for (f, g) in pairs.zip(g.windows(LANES * G + 1).step_by(2)) {
-            add::<G>(&mut even, f[0], &g[..LANES * G]);
-            add::<G>(&mut odd, f[1], &g[1..]);
+impl<N: Fn((usize, usize), (usize, usize)) -> bool> Work for Shifts<'_, '_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Eight>(self, simd: S) {
+        let Shifts { sums, a, images: [b, c, d], shifts, intervals, part, nothing, out } = self;
+        let mut padded = std::mem::take(&mut sums.padded);
+        match shifts {
+            0..=8 => {
+                let mut blocks = Products::<S, 1, 1, 4, N>::new(simd, [a], [b], nothing, &mut padded);
+                sums.sums::<1>(intervals, part, &mut blocks, out)
+            }
+            9..=16 => {
+                let mut blocks = Products::<S, 1, 2, 2, N>::new(simd, [a], [b, c], nothing, &mut padded);
+                sums.sums::<2>(intervals, part, &mut blocks, out)
+            }
+            _ => {
+                let mut blocks = Products::<S, 1, 3, 2, N>::new(simd, [a], [b, c, d], nothing, &mut padded);
+                sums.sums::<3>(intervals, part, &mut blocks, out)
+            }
         }
-        if let [f] = last {
-            add::<G>(&mut even, *f, &g[width - 1..width - 1 + LANES * G]);
-        }
+        sums.padded = padded;
     }
-    for k in 0..G {
-        for l in 0..LANES {
-            even[k][l] += odd[k][l];
-        }
-    }
-    even
 }
 
-#[inline(always)]
-fn add<const G: usize>(sums: &mut [[f32; LANES]; G], f: f32, g: &[f32]) {
-    for (sum, g) in sums.iter_mut().zip(g.chunks_exact(LANES)) {
-        for l in 0..LANES {
-            sum[l] += f * g[l];
+/// [`BatchSums::products_and_sums`].
+struct Pairs<'a, 'b, const P: usize, const V: usize> {
+    sums: &'b mut BatchSums,
+    a: [Rows<'a>; P],
+    b: [(Rows<'a>, usize); 2],
+    intervals: (&'a Intervals, &'a Intervals),
+    part: Part,
+    out: &'b mut Totals,
+}
+
+impl<const P: usize, const V: usize> Work for Pairs<'_, '_, P, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Eight>(self, simd: S) {
+        let Pairs { sums, a, b, intervals, part, out } = self;
+        let mut padded = std::mem::take(&mut sums.padded);
+        // Sixteen vectors are all that there are.
+        if V <= 4 {
+            let mut blocks = Both(Products::<S, P, 2, 2, ()>::new(simd, a, b, (), &mut padded));
+            sums.sums::<V>(intervals, part, &mut blocks, out);
+        } else {
+            let mut blocks = Both(Products::<S, P, 2, 1, ()>::new(simd, a, b, (), &mut padded));
+            sums.sums::<V>(intervals, part, &mut blocks, out);
         }
+        sums.padded = padded;
     }
 }

@@ -4,7 +4,7 @@
 //! The square of an image has twice its bandwidth, so its sums are smooth in the position only when sampled every half
 //! pixel (Ampcor oversamples its chips twice for the same reason).
 
-use super::lanes::vectors;
+use super::lanes::{LANES, add_products, add_products3, total, vectors};
 use super::prepare::PreparedPost;
 use super::sums::SquareSums;
 use crate::field::PixelShift;
@@ -13,9 +13,12 @@ use crate::grid::Grid;
 /// Pixels beyond the search that a peak between whole pixels may touch.
 const BEYOND: usize = 2;
 
+/// Rows whose weighted sums are added in single precision.
+const ROWS: usize = 16;
+
 /// The post image sampled at whole and half pixels.
 pub struct HalfPixels {
-    /// Phase (i, j) at index 2·j + i: the image at x + i/2, y + j/2.
+    /// Phase (i, j) at index `per`·i + j: the image at x + i/2, y + j/2.
     phases: Vec<Phase>,
     /// Pixels by which the images reach beyond the tile on the left and at the top.
     margin: i64,
@@ -47,39 +50,48 @@ impl HalfPixels {
         let (w, h) = (post.values.width + 2 * BEYOND, post.values.height + 2 * BEYOND);
         let margin = (post.search + BEYOND) as i64;
         let c = &post.coefficients;
-        let sample = |i: usize, j: usize| {
-            let (tx, ty) = (c.taps(-margin, 0.5 * i as f64), c.taps(-margin, 0.5 * j as f64));
-            let mut rows = vec![0.0; c.rows(h) * w];
-            let mut out = Grid::filled(w, h, 0.0);
+        let per = c.factor as i64;
+        let halves = 0..per as usize;
+        let mut phases: Vec<Phase> = Vec::new();
+        let mut whole = 0.0;
+        // Along x once for the images half a pixel apart along y.
+        let ty: Vec<_> = halves.clone().map(|j| c.taps(-margin, 0.5 * j as f64)).collect();
+        let (first, rows) = (ty[0].first, c.rows(h) + per as usize - 1);
+        let mut along = vec![0.0; rows * w];
+        for i in halves.clone() {
+            let tx = c.taps(-margin, 0.5 * i as f64);
             vectors(
                 #[inline(always)]
-                || {
-                    c.along_x(&tx, ty.first, c.rows(h), w, &mut rows);
-                    for (y, line) in out.data.chunks_exact_mut(w).enumerate() {
-                        c.along_y(&ty.weights, &rows, y, w, line);
-                    }
-                },
+                || c.along_x(&tx, first, rows, w, &mut along),
             );
-            out
-        };
-        let power = |g: &Grid<f32>| g.data.iter().map(|&v| (v as f64).powi(2)).sum::<f64>();
-        let whole = power(&sample(0, 0));
-        let per = c.factor as i64;
-        let all = if per == 2 { &[(0, 0), (1, 0), (0, 1), (1, 1)][..] } else { &[(0, 0)] };
-        let phase = |&(i, j): &(usize, usize)| {
-            let values = sample(i, j);
-            let here = power(&values);
-            let gain = if here > 0.0 { whole / here } else { 1.0 };
-            Phase { sums: SquareSums::new(&values), values, gain }
-        };
-        HalfPixels { phases: all.iter().map(phase).collect(), margin, per }
+            for ty in &ty {
+                let mut values = Grid::filled(w, h, 0.0);
+                let along = &along[(ty.first - first) as usize * w..];
+                vectors(
+                    #[inline(always)]
+                    || {
+                        for (y, line) in values.data.chunks_exact_mut(w).enumerate() {
+                            c.along_y(&ty.weights, along, y, w, line);
+                        }
+                    },
+                );
+                let sums = SquareSums::new(&values);
+                let here = sums.of((0, 0), (w, h))[1];
+                if phases.is_empty() {
+                    whole = here;
+                }
+                let gain = if here > 0.0 { whole / here } else { 1.0 };
+                phases.push(Phase { sums, values, gain });
+            }
+        }
+        HalfPixels { phases, margin, per }
     }
 
     fn place(&self, corner: (usize, usize), half: (i64, i64)) -> (&Phase, usize, usize) {
         let (i, j) = (half.0.rem_euclid(self.per), half.1.rem_euclid(self.per));
         let x = corner.0 as i64 + self.margin + half.0.div_euclid(self.per);
         let y = corner.1 as i64 + self.margin + half.1.div_euclid(self.per);
-        (&self.phases[(2 * j + i) as usize], x as usize, y as usize)
+        (&self.phases[(self.per * i + j) as usize], x as usize, y as usize)
     }
 
     /// Σ(g - ḡ)² over the window at tile pixel `corner` displaced by `half` half pixels.
@@ -101,12 +113,17 @@ impl HalfPixels {
     ) -> f64 {
         let (phase, x, y) = self.place(corner, half);
         let (mut sum, mut squares) = (0.0f64, 0.0f64);
-        for r in 0..window.1 {
-            let line = &phase.values.row(y + r)[x..x + window.0];
-            for (w, v) in weights[r * stride..].iter().zip(line) {
-                sum += (w * v) as f64;
-                squares += (w * v * v) as f64;
+        // Some rows in single precision at a time.
+        for rows in (0..window.1).step_by(ROWS) {
+            let (mut plain, mut squared) = ([0.0; LANES], [0.0; LANES]);
+            for r in rows..window.1.min(rows + ROWS) {
+                let line = &phase.values.row(y + r)[x..x + window.0];
+                let weights = &weights[r * stride..r * stride + window.0];
+                add_products(&mut plain, weights, line);
+                add_products3(&mut squared, weights, line, line);
             }
+            sum += total(&plain);
+            squares += total(&squared);
         }
         phase.gain * (squares - sum * sum / count)
     }

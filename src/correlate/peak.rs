@@ -294,7 +294,8 @@ impl SharedCorrelation {
     /// The lags reach around displacement `d`.
     #[inline(always)]
     pub fn reaches(&self, c: &Coefficients, d: PixelShift) -> bool {
-        let inside = |d: f64, first: i64| (2..=4).contains(&((d * c.factor as f64).floor() as i64 - first));
+        let last = SIDE as i64 - 4;
+        let inside = |d: f64, first: i64| (2..=last).contains(&((d * c.factor as f64).floor() as i64 - first));
         inside(d.dx, self.first.0) && inside(d.dy, self.first.1)
     }
 

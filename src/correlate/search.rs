@@ -1,6 +1,7 @@
 //! Whole-pixel displacement of every window of a tile: the maximum of the zero-mean normalised cross-correlation.
 
 use super::prepare::{PreparedPost, PreparedPre};
+use super::quick_search::quick_peaks;
 use super::surface::{NOTHING, Surfaces};
 use crate::field::PixelShift;
 use std::sync::atomic::AtomicBool;
@@ -92,7 +93,10 @@ pub fn integer_peaks(
     search: &SearchArea,
     stop: &AtomicBool,
 ) -> Vec<Peak> {
-    peaks(Surfaces::new(pairs, windows, search), windows, search, stop)
+    match quick_peaks(pairs, windows, search, stop) {
+        Some(found) => found,
+        None => peaks(Surfaces::new(pairs, windows, search), windows, search, stop),
+    }
 }
 
 /// The peaks of all surfaces.

@@ -17,7 +17,7 @@ use super::lanes::vectors;
 use super::lsm::Limits;
 use super::peak::{self, Maximum, SharedCorrelation, WindowCorrelation};
 use super::scene::Scene;
-use super::search::{Peak, peak};
+use super::search::{Peak, integer_peaks, peak};
 use super::sums::Intervals;
 use super::surface::{NOTHING, Surfaces};
 use super::uncertainty::of_peak;
@@ -25,6 +25,9 @@ use super::window_sums::{WindowTerms, terms};
 use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, Status};
 use crate::pipeline::{Params, PeakQuality, PeakSigma};
+
+/// Memory that the lags of one group of cell rows may take.
+const LAG_BYTES: usize = 8 << 20;
 
 pub struct Spatial {
     min_valid: f64,
@@ -34,7 +37,7 @@ pub struct Spatial {
     sigma: PeakSigma,
     /// One for each band.
     work: Vec<WindowCorrelation>,
-    lags: Vec<LagSums>,
+    lags: Vec<LagSums<1, 4>>,
     /// The cell's window in every band, in those whose texture counts.
     shared: Vec<SharedCorrelation>,
     used: Vec<bool>,
@@ -147,7 +150,7 @@ impl Spatial {
             if used {
                 let factor = band.post.coefficients.factor;
                 window.first = (first_lag(start.dx, factor), first_lag(start.dy, factor));
-                window.lags = self.lags[k].of(row, terms.mean);
+                [window.lags] = self.lags[k].of(row, [terms.mean]);
                 self.own.push(terms);
             }
             self.used.push(used);
@@ -244,19 +247,33 @@ impl Method for Spatial {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
         let shared = Shared::new(tile);
         let pairs = tile.pairs();
-        let mut surfaces = Surfaces::new(&pairs, &tile.windows, &tile.area);
-        let mut out = Vec::with_capacity(tile.windows.len());
         let (columns, rows) = tile.windows.cells;
+        // Ampcor's measures want the whole surface of a window.
+        let mut surfaces = (self.quality == PeakQuality::Snr || self.sigma == PeakSigma::Ampcor)
+            .then(|| Surfaces::new(&pairs, &tile.windows, &tile.area));
+        let (all, group) = match &surfaces {
+            Some(s) => (Vec::new(), s.group()),
+            None => (
+                integer_peaks(&pairs, &tile.windows, &tile.area, tile.stop),
+                (LAG_BYTES / (LagSums::<1, 4>::BYTES * columns)).clamp(1, rows),
+            ),
+        };
+        let mut out = Vec::with_capacity(tile.windows.len());
         let (mut peaks, mut firsts) = (Vec::new(), Vec::new());
-        for first in (0..rows).step_by(surfaces.group()) {
-            let last = (first + surfaces.group()).min(rows);
-            surfaces.compute(first, last, tile.stop);
+        for first in (0..rows).step_by(group) {
+            let last = (first + group).min(rows);
+            let cells = first * columns..last * columns;
+            peaks.clear();
+            match &mut surfaces {
+                Some(s) => {
+                    s.compute(first, last, tile.stop);
+                    peaks.extend(cells.clone().map(|c| peak(s.of(c), &tile.area, c)));
+                }
+                None => peaks.extend_from_slice(&all[cells.clone()]),
+            }
             if tile.stopped() {
                 break;
             }
-            let cells = first * columns..last * columns;
-            peaks.clear();
-            peaks.extend(cells.clone().map(|c| peak(surfaces.of(c), &tile.area, c)));
             for (k, band) in tile.bands.iter().enumerate().rev() {
                 let c = &band.post.coefficients;
                 firsts.clear();
@@ -265,13 +282,14 @@ impl Method for Spatial {
                     self.shares(tile, cell, p).then(|| (first_lag(d.dx, c.factor), first_lag(d.dy, c.factor)))
                 }));
                 let (x, y) = &shared.intervals;
-                self.lags[k].compute((&band.pre, c), (x, y), (columns, (first, last)), &firsts);
+                self.lags[k].compute(([&band.pre.values], c), (x, y), (columns, (first, last)), &firsts);
             }
             for (row, cell) in cells.enumerate() {
                 let at = (&peaks[row], firsts.as_slice());
+                let surface = surfaces.as_ref().map_or(&[][..], |s| s.of(cell));
                 out.push(vectors(
                     #[inline(always)]
-                    || self.cell(tile, &shared, (cell, row), at, surfaces.of(cell)),
+                    || self.cell(tile, &shared, (cell, row), at, surface),
                 ));
             }
         }

@@ -33,6 +33,9 @@ impl Intervals {
     }
 }
 
+/// Rows of a summed-area table that are summed together.
+const ABREAST: usize = 4;
+
 /// Summed-area table of an image and of its square: Σ g and Σ g² over any rectangle of pixels.
 pub struct SquareSums {
     stride: usize,
@@ -42,16 +45,27 @@ pub struct SquareSums {
 impl SquareSums {
     pub fn new(image: &Grid<f32>) -> Self {
         let stride = image.width + 1;
-        let mut table = Vec::with_capacity(stride * (image.height + 1));
-        table.resize(stride, [0.0; 2]);
-        for y in 0..image.height {
-            let mut run = [0.0; 2];
-            table.push([0.0; 2]);
-            for (x, &v) in image.row(y).iter().enumerate() {
-                let above = table[y * stride + x + 1];
-                run = [run[0] + v as f64, run[1] + v as f64 * v as f64];
-                table.push([above[0] + run[0], above[1] + run[1]]);
+        let mut table = vec![[0.0f64; 2]; stride * (image.height + 1)];
+        let (first, mut rest) = table.split_at_mut(stride);
+        let mut above: &[[f64; 2]] = first;
+        // Rows side by side: each running sum waits for its own last addition.
+        for first in (0..image.height).step_by(ABREAST) {
+            let n = ABREAST.min(image.height - first);
+            let (rows, later) = rest.split_at_mut(n * stride);
+            let mut rows: Vec<&mut [[f64; 2]]> = rows.chunks_exact_mut(stride).collect();
+            if let [a, b, c, d] = &mut rows[..] {
+                let values = [0, 1, 2, 3].map(|k| image.row(first + k));
+                run([a, b, c, d], values);
+            } else {
+                rows.iter_mut().enumerate().for_each(|(k, row)| run([row], [image.row(first + k)]));
             }
+            for row in rows {
+                for (own, above) in row.iter_mut().zip(above) {
+                    *own = [own[0] + above[0], own[1] + above[1]];
+                }
+                above = row;
+            }
+            rest = later;
         }
         SquareSums { stride, table }
     }
@@ -63,6 +77,20 @@ impl SquareSums {
         let bottom = top + size.1 * self.stride;
         let [a, b, c, d] = [top, top + size.0, bottom, bottom + size.0].map(|i| self.table[i]);
         [0, 1].map(|k| (d[k] - c[k]) - (b[k] - a[k]))
+    }
+}
+
+/// Running sums of rows and of their squares, from the second element on.
+#[inline(always)]
+fn run<const N: usize>(out: [&mut [[f64; 2]]; N], values: [&[f32]; N]) {
+    let mut runs = [[0.0f64; 2]; N];
+    let out = out.map(|row| &mut row[1..]);
+    for x in 0..values[0].len() {
+        for k in 0..N {
+            let v = values[k][x] as f64;
+            runs[k] = [runs[k][0] + v, runs[k][1] + v * v];
+            out[k][x] = runs[k];
+        }
     }
 }
 

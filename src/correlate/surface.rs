@@ -53,8 +53,8 @@ pub struct Planes<'a> {
 struct Layer<'a> {
     planes: Planes<'a>,
     sums: (SquareSums, SquareSums),
-    /// Of the post windows at every position.
-    norms: Norms,
+    /// Of the post windows at every position, where about as many are asked for.
+    norms: Option<Norms>,
     masked: Option<Masked>,
     /// The cells whose windows meet no invalid pixel.
     clear: Vec<bool>,
@@ -70,7 +70,9 @@ impl<'a> Layer<'a> {
     fn new(planes: Planes<'a>, windows: &TileWindows, search: &SearchArea) -> Self {
         let (pre, post) = (planes.pre, planes.post);
         let sums = (SquareSums::new(pre.0), SquareSums::new(post.0));
-        let norms = Norms::new(&sums.1, (post.0.width, post.0.height), windows.window);
+        let asked = (2 * search.range.0 + 1) * (2 * search.range.1 + 1);
+        let norms = (2 * asked > windows.step.0 * windows.step.1)
+            .then(|| Norms::new(&sums.1, (post.0.width, post.0.height), windows.window));
         if planes.all_valid {
             return Layer { planes, sums, norms, masked: None, clear: vec![true; windows.len()] };
         }
@@ -129,8 +131,15 @@ impl<'a> Surfaces<'a> {
         let fits = SURFACE_BYTES / (4 * nx * ny * self.windows.cells.0);
         // Rows whose windows have nothing in common share nothing, and their starts may lie far apart.
         let together = self.windows.window.1.div_ceil(self.windows.step.1);
-        let wanted = if self.search.starts.is_empty() { fits } else { fits.min(together) };
+        let wanted = if self.alike() { fits } else { fits.min(together) };
         wanted.clamp(1, self.windows.cells.1)
+    }
+
+    /// The starts of all cells are hardly further apart than the search is wide.
+    fn alike(&self) -> bool {
+        let (low, high) = extent(self.search, 0, self.windows.len());
+        let near = |low: i32, high: i32, range: usize| (high - low) as usize <= 4 * range + 2;
+        near(low.0, high.0, self.search.range.0) && near(low.1, high.1, self.search.range.1)
     }
 
     /// Computes the surfaces of the cell rows `first..last`; ends early when `stop` is set.
@@ -266,12 +275,21 @@ impl<'a> Surfaces<'a> {
                 } else {
                     let [mean, inverse] = norm(own, pixels);
                     let mean = mean * pixels;
-                    let there = there.1 * layer.norms.width + there.0;
-                    let means = &layer.norms.mean[there..there + shifts];
-                    let inverses = &layer.norms.inverse[there..there + shifts];
-                    for s in 0..shifts {
-                        let value = ((fg[s] - mean * means[s]) * (inverse * inverses[s])) as f32;
-                        found[s] = if value.is_nan() { NOTHING } else { value };
+                    let value = |fg: f64, there: [f64; 2]| {
+                        let value = ((fg - mean * there[0]) * (inverse * there[1])) as f32;
+                        if value.is_nan() { NOTHING } else { value }
+                    };
+                    if let Some(norms) = &layer.norms {
+                        let there = there.1 * norms.width + there.0;
+                        let means = &norms.mean[there..there + shifts];
+                        let inverses = &norms.inverse[there..there + shifts];
+                        for s in 0..shifts {
+                            found[s] = value(fg[s], [means[s], inverses[s]]);
+                        }
+                    } else {
+                        for s in skip..skip + n {
+                            found[s] = value(fg[s], norm(layer.sums.1.of((there.0 + s, there.1), window), pixels));
+                        }
                     }
                 }
                 let place = (cell - offset) * size + slot;

@@ -1,9 +1,12 @@
 //! What the `spatial` method needs of every pre window besides its correlations, as sums shared by all windows.
 
 use super::batch_sums::{BatchSums, Part, Rows, Totals};
+use super::block::Blocks;
+use super::eight::{Eight, LANES, Lanes, Work, eight};
 use super::prepare::PreparedPre;
 use super::search::TileWindows;
 use super::sums::Intervals;
+use pulp::f32x8;
 
 /// Sums over one window of the pre image, means removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -43,35 +46,16 @@ impl WindowTerms {
 }
 
 /// The terms of every window of a tile, all pixels counted.
-pub fn terms(pre: &PreparedPre, windows: &TileWindows, intervals: (&Intervals, &Intervals)) -> Vec<WindowTerms> {
+pub fn terms(pre: &PreparedPre, windows: &TileWindows, (x, y): (&Intervals, &Intervals)) -> Vec<WindowTerms> {
     let part = Part { columns: (0, windows.cells.0), rows: (0, windows.cells.1) };
-    let ones = vec![1.0f32; pre.values.width];
-    let one = Rows { data: &ones, pitch: 0, first: 0 };
-    let (f, [gx, gy], [sx, sy]) = (&pre.values, &pre.gradient, &pre.spread);
-    let r = Rows::of;
-    let pairs = [
-        (one, r(f)),
-        (one, r(gx)),
-        (one, r(gy)),
-        (r(f), r(f)),
-        (r(gx), r(gx)),
-        (r(gx), r(gy)),
-        (r(gy), r(gy)),
-        (r(gx), r(sx)),
-        (r(gx), r(sy)),
-        (r(gy), r(sy)),
-        (one, r(sx)),
-        (one, r(sy)),
-    ];
-    let mut sums = BatchSums::default();
-    let totals = pairs.map(|pair| {
-        let mut total = Totals::default();
-        sums.window_sums(pair, 1, intervals, part, &mut total);
-        total
-    });
+    let [gx, gy] = &pre.gradient;
+    let [sx, sy] = &pre.spread;
+    let planes = [&pre.values, gx, gy, sx, sy].map(Rows::of);
+    let mut totals = Totals::default();
+    eight(AllMoments { planes, intervals: (x, y), part, totals: &mut totals });
     let n = (windows.window.0 * windows.window.1) as f64;
     let of = |c: usize| {
-        let [f, gx, gy, ff, xx, xy, yy, sxx, sxy, syy, sx, sy]: [f64; 12] = std::array::from_fn(|k| totals[k].of(c)[0]);
+        let [f, gx, gy, ff, xx, xy, yy, sxx, sxy, syy, sx, sy]: [f64; SUMS] = std::array::from_fn(|k| totals.of(c)[k]);
         WindowTerms {
             count: n,
             mean: f / n,
@@ -81,4 +65,79 @@ pub fn terms(pre: &PreparedPre, windows: &TileWindows, intervals: (&Intervals, &
         }
     };
     (0..windows.len()).map(of).collect()
+}
+
+/// Sums that the terms are made of.
+const SUMS: usize = 12;
+
+struct AllMoments<'a, 'b> {
+    planes: [Rows<'a>; 5],
+    intervals: (&'a Intervals, &'a Intervals),
+    part: Part,
+    totals: &'b mut Totals,
+}
+
+impl Work for AllMoments<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Eight>(self, simd: S) {
+        let mut moments = Moments { simd, planes: self.planes, corner: (0, 0), height: 0 };
+        BatchSums::default().sums::<2>(self.intervals, self.part, &mut moments, self.totals);
+    }
+}
+
+/// Blocks of the sums Σf, Σfx, Σfy, Σff, Σfx·fx, Σfx·fy, Σfy·fy, Σfx·sx, Σfx·sy, Σfy·sy, Σsx, Σsy: one in each lane.
+struct Moments<'a, S> {
+    simd: S,
+    /// f, its gradient, and that convolved with the residual correlation.
+    planes: [Rows<'a>; 5],
+    corner: (usize, usize),
+    height: usize,
+}
+
+impl<S: Eight> Blocks<2> for Moments<'_, S> {
+    #[inline(always)]
+    fn strip(&mut self, corner: (usize, usize), size: (usize, usize)) {
+        (self.corner, self.height) = (corner, size.1);
+    }
+
+    #[inline(always)]
+    fn block(&self, left: usize, width: usize) -> Option<[Lanes; 2]> {
+        let simd = self.simd;
+        let mut sums = [simd.splat_f32s(0.0); SUMS];
+        for y in 0..self.height {
+            let rows = self.planes.map(|p| p.at(self.corner.0 + left, self.corner.1 + y, width));
+            let whole = width / LANES * LANES;
+            for x in (0..whole).step_by(LANES) {
+                sums = add_moments(simd, sums, rows.map(|r| simd.load(r, x)));
+            }
+            if whole < width {
+                let rest: [Lanes; 5] = rows.map(|r| std::array::from_fn(|l| r.get(whole + l).copied().unwrap_or(0.0)));
+                sums = add_moments(simd, sums, rest.map(pulp::cast));
+            }
+        }
+        let total = |k: usize| pulp::cast::<f32x8, Lanes>(sums[k]).iter().sum::<f32>();
+        let first = std::array::from_fn(total);
+        Some([first, std::array::from_fn(|k| if LANES + k < SUMS { total(LANES + k) } else { 0.0 })])
+    }
+}
+
+#[inline(always)]
+fn add_moments<S: Eight>(simd: S, sums: [f32x8; SUMS], [f, gx, gy, sx, sy]: [f32x8; 5]) -> [f32x8; SUMS] {
+    let [a, b, c, ff, xx, xy, yy, sxx, sxy, syy, d, e] = sums;
+    [
+        simd.add_f32s(a, f),
+        simd.add_f32s(b, gx),
+        simd.add_f32s(c, gy),
+        simd.add_product(ff, f, f),
+        simd.add_product(xx, gx, gx),
+        simd.add_product(xy, gx, gy),
+        simd.add_product(yy, gy, gy),
+        simd.add_product(sxx, gx, sx),
+        simd.add_product(sxy, gx, sy),
+        simd.add_product(syy, gy, sy),
+        simd.add_f32s(d, sx),
+        simd.add_f32s(e, sy),
+    ]
 }

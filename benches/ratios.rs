@@ -4,7 +4,8 @@
 //! * `frequency`: the two-dimensional transforms that a window needs (initial windows packed, real inverse,
 //!   final windows packed, twice because of the resampling pass), once with the crate's own two-dimensional transform,
 //!   once as bare rustfft passes along rows and columns without the transposition between them;
-//! * `spatial`: its whole-pixel search;
+//! * `spatial`: the block sums of the products at every shift of the search, without normalisation and sub-pixel peak; it may
+//!   take less, because it looks at half the resolution first;
 //! * `lsm`: interpolation of the post window and the three product sums, times the mean number of iterations.
 //!
 //! Methods and floors take turns and the best time of each counts, so that other load on the machine cancels. Tiles are
@@ -15,14 +16,20 @@ mod fixture;
 use fixture::{Discard, Images, METHODS, Ready, STEPS, WINDOWS, engine, engine_with};
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex32;
+use shiftmap::correlate::batch_sums::{BATCH, BatchSums, Part, Rows, Totals};
 use shiftmap::correlate::fft2::{ComplexFft2, FftCache};
 use shiftmap::correlate::lsm::{Limits, LsmWindow};
 use shiftmap::correlate::search::integer_peaks;
+use shiftmap::correlate::sums::Intervals;
 use shiftmap::layout::Layout;
 use shiftmap::pipeline::{self, MethodName};
 use shiftmap::progress::Silent;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
+
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// At least this many rounds, and this long, for every figure.
 const ROUNDS: usize = 6;
@@ -186,7 +193,7 @@ fn lsm(images: &Images, window: usize, step: usize) {
     );
 }
 
-/// `spatial` beside its whole-pixel search alone.
+/// `spatial` beside the block sums of a full search.
 fn spatial(images: &Images, window: usize, step: usize, search: f64) {
     let (window, step, method) = ((window, window), (step, step), MethodName::Spatial);
     let params = pipeline::Params { method, window, step, search: (search, search), ..pipeline::Params::default() };
@@ -196,8 +203,21 @@ fn spatial(images: &Images, window: usize, step: usize, search: f64) {
     let mut whole = || {
         black_box(method.match_tile(&tile));
     };
+    let w = &tile.windows;
+    let intervals = (Intervals::new(w.cells.0, window.0, step.0), Intervals::new(w.cells.1, window.1, step.1));
+    let part = Part { columns: (0, w.cells.0), rows: (0, w.cells.1) };
+    let (mut sums, mut totals) = (BatchSums::default(), Totals::default());
+    let (pre, post) = (&ready.pre().values, ready.post());
+    let reach = search as i64;
     let mut floor = || {
-        black_box(integer_peaks(&tile.pairs(), &tile.windows, &tile.area, tile.stop));
+        for sy in -reach..=reach {
+            for sx in (-reach..=reach).step_by(BATCH) {
+                let shifts = (reach - sx + 1).min(BATCH as i64) as usize;
+                let moved = Rows::of(&post.values).from((post.search as i64 + sx, post.search as i64 + sy));
+                sums.window_sums((Rows::of(pre), moved), shifts, (&intervals.0, &intervals.1), part, &mut totals);
+                black_box(&totals);
+            }
+        }
     };
     let [whole, floor] = best(&mut [&mut whole, &mut floor]);
     let n = tile.windows.len() as f64;
@@ -231,8 +251,8 @@ fn whole_run(images: &Images, method: MethodName, window: usize, step: usize) {
 }
 
 fn spatial_table(images: &Images) {
-    println!("\nThe whole-pixel search alone:\n");
-    println!("| method | window | step | search | windows/s | search alone/s | share |");
+    println!("\nThe block sums of a full search:\n");
+    println!("| method | window | step | search | windows/s | block sums/s | share |");
     println!("|---|---|---|---|---|---|---|");
     for (window, step, search) in [(64, 16, 10.0), (64, 8, 10.0), (32, 8, 10.0), (32, 8, 4.0), (64, 2, 4.0)] {
         spatial(images, window, step, search);

@@ -8,6 +8,7 @@ use super::batch_sums::{BatchSums, LANES, Part, Rows, Totals};
 use super::interp::Coefficients;
 use super::lsm::CAPTURE;
 use super::sums::Intervals;
+use crate::field::PixelShift;
 use crate::grid::Grid;
 
 /// Lags along each axis: a spline of six taps anywhere within [`CAPTURE`] of the start, on either grid of knots.
@@ -33,6 +34,13 @@ pub struct LagSums<const P: usize, const V: usize> {
 pub fn first_lag(d: f64, factor: usize) -> i64 {
     let farthest = (CAPTURE * factor as f64).ceil() as i64;
     (d * factor as f64).floor() as i64 - farthest - 2
+}
+
+/// Lags that begin at `first` reach around displacement `d`.
+#[inline(always)]
+pub fn reach(first: (i64, i64), factor: usize, d: PixelShift) -> bool {
+    let inside = |d: f64, first: i64| (2..=SIDE as i64 - 4).contains(&((d * factor as f64).floor() as i64 - first));
+    inside(d.dx, first.0) && inside(d.dy, first.1)
 }
 
 impl<const P: usize, const V: usize> Default for LagSums<P, V> {

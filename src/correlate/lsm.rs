@@ -32,6 +32,114 @@ impl Solution {
     pub fn failed(status: Status, iterations: usize) -> Self {
         Solution { measurement: Measurement::failed(status), correlation: -1.0, iterations }
     }
+
+    /// Of what was found at `d`.
+    #[inline(always)]
+    pub(super) fn at(d: PixelShift, moments: Result<Moments, Status>, iterations: usize) -> Self {
+        let moments = match moments {
+            Ok(moments) => moments,
+            Err(status) => return Solution::failed(status, iterations),
+        };
+        let Some(covariance) = uncertainty::sandwich(&moments) else {
+            return Solution::failed(Status::NoConvergence, iterations);
+        };
+        let correlation = moments.correlation;
+        let quality = correlation.clamp(0.0, 1.0) as f32;
+        let measurement = Measurement { shift: d, covariance, quality, status: Status::Valid };
+        Solution { measurement, correlation, iterations }
+    }
+}
+
+/// Gauss-Newton from `start`: the solution, `None` without convergence, and the number of iterations. `project` gives the
+/// products of the basis with the displaced post window, `None` where it cannot; `inverse` is that of the normal matrix.
+#[inline(always)]
+pub(super) fn descend(
+    start: PixelShift,
+    inverse: &nalgebra::Matrix3<f64>,
+    mut project: impl FnMut(PixelShift) -> Option<[f64; 3]>,
+) -> (Option<PixelShift>, usize) {
+    let mut d = start;
+    let mut relax = 1.0;
+    let mut last: Option<(f64, f64)> = None;
+    let mut iterations = 0;
+    loop {
+        iterations += 1;
+        let Some(sums) = project(d) else { return (None, iterations) };
+        let [a, p, q] = mul(inverse, sums);
+        if a <= 0.0 || !(p.is_finite() && q.is_finite()) {
+            return (None, iterations);
+        }
+        let (mut sx, mut sy) = (-p / a, -q / a);
+        // Noise in the pre gradient makes plain steps too short by a constant factor, seen in their ratio.
+        if let Some((lx, ly)) = last {
+            let ratio = (sx * lx + sy * ly) / (lx * lx + ly * ly);
+            if iterations == 2 && ratio.is_finite() {
+                relax = 1.0 / (1.0 - ratio.clamp(-0.5, 0.7));
+            }
+        }
+        last = Some((sx, sy));
+        sx *= relax;
+        sy *= relax;
+        let length = sx.hypot(sy);
+        if length > 0.7 {
+            sx *= 0.7 / length;
+            sy *= 0.7 / length;
+        }
+        d.dx += sx;
+        d.dy += sy;
+        if (d.dx - start.dx).abs() > CAPTURE || (d.dy - start.dy).abs() > CAPTURE {
+            return (None, iterations);
+        }
+        if length < TOLERANCE {
+            return (Some(d), iterations);
+        }
+        if iterations >= ITERATIONS {
+            return (None, iterations);
+        }
+    }
+}
+
+/// Sums of the post window at a displacement.
+pub(super) struct PostSums {
+    /// Σ w (g - ḡ)².
+    pub energy: f64,
+    /// Σ of the basis f times g.
+    pub product: f64,
+    /// Σ of the basis f_x times g_x and g_y, then of f_y.
+    pub slopes: [f64; 4],
+}
+
+/// What the uncertainty needs, from sums over the two windows: of the weights and their squares, of f², of J_f J_fᵀ and of
+/// J_f (ρ∗J_f)ᵀ; an error where the windows have nothing in common.
+#[inline(always)]
+pub(super) fn moments(
+    post: &PostSums,
+    (count, squares): (f64, f64),
+    power: f64,
+    hessian: [f64; 3],
+    spread: [f64; 3],
+) -> Result<Moments, Status> {
+    let (var_f, var_g) = (power / count, post.energy / count);
+    if var_g.is_nan() || var_g <= 0.0 {
+        return Err(Status::LowTexture);
+    }
+    let correlation = post.product / count / (var_f * var_g).sqrt();
+    let effective = if squares > 0.0 { count * count / squares } else { 0.0 };
+    // Fewer than three standard deviations of chance correlation is no match.
+    if correlation < 3.0 / effective.sqrt() {
+        return Err(Status::NoConvergence);
+    }
+    let gain = (var_g / var_f).sqrt();
+    let [xx, xy, yx, yy] = post.slopes;
+    Ok(Moments {
+        count: effective,
+        weight: squares / count,
+        variance: var_f,
+        correlation,
+        hessian,
+        cross: [xx / gain, 0.5 * (xy + yx) / gain, yy / gain],
+        spread,
+    })
 }
 
 impl LsmWindow {
@@ -46,49 +154,11 @@ impl LsmWindow {
     #[inline(always)]
     fn solve_inlined(&mut self, post: &PreparedPost, corner: (usize, usize), start: PixelShift) -> Solution {
         let c = &post.coefficients;
-        let mut d = start;
-        let mut relax = 1.0;
-        let mut last: Option<(f64, f64)> = None;
-        let mut iterations = 0;
-        let converged = loop {
-            iterations += 1;
-            let sums = self.project_inlined(c, corner, d);
-            let [a, p, q] = mul(&self.inverse, sums);
-            if a <= 0.0 || !(p.is_finite() && q.is_finite()) {
-                break false;
-            }
-            let (mut sx, mut sy) = (-p / a, -q / a);
-            // Noise in the pre gradient makes plain steps too short by a constant factor, seen in their ratio.
-            if let Some((lx, ly)) = last {
-                let ratio = (sx * lx + sy * ly) / (lx * lx + ly * ly);
-                if iterations == 2 && ratio.is_finite() {
-                    relax = 1.0 / (1.0 - ratio.clamp(-0.5, 0.7));
-                }
-            }
-            last = Some((sx, sy));
-            sx *= relax;
-            sy *= relax;
-            let length = sx.hypot(sy);
-            if length > 0.7 {
-                sx *= 0.7 / length;
-                sy *= 0.7 / length;
-            }
-            d.dx += sx;
-            d.dy += sy;
-            if (d.dx - start.dx).abs() > CAPTURE || (d.dy - start.dy).abs() > CAPTURE {
-                break false;
-            }
-            if length < TOLERANCE {
-                break true;
-            }
-            if iterations >= ITERATIONS {
-                break false;
-            }
-        };
-        if !converged {
-            return Solution::failed(Status::NoConvergence, iterations);
+        let inverse = self.inverse;
+        match descend(start, &inverse, |d| Some(self.project_inlined(c, corner, d))) {
+            (Some(d), iterations) => self.finish(c, corner, d, iterations),
+            (None, iterations) => Solution::failed(Status::NoConvergence, iterations),
         }
-        self.finish(c, corner, d, iterations)
     }
 
     /// Σ basis · g(x + d) for the three basis images.
@@ -120,20 +190,30 @@ impl LsmWindow {
         sums.map(|l| lanes::total(&l))
     }
 
+    /// Σ (g - ḡ)² of a whole post window of this size displaced by `d`, whatever window is loaded.
+    #[inline(always)]
+    pub(super) fn energy(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift) -> f64 {
+        let ((w, h), wp) = (self.window, self.padded);
+        let (tx, ty) = (c.taps(corner.0 as i64, d.dx), c.taps(corner.1 as i64, d.dy));
+        let rows = c.rows(h);
+        self.rows.resize(rows * wp, 0.0);
+        c.along_x(&tx, ty.first, rows, wp, &mut self.rows);
+        let (mut sum, mut squares) = ([0.0f32; LANES], [0.0f32; LANES]);
+        for y in 0..h {
+            let line = &mut self.line[0][..wp];
+            c.along_y(&ty.weights, &self.rows, y, wp, line);
+            line[w..].fill(0.0);
+            lanes::add(&mut sum, line);
+            lanes::add_products(&mut squares, line, line);
+        }
+        let (sum, squares) = (lanes::total(&sum), lanes::total(&squares));
+        squares - sum * sum / (w * h) as f64
+    }
+
     /// Correlation, quality and covariance at the solution.
     #[inline(always)]
     fn finish(&mut self, c: &Coefficients, corner: (usize, usize), d: PixelShift, iterations: usize) -> Solution {
-        let moments = match self.moments_inlined(c, corner, d) {
-            Ok(moments) => moments,
-            Err(status) => return Solution::failed(status, iterations),
-        };
-        let Some(covariance) = uncertainty::sandwich(&moments) else {
-            return Solution::failed(Status::NoConvergence, iterations);
-        };
-        let correlation = moments.correlation;
-        let quality = correlation.clamp(0.0, 1.0) as f32;
-        let measurement = Measurement { shift: d, covariance, quality, status: Status::Valid };
-        Solution { measurement, correlation, iterations }
+        Solution::at(d, self.moments_inlined(c, corner, d), iterations)
     }
 
     /// What the uncertainty needs, at displacement `d`; an error where the two windows have nothing in common.
@@ -178,26 +258,9 @@ impl LsmWindow {
             lanes::add_products(&mut sums[6], gy, slope_y);
         }
         let [g, gg, fg, xx, xy, yx, yy] = sums.map(|l| lanes::total(&l));
-        let var_f = self.normal[(0, 0)] / self.count;
-        let var_g = (gg - g * g / self.count) / self.count;
-        if var_g.is_nan() || var_g <= 0.0 {
-            return Err(Status::LowTexture);
-        }
-        let correlation = fg / self.count / (var_f * var_g).sqrt();
-        // Fewer than three standard deviations of chance correlation is no match.
-        if correlation < 3.0 / self.effective().sqrt() {
-            return Err(Status::NoConvergence);
-        }
-        let gain = (var_g / var_f).sqrt();
-        Ok(Moments {
-            count: self.effective(),
-            weight: self.squares / self.count,
-            variance: var_f,
-            correlation,
-            hessian: [self.normal[(1, 1)], self.normal[(1, 2)], self.normal[(2, 2)]],
-            cross: [xx / gain, 0.5 * (xy + yx) / gain, yy / gain],
-            spread: self.spread,
-        })
+        let post = PostSums { energy: gg - g * g / self.count, product: fg, slopes: [xx, xy, yx, yy] };
+        let weights = (self.count, self.squares);
+        moments(&post, weights, self.normal[(0, 0)], self.hessian(), self.spread)
     }
 
     /// The residual g/γ - f of the loaded window at displacement `d` (γ matches the contrasts), rows of the window's

@@ -1,6 +1,7 @@
 //! The `lsm` method: least-squares matching of all windows of a tile.
 //!
-//! Each window starts at its own correlation peak. A second pass looks at windows that failed or disagree with their
+//! Each window starts at its own correlation peak; windows with all their pixels take the products from sums shared by all windows
+//! of the tile ([`super::lsm_shared`]). A second pass looks at windows that failed or disagree with their
 //! neighbours, restarts them from the neighbours' median, and keeps whichever solution correlates better: the criterion
 //! is the same, only the search for its maximum is wider.
 
@@ -11,9 +12,11 @@ use super::lsm::{Limits, LsmWindow, Solution};
 use super::lsm_affine::LsmAffine;
 use super::lsm_cut::{self, Lean};
 use super::lsm_joint;
+use super::lsm_shared;
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
 use super::split::{self, Split};
+use super::surface::NOTHING;
 use super::{Method, Tile};
 use crate::field::{Measurement, PixelShift, Status};
 use crate::pipeline::{Params, Shape};
@@ -34,6 +37,8 @@ pub struct LsmTile {
     /// Look for jumps inside windows, and those found in the last tile.
     split: bool,
     splits: Vec<Split>,
+    /// Solve every window by itself.
+    alone: bool,
 }
 
 impl LsmTile {
@@ -48,17 +53,50 @@ impl LsmTile {
             leans: Vec::new(),
             split: params.split,
             splits: Vec::new(),
+            alone: false,
         }
+    }
+
+    /// The same with every window solved by itself: slow, and what the shared sums are compared with.
+    pub fn window_by_window(params: &Params, scenes: &[Scene]) -> Self {
+        LsmTile { alone: true, ..LsmTile::new(params, scenes) }
     }
 
     /// Matches a window from `start` with the pixels of `on`; what may be chance is no match.
     fn attempt(&mut self, tile: &Tile, cell: usize, start: PixelShift, on: Pixels) -> Solution {
         let found = self.solve(tile, cell, start, on);
-        let pixels = self.works[0].effective() * tile.bands.len() as f64;
-        match found.measurement.status == Status::Valid && found.correlation < self.chance.least(pixels) {
+        self.unless_chance(tile, found, self.works[0].effective())
+    }
+
+    /// The solution of a window of so many `pixels`, a failure where chance may have made it.
+    fn unless_chance(&self, tile: &Tile, found: Solution, pixels: f64) -> Solution {
+        let least = self.chance.least(pixels * tile.bands.len() as f64);
+        match found.measurement.status == Status::Valid && found.correlation < least {
             true => failed(Status::NoConvergence),
             false => found,
         }
+    }
+
+    /// The solutions of the windows that share their sums with others: of one band, with all pixels valid and of one weight;
+    /// empty where there are none.
+    fn shared(&mut self, tile: &Tile, peaks: &[Peak]) -> Vec<Option<Solution>> {
+        if self.alone || tile.bands.len() > 1 || !self.works[0].is_plain() {
+            return Vec::new();
+        }
+        let (pre, post) = (tile.pre(), tile.post());
+        let (w, h) = tile.windows.window;
+        let shares = |cell: usize| {
+            let (corner, peak) = (tile.windows.corner(cell), &peaks[cell]);
+            let shift = tile.area.nearest(cell, peak.start());
+            let at = |c: usize, s: i32| (c + post.search) as i64 + i64::from(s);
+            !peak.edge
+                && peak.correlation > NOTHING
+                && w * h >= 8
+                && pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) == w * h
+                && post.counts.count(at(corner.0, shift.0), at(corner.1, shift.1), (w, h)) == w * h
+                && support(tile, cell).is_none()
+        };
+        lsm_shared::solutions(tile, peaks, &self.limits, &mut self.works[0], shares)
     }
 
     fn solve(&mut self, tile: &Tile, cell: usize, start: PixelShift, on: Pixels) -> Solution {
@@ -154,6 +192,7 @@ impl LsmTile {
     /// First pass: from the window's own peak.
     fn first(&mut self, tile: &Tile, peaks: &[Peak]) -> Vec<Solution> {
         let mut solutions = Vec::with_capacity(peaks.len());
+        let shared = self.shared(tile, peaks);
         self.leans.clear();
         for (cell, peak) in peaks.iter().enumerate() {
             let support = support(tile, cell);
@@ -162,7 +201,9 @@ impl LsmTile {
                 lsm_cut::own_peak(tile, cell, s)
             });
             let (peak, support) = (own.as_ref().unwrap_or(peak), support.as_ref());
-            let mut solution = if peak.edge && peak.correlation > -2.0 {
+            let mut solution = if let Some(solution) = shared.get(cell).copied().flatten() {
+                self.unless_chance(tile, solution, self.works[0].whole())
+            } else if peak.edge && peak.correlation > -2.0 {
                 // The window may still be nodata or without texture, which says more than "edge".
                 let edge = PixelShift::new(peak.shift.0 as f64, peak.shift.1 as f64);
                 let at_edge = self.attempt(tile, cell, edge, Pixels::of(support));

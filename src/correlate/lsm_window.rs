@@ -240,6 +240,11 @@ impl LsmWindow {
         products.map(|l| lanes::total(&l))
     }
 
+    /// All pixels of a window have the same weight, unless the caller gives others.
+    pub fn is_plain(&self) -> bool {
+        self.taper.is_none()
+    }
+
     /// Effective number of samples of a window without invalid pixels or weights of the caller.
     pub fn whole(&self) -> f64 {
         self.whole

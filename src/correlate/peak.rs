@@ -7,7 +7,7 @@
 
 use super::half_pixel::HalfPixels;
 use super::interp::{Coefficients, Spline};
-use super::lag_sums::SIDE;
+use super::lag_sums::{Lags, SIDE, reach};
 use super::lanes::vectors;
 use super::lsm::{CAPTURE, Limits};
 use super::prepare::{PreparedPost, PreparedPre};
@@ -278,7 +278,7 @@ pub struct SharedCorrelation {
     pub corner: (usize, usize),
     pub terms: WindowTerms,
     /// Σ (f - mean)·c at [`SIDE`]² lags and the first of them, coefficient units.
-    pub lags: [f64; SIDE * SIDE],
+    pub lags: Lags,
     pub first: (i64, i64),
     /// Middle of `norms` in half pixels and the norms around it.
     half: (i64, i64),
@@ -294,9 +294,7 @@ impl SharedCorrelation {
     /// The lags reach around displacement `d`.
     #[inline(always)]
     pub fn reaches(&self, c: &Coefficients, d: PixelShift) -> bool {
-        let last = SIDE as i64 - 4;
-        let inside = |d: f64, first: i64| (2..=last).contains(&((d * c.factor as f64).floor() as i64 - first));
-        inside(d.dx, self.first.0) && inside(d.dy, self.first.1)
+        reach(self.first, c.factor, d)
     }
 
     /// As [`WindowCorrelation::at`], within the reach of the lags.
@@ -462,7 +460,7 @@ fn quadratic(v: &[f64; 9], t: (f64, f64), per: f64) -> Jet {
 
 /// The spline through the 6 × 6 of the lags around `at` (coefficient units from the first); derivatives per pixel.
 #[inline(always)]
-fn spline_of_six(kind: Spline, lags: &[f64; SIDE * SIDE], at: (f64, f64), factor: f64) -> Jet {
+fn spline_of_six(kind: Spline, lags: &Lags, at: (f64, f64), factor: f64) -> Jet {
     let weights = |t: f64| -> (usize, [[f64; 6]; 3]) {
         let first = t.floor() as usize - 2;
         let taps: [[f64; 3]; 6] = std::array::from_fn(|i| basis(kind, t - (first + i) as f64));

@@ -45,8 +45,26 @@ impl WindowTerms {
     }
 }
 
+/// The terms of a window and what a regression on f and its gradient needs besides.
+pub struct RegressionTerms {
+    pub terms: WindowTerms,
+    /// Means of f_x and f_y.
+    pub means: [f64; 2],
+    /// Σ f·f_x and Σ f·f_y, means removed.
+    pub mixed: [f64; 2],
+}
+
 /// The terms of every window of a tile, all pixels counted.
-pub fn terms(pre: &PreparedPre, windows: &TileWindows, (x, y): (&Intervals, &Intervals)) -> Vec<WindowTerms> {
+pub fn terms(pre: &PreparedPre, windows: &TileWindows, intervals: (&Intervals, &Intervals)) -> Vec<WindowTerms> {
+    regression_terms(pre, windows, intervals).into_iter().map(|t| t.terms).collect()
+}
+
+/// The same with what a regression needs.
+pub fn regression_terms(
+    pre: &PreparedPre,
+    windows: &TileWindows,
+    (x, y): (&Intervals, &Intervals),
+) -> Vec<RegressionTerms> {
     let part = Part { columns: (0, windows.cells.0), rows: (0, windows.cells.1) };
     let [gx, gy] = &pre.gradient;
     let [sx, sy] = &pre.spread;
@@ -55,20 +73,22 @@ pub fn terms(pre: &PreparedPre, windows: &TileWindows, (x, y): (&Intervals, &Int
     eight(AllMoments { planes, intervals: (x, y), part, totals: &mut totals });
     let n = (windows.window.0 * windows.window.1) as f64;
     let of = |c: usize| {
-        let [f, gx, gy, ff, xx, xy, yy, sxx, sxy, syy, sx, sy]: [f64; SUMS] = std::array::from_fn(|k| totals.of(c)[k]);
-        WindowTerms {
+        let sums: [f64; SUMS] = std::array::from_fn(|k| totals.of(c)[k]);
+        let [f, gx, gy, ff, xx, xy, yy, sxx, sxy, syy, sx, sy, fx, fy] = sums;
+        let terms = WindowTerms {
             count: n,
             mean: f / n,
             energy: ff - f * f / n,
             gradient: [xx - gx * gx / n, xy - gx * gy / n, yy - gy * gy / n],
             spread: [sxx - gx * sx / n, sxy - gx * sy / n, syy - gy * sy / n],
-        }
+        };
+        RegressionTerms { terms, means: [gx / n, gy / n], mixed: [fx - f * gx / n, fy - f * gy / n] }
     };
     (0..windows.len()).map(of).collect()
 }
 
 /// Sums that the terms are made of.
-const SUMS: usize = 12;
+const SUMS: usize = 14;
 
 struct AllMoments<'a, 'b> {
     planes: [Rows<'a>; 5],
@@ -87,7 +107,8 @@ impl Work for AllMoments<'_, '_> {
     }
 }
 
-/// Blocks of the sums Σf, Σfx, Σfy, Σff, Σfx·fx, Σfx·fy, Σfy·fy, Σfx·sx, Σfx·sy, Σfy·sy, Σsx, Σsy: one in each lane.
+/// Blocks of the sums Σf, Σfx, Σfy, Σff, Σfx·fx, Σfx·fy, Σfy·fy, Σfx·sx, Σfx·sy, Σfy·sy, Σsx, Σsy, Σf·fx, Σf·fy: one in
+/// each lane.
 struct Moments<'a, S> {
     simd: S,
     /// f, its gradient, and that convolved with the residual correlation.
@@ -125,7 +146,7 @@ impl<S: Eight> Blocks<2> for Moments<'_, S> {
 
 #[inline(always)]
 fn add_moments<S: Eight>(simd: S, sums: [f32x8; SUMS], [f, gx, gy, sx, sy]: [f32x8; 5]) -> [f32x8; SUMS] {
-    let [a, b, c, ff, xx, xy, yy, sxx, sxy, syy, d, e] = sums;
+    let [a, b, c, ff, xx, xy, yy, sxx, sxy, syy, d, e, fx, fy] = sums;
     [
         simd.add_f32s(a, f),
         simd.add_f32s(b, gx),
@@ -139,5 +160,7 @@ fn add_moments<S: Eight>(simd: S, sums: [f32x8; SUMS], [f, gx, gy, sx, sy]: [f32
         simd.add_product(syy, gy, sy),
         simd.add_f32s(d, sx),
         simd.add_f32s(e, sy),
+        simd.add_product(fx, f, gx),
+        simd.add_product(fy, f, gy),
     ]
 }

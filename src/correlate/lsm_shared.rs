@@ -1,0 +1,153 @@
+//! The first pass of `lsm` from sums shared by all windows of a tile.
+//!
+//! The products of the basis images with the displaced post window are linear in the post image: with g a spline they are the
+//! same spline through the products with its coefficients ([`super::lag_sums`]), and the products with the slopes of g
+//! are the derivatives of that. Overlapping windows share all of these sums, so that an iteration costs a few
+//! hundred operations instead of an interpolation of the whole window; that is done once, at the solution, for the
+//! energy of the post window. The solutions are those of [`super::lsm`] but for rounding.
+
+use super::interp::Coefficients;
+use super::lag_sums::{LagSums, Lags, SIDE, first_lag, reach};
+use super::lanes::vectors;
+use super::lsm::{Limits, LsmWindow, PostSums, Solution, descend, moments};
+use super::search::Peak;
+use super::sums::Intervals;
+use super::window_sums::{RegressionTerms, regression_terms};
+use super::{Band, Tile};
+use crate::field::{PixelShift, Status};
+use nalgebra::Matrix3;
+
+/// Memory that the lags of one group of cell rows may take.
+const LAG_BYTES: usize = 8 << 20;
+/// Lags of f, f_x and f_y.
+type ThreeLags = LagSums<3, 8>;
+
+/// The solutions of the cells for which `shares` holds, from their peaks; `None` for the others and for those that leave the
+/// lags that are there. `work` lends its buffers.
+pub fn solutions(
+    tile: &Tile,
+    peaks: &[Peak],
+    limits: &Limits,
+    work: &mut LsmWindow,
+    shares: impl Fn(usize) -> bool,
+) -> Vec<Option<Solution>> {
+    let (band, windows) = (&tile.bands[0], &tile.windows);
+    let c = &band.post.coefficients;
+    let firsts: Vec<Option<(i64, i64)>> = (0..windows.len())
+        .map(|cell| {
+            let d = peaks[cell].start();
+            shares(cell).then(|| (first_lag(d.dx, c.factor), first_lag(d.dy, c.factor)))
+        })
+        .collect();
+    if firsts.iter().flatten().next().is_none() {
+        return vec![None; windows.len()];
+    }
+    let x = Intervals::new(windows.cells.0, windows.window.0, windows.step.0);
+    let y = Intervals::new(windows.cells.1, windows.window.1, windows.step.1);
+    let terms = regression_terms(&band.pre, windows, (&x, &y));
+    let basis = [&band.pre.values, &band.pre.gradient[0], &band.pre.gradient[1]];
+    let mut lags = ThreeLags::default();
+    let mut out = vec![None; windows.len()];
+    let (columns, rows) = windows.cells;
+    let group = (LAG_BYTES / (ThreeLags::BYTES * columns)).clamp(1, rows);
+    for top in (0..rows).step_by(group) {
+        if tile.stopped() {
+            break;
+        }
+        let bottom = (top + group).min(rows);
+        let cells = top * columns..bottom * columns;
+        lags.compute((basis, c), (&x, &y), (columns, (top, bottom)), &firsts[cells.clone()]);
+        for (row, cell) in cells.enumerate() {
+            let Some(first) = firsts[cell] else { continue };
+            out[cell] = vectors(
+                #[inline(always)]
+                || {
+                    let t = &terms[cell];
+                    let lags = lags.of(row, [t.terms.mean, t.means[0], t.means[1]]);
+                    let corner = windows.corner(cell);
+                    solve(&Shared { band, corner, t, lags, first }, peaks[cell].start(), limits, work)
+                },
+            );
+        }
+    }
+    out
+}
+
+/// One window.
+struct Shared<'a> {
+    band: &'a Band<'a>,
+    corner: (usize, usize),
+    t: &'a RegressionTerms,
+    lags: [Lags; 3],
+    /// The first lag, coefficient units.
+    first: (i64, i64),
+}
+
+/// `None` where the solution leaves the lags.
+#[inline(always)]
+fn solve(shared: &Shared, start: PixelShift, limits: &Limits, work: &mut LsmWindow) -> Option<Solution> {
+    let t = shared.t;
+    let [xx, xy, yy] = t.terms.gradient;
+    let [fx, fy] = t.mixed;
+    if t.terms.flat(limits.min_variance) {
+        return Some(Solution::failed(Status::LowTexture, 0));
+    }
+    let normal = Matrix3::new(t.terms.energy, fx, fy, fx, xx, xy, fy, xy, yy);
+    let Some(inverse) = normal.try_inverse() else { return Some(Solution::failed(Status::LowTexture, 0)) };
+    let c = &shared.band.post.coefficients;
+    let mut left = false;
+    let (found, iterations) = descend(start, &inverse, |d| {
+        left = !reach(shared.first, c.factor, d);
+        (!left).then(|| shared.products(c, d, [Order::Value, Order::Value]))
+    });
+    let Some(d) = found else {
+        return (!left).then(|| Solution::failed(Status::NoConvergence, iterations));
+    };
+    if !reach(shared.first, c.factor, d) {
+        return None;
+    }
+    let [f, _, _] = shared.products(c, d, [Order::Value, Order::Value]);
+    let [_, xx, yx] = shared.products(c, d, [Order::Slope, Order::Value]);
+    let [_, xy, yy] = shared.products(c, d, [Order::Value, Order::Slope]);
+    let post = PostSums { energy: work.energy(c, shared.corner, d), product: f, slopes: [xx, xy, yx, yy] };
+    let n = t.terms.count;
+    let moments = moments(&post, (n, n), t.terms.energy, t.terms.gradient, t.terms.spread);
+    Some(Solution::at(d, moments, iterations))
+}
+
+/// What is taken of the spline along an axis.
+#[derive(Clone, Copy)]
+enum Order {
+    Value,
+    Slope,
+}
+
+impl Shared<'_> {
+    /// The products of f, f_x and f_y with the post window displaced by `d`, or with its slopes (per pixel).
+    #[inline(always)]
+    fn products(&self, c: &Coefficients, d: PixelShift, orders: [Order; 2]) -> [f64; 3] {
+        let factor = c.factor as f64;
+        let weights = |d: f64, first: i64, order: Order| -> (usize, [f64; 6]) {
+            let at = d * factor - first as f64;
+            let from = at.floor() as usize - 2;
+            let x = |i: usize| at - (from + i) as f64;
+            let weight = |i: usize| match order {
+                Order::Value => c.spline.basis(x(i)),
+                Order::Slope => c.spline.slope(x(i)) * factor,
+            };
+            (from, std::array::from_fn(weight))
+        };
+        let (x0, x) = weights(d.dx, self.first.0, orders[0]);
+        let (y0, y) = weights(d.dy, self.first.1, orders[1]);
+        self.lags.each_ref().map(|lags| {
+            let mut columns = [0.0; 6];
+            for j in 0..6 {
+                let row = &lags[(y0 + j) * SIDE + x0..(y0 + j) * SIDE + x0 + 6];
+                for i in 0..6 {
+                    columns[i] += y[j] * row[i];
+                }
+            }
+            (0..6).map(|i| columns[i] * x[i]).sum()
+        })
+    }
+}

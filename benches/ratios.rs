@@ -16,7 +16,7 @@ mod fixture;
 use fixture::{Discard, Images, METHODS, Ready, STEPS, WINDOWS, engine, engine_with};
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex32;
-use shiftmap::correlate::batch_sums::{BATCH, BatchSums, Part, Rows, Totals};
+use shiftmap::correlate::batch_sums::{self, BatchSums, Part, Rows, Totals};
 use shiftmap::correlate::fft2::{ComplexFft2, FftCache};
 use shiftmap::correlate::lsm::{Limits, LsmWindow};
 use shiftmap::correlate::search::integer_peaks;
@@ -211,8 +211,8 @@ fn spatial(images: &Images, window: usize, step: usize, search: f64) {
     let reach = search as i64;
     let mut floor = || {
         for sy in -reach..=reach {
-            for sx in (-reach..=reach).step_by(BATCH) {
-                let shifts = (reach - sx + 1).min(BATCH as i64) as usize;
+            for sx in (-reach..=reach).step_by(batch_sums::BATCH) {
+                let shifts = (reach - sx + 1).min(batch_sums::BATCH as i64) as usize;
                 let moved = Rows::of(&post.values).from((post.search as i64 + sx, post.search as i64 + sy));
                 sums.window_sums((Rows::of(pre), moved), shifts, (&intervals.0, &intervals.1), part, &mut totals);
                 black_box(&totals);

@@ -7,8 +7,9 @@
 
 use super::candidates::{Candidates, UNKNOWN};
 use super::fuse::{Fused, average};
-use super::windows::{TRIANGLE9, convolve};
+use super::windows::{TRIANGLE9, convolve, vectors};
 use crate::grid::Grid;
+use std::array::from_fn;
 
 /// Scale whose windows choose: 9 px.
 const JUDGE: usize = 1;
@@ -18,43 +19,106 @@ const REACH: [isize; 7] = [4, 7, 10, 13, 16, 20, 24];
 const PER_PIXEL: f32 = 0.04;
 const EXPLAINED: f32 = 12.0;
 
+/// Pixels in work at once; the compiler makes vectors of them.
+const LANES: usize = 16;
+/// Rim of pixels that are left as they are.
+const RIM: usize = 4;
+/// Pixels around the image where plateaus are looked for in vain.
+const AROUND: usize = REACH[REACH.len() - 1] as usize;
+
 /// Replaces `d` where windows disagree (`fused.gain` above 0); `before` is the field that `found` is about.
 pub fn sharpen(d: &mut [Grid<f32>; 2], before: &[Grid<f32>; 2], found: &Candidates, fused: &Fused) {
-    let (w, h) = (d[0].width, d[0].height);
     let own = average(found.scale(JUDGE));
     let mean = before.each_ref().map(|g| convolve(g, &TRIANGLE9));
-    let old = d.clone();
-    const RIM: usize = 4;
+    let plateaus = Plateaus::new(d, &fused.gain);
+    let (w, h) = (d[0].width, d[0].height);
     for y in RIM..h.saturating_sub(RIM) {
-        for x in RIM..w.saturating_sub(RIM) {
-            let k = y * w + x;
-            if fused.gain.data[k] <= 0.0 || own.covariance[0].data[k] >= UNKNOWN {
+        for x in (RIM..w.saturating_sub(RIM)).step_by(LANES) {
+            let n = LANES.min(w - RIM - x);
+            let part = |g: &Grid<f32>| {
+                let mut lanes = [0.0; LANES];
+                lanes[..n].copy_from_slice(&g.row(y)[x..x + n]);
+                lanes
+            };
+            let (gain, covariance) = (part(&fused.gain), own.covariance.each_ref().map(part));
+            let wanted = |l: usize| gain[l] > 0.0 && covariance[0][l] < UNKNOWN;
+            if !(0..n).any(wanted) {
                 continue;
             }
-            let here = [0, 1].map(|i| mean[i].data[k] / 625.0 + own.delta[i].data[k]);
-            let [xx, xy, yy] = [0, 1, 2].map(|i| own.covariance[i].data[k]);
-            let det = (xx * yy - xy * xy).max(f32::MIN_POSITIVE);
-            let mut best = (EXPLAINED, k);
-            for reach in REACH {
-                for (i, j) in [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)] {
-                    // Diagonals as long as the others.
-                    let r = if i * j == 0 { reach } else { (reach * 7 + 5) / 10 };
-                    let (u, v) = (x as isize + i * r, y as isize + j * r);
-                    if u < 0 || v < 0 || u >= w as isize || v >= h as isize {
-                        continue;
-                    }
-                    let q = v as usize * w + u as usize;
-                    if fused.gain.data[q] > 0.0 {
-                        continue;
-                    }
-                    let [a, b] = [0, 1].map(|i| here[i] - old[i].data[q]);
-                    let cost = 0.5 * (yy * a * a - 2.0 * xy * a * b + xx * b * b) / det + PER_PIXEL * reach as f32;
-                    if cost < best.0 {
-                        best = (cost, q);
-                    }
-                }
+            let (mean, delta) = (mean.each_ref().map(part), own.delta.each_ref().map(part));
+            let here = [0, 1].map(|i| from_fn(|l| mean[i][l] / 625.0 + delta[i][l]));
+            let mut chosen = d.each_ref().map(part);
+            vectors(
+                #[inline(always)]
+                || plateaus.choose(plateaus.index(x, y), &here, &covariance, &mut chosen),
+            );
+            for i in 0..2 {
+                (0..n).filter(|&l| wanted(l)).for_each(|l| d[i].set(x + l, y, chosen[i][l]));
             }
-            (0..2).for_each(|i| d[i].data[k] = old[i].data[best.1]);
+        }
+    }
+}
+
+/// A displacement field, NaN where it is no plateau, with such pixels around.
+struct Plateaus {
+    stride: usize,
+    d: [Vec<f32>; 2],
+    /// Where to look, as steps in `d`, and what the distance costs; near places first.
+    places: Vec<(isize, f32)>,
+}
+
+impl Plateaus {
+    fn new(d: &[Grid<f32>; 2], gain: &Grid<f32>) -> Plateaus {
+        let stride = gain.width + 2 * AROUND + LANES;
+        let padded = |g: &Grid<f32>| {
+            let mut out = vec![f32::NAN; stride * (gain.height + 2 * AROUND)];
+            for (y, line) in out.chunks_exact_mut(stride).skip(AROUND).take(gain.height).enumerate() {
+                let values = g.row(y).iter().zip(gain.row(y));
+                let line = line[AROUND..].iter_mut().zip(values);
+                line.for_each(|(o, (v, gain))| *o = if *gain > 0.0 { f32::NAN } else { *v });
+            }
+            out
+        };
+        let mut places = Vec::new();
+        for reach in REACH {
+            for (i, j) in [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)] {
+                // Diagonals as long as the others.
+                let r = if i * j == 0 { reach } else { (reach * 7 + 5) / 10 };
+                places.push((j * r * stride as isize + i * r, PER_PIXEL * reach as f32));
+            }
+        }
+        Plateaus { stride, d: d.each_ref().map(padded), places }
+    }
+
+    fn index(&self, x: usize, y: usize) -> usize {
+        (y + AROUND) * self.stride + x + AROUND
+    }
+
+    /// The best plateaus around the pixels from `at` on, for what they see `here` with its `covariance`; `chosen`
+    /// stays where none explains them.
+    #[inline(always)]
+    fn choose(
+        &self,
+        at: usize,
+        here: &[[f32; LANES]; 2],
+        [xx, xy, yy]: &[[f32; LANES]; 3],
+        chosen: &mut [[f32; LANES]; 2],
+    ) {
+        let mut least = [EXPLAINED; LANES];
+        let det: [f32; LANES] = from_fn(|l| (xx[l] * yy[l] - xy[l] * xy[l]).max(f32::MIN_POSITIVE));
+        let [cx, cy] = chosen;
+        for &(step, price) in &self.places {
+            let q = at.wrapping_add_signed(step);
+            let (u, v) = (&self.d[0][q..q + LANES], &self.d[1][q..q + LANES]);
+            for l in 0..LANES {
+                let (a, b) = (here[0][l] - u[l], here[1][l] - v[l]);
+                let cost = 0.5 * (yy[l] * a * a - 2.0 * xy[l] * a * b + xx[l] * b * b) / det[l] + price;
+                // Never true for NaN.
+                let better = cost < least[l];
+                least[l] = if better { cost } else { least[l] };
+                cx[l] = if better { u[l] } else { cx[l] };
+                cy[l] = if better { v[l] } else { cy[l] };
+            }
         }
     }
 }

@@ -5,14 +5,14 @@
 //! the large windows beyond the smear (the idea of shiftable windows, Bobick & Intille 1999, with a displacement's
 //! covariance as the measure).
 
-use super::candidates::{Candidates, UNKNOWN};
-use super::fuse::{Fused, average};
+use super::candidates::{Candidate, UNKNOWN};
+use super::fuse::Fused;
 use super::windows::{TRIANGLE9, convolve, vectors};
 use crate::grid::Grid;
 use std::array::from_fn;
 
 /// Scale whose windows choose: 9 px.
-const JUDGE: usize = 1;
+pub const JUDGE: usize = 1;
 /// How far plateaus are looked for along each of 8 directions, pixels.
 const REACH: [isize; 7] = [4, 7, 10, 13, 16, 20, 24];
 /// χ² that one pixel of distance costs, and the largest χ² of a plateau that explains a pixel.
@@ -26,9 +26,9 @@ const RIM: usize = 4;
 /// Pixels around the image where plateaus are looked for in vain.
 const AROUND: usize = REACH[REACH.len() - 1] as usize;
 
-/// Replaces `d` where windows disagree (`fused.gain` above 0); `before` is the field that `found` is about.
-pub fn sharpen(d: &mut [Grid<f32>; 2], before: &[Grid<f32>; 2], found: &Candidates, fused: &Fused) {
-    let own = average(found.scale(JUDGE));
+/// Replaces `d` where windows disagree (`fused.gain` above 0); `own` are the corrections of windows of scale [`JUDGE`] to
+/// the field `before`.
+pub fn sharpen(d: &mut [Grid<f32>; 2], before: &[Grid<f32>; 2], own: &Candidate, fused: &Fused) {
     let mean = before.each_ref().map(|g| convolve(g, &TRIANGLE9));
     let plateaus = Plateaus::new(d, &fused.gain);
     let (w, h) = (d[0].width, d[0].height);

@@ -29,7 +29,7 @@ use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::grid::Grid;
 use crate::pipeline::Params;
 use candidates::UNKNOWN;
-use levels::Level;
+use levels::{Level, Levels};
 use start::Peaks;
 
 /// Pixels around the cells' windows that the largest windows look at.
@@ -46,7 +46,7 @@ const LARGEST_SIGMA: f32 = 0.7;
 /// The candidates of a pair of prepared images about the displacement `d` (right and down in pixels, of the pre image's
 /// size); `std` is the standard deviation of the texture.
 pub fn candidates_of(pre: &PreparedPre, post: &PreparedPost, d: [&Grid<f32>; 2], std: f64) -> Candidates {
-    levels::candidates(&mut [Level::from_images(pre, post, std)], d, 0)
+    Levels::new(vec![Level::from_images(pre, post, std)]).candidates(d, 0)
 }
 
 pub struct Dense {
@@ -82,10 +82,10 @@ impl Run {
     /// From all pixels, or those of a `mask` alone; `None` when the run is to end.
     fn new(tile: &Tile, peaks: &Peaks, mask: Option<&Grid<bool>>) -> Option<Run> {
         let mut d = peaks.field(mask);
-        let mut levels: Vec<Level> = tile.bands.iter().map(Level::new).collect();
-        levels.iter_mut().for_each(|l| mask.iter().for_each(|m| l.keep(m)));
-        let covariance = levels::iterate(&mut levels, &mut d, || tile.stopped())?;
-        Some(Run { d, covariance, agreement: Level::agreement(&levels), valid: levels[0].both_valid() })
+        let mut levels = Levels::new(tile.bands.iter().map(Level::new).collect());
+        levels.bands.iter_mut().for_each(|l| mask.iter().for_each(|m| l.keep(m)));
+        let covariance = levels.iterate(&mut d, || tile.stopped())?;
+        Some(Run { d, covariance, agreement: Level::agreement(&levels.bands), valid: levels.bands[0].both_valid() })
     }
 }
 

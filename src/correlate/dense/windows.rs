@@ -74,7 +74,7 @@ fn box_sums(a: &Grid<f32>, r: usize) -> Grid<f32> {
     let (w, h) = (a.width, a.height);
     let mut out = Grid::filled(w, h, 0.0f32);
     let mut column = vec![0.0f64; w];
-    let mut power = vec![0.0f32; w + 2 * r];
+    let mut padded = [0; 2].map(|_| vec![0.0f32; w + 2 * r]);
     for y in 0..h + r {
         if y < h {
             column.iter_mut().zip(a.row(y)).for_each(|(c, v)| *c += f64::from(*v));
@@ -85,26 +85,33 @@ fn box_sums(a: &Grid<f32>, r: usize) -> Grid<f32> {
         if y < r {
             continue;
         }
-        let line = out.row_mut(y - r);
-        power.fill(0.0);
-        power[r..r + w].iter_mut().zip(&column).for_each(|(p, c)| *p = *c as f32);
-        // `power` holds sums of `side` neighbours; `done` pixels of the width are in `line`.
-        let (width, mut side, mut done) = (2 * r + 1, 1, 0);
-        loop {
-            if width & side != 0 {
-                line.iter_mut().zip(&power[done..]).for_each(|(o, p)| *o += p);
-                done += side;
-            }
-            if done == width {
-                break;
-            }
-            for x in 0..power.len() - side {
-                power[x] += power[x + side];
-            }
-            side *= 2;
-        }
+        sum_along(&column, r, &mut padded, out.row_mut(y - r));
     }
     out
+}
+
+/// Sums of the 2 `r` + 1 numbers around each of `column`; `padded` have room for `r` more on either side.
+#[inline(always)]
+pub fn sum_along(column: &[f64], r: usize, padded: &mut [Vec<f32>; 2], line: &mut [f32]) {
+    let (w, width) = (column.len(), 2 * r + 1);
+    let [sums, next] = padded;
+    let (mut sums, mut next) = (&mut sums[..w + 2 * r], &mut next[..w + 2 * r]);
+    sums[..r].fill(0.0);
+    sums[r + w..].fill(0.0);
+    sums[r..r + w].iter_mut().zip(column).for_each(|(p, c)| *p = *c as f32);
+    line.copy_from_slice(&sums[..w]);
+    // `sums` holds sums of `side` neighbours; `done` numbers of the width are in `line`.
+    let (mut side, mut done) = (1, 1);
+    while done < width {
+        let twice = sums.len() - side;
+        next[..twice].iter_mut().zip(sums[..twice].iter().zip(&sums[side..])).for_each(|(n, (a, b))| *n = a + b);
+        (sums, next) = (next, sums);
+        side *= 2;
+        if width & side != 0 {
+            line.iter_mut().zip(&sums[done..]).for_each(|(o, p)| *o += p);
+            done += side;
+        }
+    }
 }
 
 /// Means of 2 × 2 blocks; where the size is odd, what is missing counts as zero.
@@ -132,34 +139,41 @@ pub fn halve(a: &Grid<f32>) -> Grid<f32> {
 /// The bilinear refinement of a grid of block values to blocks of half the side, `width` × `height` of them.
 pub fn double(a: &Grid<f32>, width: usize, height: usize) -> Grid<f32> {
     let mut out = Grid::filled(width, height, 0.0f32);
+    let mut line = vec![0.0f32; a.width + 2];
     vectors(
         #[inline(always)]
         || {
-            // Block centres lie a quarter of a coarse block from the nearest coarse centre; at the border the nearest
-            // centre stands for the one beyond.
-            let n = a.width;
-            let mut line = vec![0.0f32; n + 2];
             for y in 0..height {
-                let c = (y / 2).min(a.height - 1);
-                let o = if y % 2 == 0 { c.saturating_sub(1) } else { (c + 1).min(a.height - 1) };
-                for (l, (p, q)) in line[1..=n].iter_mut().zip(a.row(c).iter().zip(a.row(o))) {
-                    *l = 0.75 * p + 0.25 * q;
-                }
-                line[0] = line[1];
-                line[n + 1] = line[n];
-                let (pairs, rest) = out.row_mut(y).as_chunks_mut::<2>();
-                for (i, pair) in pairs.iter_mut().enumerate().take(n) {
-                    let [before, own, after] = [line[i], line[i + 1], line[i + 2]];
-                    *pair = [0.75 * own + 0.25 * before, 0.75 * own + 0.25 * after];
-                }
-                if let [last] = rest {
-                    let i = (width / 2).min(n - 1);
-                    *last = 0.75 * line[i + 1] + 0.25 * line[i];
-                }
+                double_row(a, y, &mut line, out.row_mut(y));
             }
         },
     );
     out
+}
+
+/// Row `y` of [`double`]; `line` has room for a row of `a` and two more.
+#[inline(always)]
+pub fn double_row(a: &Grid<f32>, y: usize, line: &mut [f32], out: &mut [f32]) {
+    // Block centres lie a quarter of a coarse block from the nearest coarse centre; at the border the nearest centre
+    // stands for the one beyond.
+    let n = a.width;
+    let c = (y / 2).min(a.height - 1);
+    let o = if y % 2 == 0 { c.saturating_sub(1) } else { (c + 1).min(a.height - 1) };
+    for (l, (p, q)) in line[1..=n].iter_mut().zip(a.row(c).iter().zip(a.row(o))) {
+        *l = 0.75 * p + 0.25 * q;
+    }
+    line[0] = line[1];
+    line[n + 1] = line[n];
+    let width = out.len();
+    let (pairs, rest) = out.as_chunks_mut::<2>();
+    for (i, pair) in pairs.iter_mut().enumerate().take(n) {
+        let [before, own, after] = [line[i], line[i + 1], line[i + 2]];
+        *pair = [0.75 * own + 0.25 * before, 0.75 * own + 0.25 * after];
+    }
+    if let [last] = rest {
+        let i = (width / 2).min(n - 1);
+        *last = 0.75 * line[i + 1] + 0.25 * line[i];
+    }
 }
 
 #[cfg(test)]

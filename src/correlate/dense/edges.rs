@@ -105,14 +105,17 @@ impl Plateaus {
         chosen: &mut [[f32; LANES]; 2],
     ) {
         let mut least = [EXPLAINED; LANES];
-        let det: [f32; LANES] = from_fn(|l| (xx[l] * yy[l] - xy[l] * xy[l]).max(f32::MIN_POSITIVE));
+        // Half of the inverse of the covariance.
+        let half: [f32; LANES] = from_fn(|l| 0.5 / (xx[l] * yy[l] - xy[l] * xy[l]).max(f32::MIN_POSITIVE));
+        let (p, r): ([f32; LANES], [f32; LANES]) = (from_fn(|l| half[l] * yy[l]), from_fn(|l| half[l] * xx[l]));
+        let q: [f32; LANES] = from_fn(|l| -2.0 * half[l] * xy[l]);
         let [cx, cy] = chosen;
         for &(step, price) in &self.places {
-            let q = at.wrapping_add_signed(step);
-            let (u, v) = (&self.d[0][q..q + LANES], &self.d[1][q..q + LANES]);
+            let k = at.wrapping_add_signed(step);
+            let (u, v) = (&self.d[0][k..k + LANES], &self.d[1][k..k + LANES]);
             for l in 0..LANES {
                 let (a, b) = (here[0][l] - u[l], here[1][l] - v[l]);
-                let cost = 0.5 * (yy[l] * a * a - 2.0 * xy[l] * a * b + xx[l] * b * b) / det[l] + price;
+                let cost = a * (p[l] * a + q[l] * b) + r[l] * b * b + price;
                 // Never true for NaN.
                 let better = cost < least[l];
                 least[l] = if better { cost } else { least[l] };

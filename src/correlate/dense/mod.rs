@@ -30,7 +30,7 @@ use crate::grid::Grid;
 use crate::pipeline::Params;
 use candidates::UNKNOWN;
 use levels::{Level, Levels};
-use start::Peaks;
+use start::{Peaks, Place};
 
 /// Pixels around the cells' windows that the largest windows look at.
 const HALO: usize = 64;
@@ -126,7 +126,8 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
         }
         let (cx, cy) = centre(cell);
         let run = side((cx, cy)).and_then(|p| parts[p - 1].as_ref()).unwrap_or(&whole);
-        let at = |g: &Grid<f32>| start::bilinear(g, cx, cy);
+        let place = Place::new(size, cx, cy);
+        let at = |g: &Grid<f32>| place.of(g);
         let [xx, xy, yy] = run.covariance.each_ref().map(at);
         if xx + yy >= UNKNOWN {
             return Measurement::failed(Status::LowTexture);

@@ -1,6 +1,6 @@
 //! Local contrast normalisation: (value - local mean) / local standard deviation, over valid pixels only.
 
-use super::windows::{sum_along, vectors};
+use super::windows::box_rows;
 use crate::grid::Grid;
 
 /// Radii of the two boxes, pixels: 31 px keeps the texture's spectrum, 5 px flattens it.
@@ -25,47 +25,34 @@ pub fn whiten_into(
     std: f64,
     out: &mut Grid<f32>,
 ) {
-    let (w, h, r) = (image.width, image.height, RADII[kind]);
+    let w = image.width;
     let floor = ((FLOORS[kind] * std) as f32).powi(2);
-    let mut columns = [0; 2].map(|_| vec![0.0f64; w]);
-    let mut sums = [0; 2].map(|_| vec![0.0f32; w]);
-    let mut padded = [0; 2].map(|_| vec![0.0f32; w + 2 * r]);
-    for y in 0..h + r {
-        vectors(
-            #[inline(always)]
-            || {
-                if y < h {
-                    add_row(&mut columns, image.row(y), weight.row(y), 1.0);
-                }
-                if y > 2 * r {
-                    add_row(&mut columns, image.row(y - 2 * r - 1), weight.row(y - 2 * r - 1), -1.0);
-                }
-                if y < r {
-                    return;
-                }
-                sum_along(&columns[0], r, &mut padded, &mut sums[0]);
-                sum_along(&columns[1], r, &mut padded, &mut sums[1]);
-                let (sums, squares, counts) = (&sums[0][..w], &sums[1][..w], &counts.row(y - r)[..w]);
-                let (image, weight) = (&image.row(y - r)[..w], &weight.row(y - r)[..w]);
-                for (x, o) in out.row_mut(y - r).iter_mut().enumerate() {
-                    let n = counts[x].max(1.0);
-                    let mean = sums[x] / n;
-                    let variance = (squares[x] / n - mean * mean).max(0.0) + floor;
-                    *o = weight[x] * (image[x] - mean) / variance.sqrt().max(f32::MIN_POSITIVE);
-                }
-            },
-        );
-    }
-}
-
-/// Adds the values that count and their squares to running sums, or takes them away.
-#[inline(always)]
-fn add_row([sums, squares]: &mut [Vec<f64>; 2], image: &[f32], weight: &[f32], sign: f64) {
-    for ((s, q), (v, w)) in sums.iter_mut().zip(squares).zip(image.iter().zip(weight)) {
-        let v = v * w;
-        *s += sign * f64::from(v);
-        *q += sign * f64::from(v * v);
-    }
+    box_rows(
+        (w, image.height),
+        RADII[kind],
+        #[inline(always)]
+        |y, sign, [sums, squares]| {
+            let (sums, squares) = (&mut sums[..w], &mut squares[..w]);
+            let (image, weight) = (&image.row(y)[..w], &weight.row(y)[..w]);
+            for x in 0..w {
+                let v = image[x] * weight[x];
+                sums[x] += sign * f64::from(v);
+                squares[x] += sign * f64::from(v * v);
+            }
+        },
+        #[inline(always)]
+        |y, [sums, squares]| {
+            let (sums, squares, counts) = (&sums[..w], &squares[..w], &counts.row(y)[..w]);
+            let (image, weight) = (&image.row(y)[..w], &weight.row(y)[..w]);
+            let out = &mut out.row_mut(y)[..w];
+            for x in 0..w {
+                let n = counts[x].max(1.0);
+                let mean = sums[x] / n;
+                let variance = (squares[x] / n - mean * mean).max(0.0) + floor;
+                out[x] = weight[x] * (image[x] - mean) / variance.sqrt().max(f32::MIN_POSITIVE);
+            }
+        },
+    );
 }
 
 /// `f` of every pair of values.

@@ -60,39 +60,58 @@ fn symmetric<const N: usize>(taps: &[f32; N], lines: &[&[f32]; N], x: usize) -> 
     sum
 }
 
-/// Sums over the (2 `r` + 1)² box, nothing beyond the border. Running sums down the columns, in f64 against drift;
-/// along the rows sums of 1, 2, 4 ... neighbours make up the width.
+/// Sums over the (2 `r` + 1)² box, nothing beyond the border.
 pub fn box_sum(a: &Grid<f32>, r: usize) -> Grid<f32> {
-    vectors(
+    let mut out = Grid::filled(a.width, a.height, 0.0f32);
+    box_rows(
+        (a.width, a.height),
+        r,
         #[inline(always)]
-        || box_sums(a, r),
-    )
-}
-
-#[inline(always)]
-fn box_sums(a: &Grid<f32>, r: usize) -> Grid<f32> {
-    let (w, h) = (a.width, a.height);
-    let mut out = Grid::filled(w, h, 0.0f32);
-    let mut column = vec![0.0f64; w];
-    let mut padded = [0; 2].map(|_| vec![0.0f32; w + 2 * r]);
-    for y in 0..h + r {
-        if y < h {
-            column.iter_mut().zip(a.row(y)).for_each(|(c, v)| *c += f64::from(*v));
-        }
-        if y > 2 * r {
-            column.iter_mut().zip(a.row(y - 2 * r - 1)).for_each(|(c, v)| *c -= f64::from(*v));
-        }
-        if y < r {
-            continue;
-        }
-        sum_along(&column, r, &mut padded, out.row_mut(y - r));
-    }
+        |y, sign, [column]: &mut [Vec<f64>; 1]| {
+            column.iter_mut().zip(a.row(y)).for_each(|(c, v)| *c += sign * f64::from(*v));
+        },
+        #[inline(always)]
+        |y, [sums]| out.row_mut(y).copy_from_slice(sums),
+    );
     out
 }
 
-/// Sums of the 2 `r` + 1 numbers around each of `column`; `padded` have room for `r` more on either side.
+/// Sums of `K` numbers of every pixel over the (2 `r` + 1)² box, a row at a time. `add` adds row y times a sign to running
+/// sums down the columns, which are f64 against drift; `done` gets every row of sums in turn.
+pub fn box_rows<const K: usize>(
+    (w, h): (usize, usize),
+    r: usize,
+    mut add: impl FnMut(usize, f64, &mut [Vec<f64>; K]),
+    mut done: impl FnMut(usize, &[Vec<f32>; K]),
+) {
+    let mut columns: [Vec<f64>; K] = from_fn(|_| vec![0.0; w]);
+    let mut sums: [Vec<f32>; K] = from_fn(|_| vec![0.0; w]);
+    let mut padded = [0; 2].map(|_| vec![0.0f32; w + 2 * r]);
+    for y in 0..h + r {
+        vectors(
+            #[inline(always)]
+            || {
+                if y < h {
+                    add(y, 1.0, &mut columns);
+                }
+                if y > 2 * r {
+                    add(y - 2 * r - 1, -1.0, &mut columns);
+                }
+                if y >= r {
+                    for (column, sums) in columns.iter().zip(&mut sums) {
+                        sum_along(column, r, &mut padded, sums);
+                    }
+                    done(y - r, &sums);
+                }
+            },
+        );
+    }
+}
+
+/// Sums of the 2 `r` + 1 numbers around each of `column`, from sums of 1, 2, 4 ... neighbours; `padded` have room for `r`
+/// more on either side.
 #[inline(always)]
-pub fn sum_along(column: &[f64], r: usize, padded: &mut [Vec<f32>; 2], line: &mut [f32]) {
+fn sum_along(column: &[f64], r: usize, padded: &mut [Vec<f32>; 2], line: &mut [f32]) {
     let (w, width) = (column.len(), 2 * r + 1);
     let [sums, next] = padded;
     let (mut sums, mut next) = (&mut sums[..w + 2 * r], &mut next[..w + 2 * r]);

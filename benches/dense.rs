@@ -66,7 +66,8 @@ fn main() {
             stop: &go_on,
         };
         let matching = best(|| drop(black_box(method.match_tile(&tile))));
-        let whole = best(|| pipeline::run(&pair, &layout, &params, 1, &mut Discard, &mut Silent).map(drop).expect("runs"));
+        let whole =
+            best(|| pipeline::run(&pair, &layout, &params, 1, &mut Discard, &mut Silent).map(drop).expect("runs"));
         let per = |seconds: f64, cells: usize| 1e6 * seconds / cells as f64;
         println!(
             "| {preset:?} | {:.3} | {:.3} |",

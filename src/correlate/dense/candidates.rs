@@ -5,7 +5,7 @@
 //! s² κ (Σ w J Jᵀ)⁻¹, s² the window's residual variance and κ = Σ w² / Σ w the price of triangular weights.
 
 use super::whiten::RADII;
-use super::windows::{TRIANGLE5, TRIANGLE9, convolve_row, halve, vectors};
+use super::windows::{TRIANGLE5, TRIANGLE9, convolve_along, convolve_down_4, halve, vectors};
 use crate::grid::Grid;
 use std::array::from_fn;
 use std::ops::Range;
@@ -167,6 +167,8 @@ fn each_scale<T>(
     scales.map(&mut one).collect()
 }
 
+/// Rows in work at once.
+const ROWS: usize = 4;
 /// Rows of a candidate: correction x, y, covariance xx, xy, yy.
 type Rows = [Vec<f32>; 5];
 
@@ -244,10 +246,10 @@ fn solve_windows<const N: usize>(
 ) {
     let (w, h) = (p[0][0].width, p[0][0].height);
     let equations = NOISE.map(|noise| Equations::new(taps, 1 << (2 * HALVINGS[scale]), noise[scale]));
-    let mut padded = vec![0.0f32; w + N];
+    let mut down: [[Vec<f32>; ROWS]; 7] = from_fn(|_| from_fn(|_| vec![0.0; w + N]));
     let mut sums: [Vec<f32>; 7] = from_fn(|_| vec![0.0; w]);
-    let mut rows: [Rows; 2] = from_fn(|_| from_fn(|_| vec![0.0; w]));
-    for y in 0..h {
+    let mut rows: [[Rows; 2]; ROWS] = from_fn(|_| from_fn(|_| from_fn(|_| vec![0.0; w])));
+    for y in (0..h).step_by(ROWS) {
         vectors(
             #[inline(always)]
             || {
@@ -255,16 +257,23 @@ fn solve_windows<const N: usize>(
                     // The weights are the same for both.
                     let fresh = if kind == 0 { 7 } else { 6 };
                     for i in 0..fresh {
-                        convolve_row(&p[kind][i], y, taps, &mut padded, &mut sums[i]);
+                        convolve_down_4(&p[kind][i], y, taps, &mut down[i]);
                     }
-                    let [xx, xy, yy, xe, ye, ee, n] = sums.each_ref().map(|s| &s[..w]);
-                    let [dx, dy, cxx, cxy, cyy] = rows[kind].each_mut().map(|r| &mut r[..w]);
-                    for x in 0..w {
-                        let v = equations[kind].solve([xx[x], xy[x], yy[x], xe[x], ye[x], ee[x], n[x]]);
-                        [dx[x], dy[x], cxx[x], cxy[x], cyy[x]] = v;
+                    for (k, rows) in rows.iter_mut().enumerate() {
+                        for i in 0..7 {
+                            convolve_along(taps, &down[i][k], &mut sums[i]);
+                        }
+                        let [xx, xy, yy, xe, ye, ee, n] = sums.each_ref().map(|s| &s[..w]);
+                        let [dx, dy, cxx, cxy, cyy] = rows[kind].each_mut().map(|r| &mut r[..w]);
+                        for x in 0..w {
+                            let v = equations[kind].solve([xx[x], xy[x], yy[x], xe[x], ye[x], ee[x], n[x]]);
+                            [dx[x], dy[x], cxx[x], cxy[x], cyy[x]] = v;
+                        }
                     }
                 }
-                row(y, &rows);
+                for k in 0..ROWS.min(h - y) {
+                    row(y + k, &rows[k]);
+                }
             },
         );
     }

@@ -4,7 +4,7 @@ use super::candidates::{Candidate, Candidates, Products, add_products, solve_ave
 use super::edges::{JUDGE, sharpen};
 use super::fuse::fuse;
 use super::warp::{PhaseTable, warp};
-use super::whiten::{RADII, combine, whiten, whiten_into};
+use super::whiten::{RADII, whiten, whiten_into};
 use super::windows::box_sum;
 use crate::correlate::Band;
 use crate::correlate::agreement::Agreement;

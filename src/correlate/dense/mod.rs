@@ -32,7 +32,7 @@ use candidates::UNKNOWN;
 use levels::{Level, Levels};
 use start::{Peaks, Place};
 
-/// Pixels around the cells' windows that the largest windows look at.
+/// Pixels around the cells' centres that the largest windows look at, nearly.
 const HALO: usize = 64;
 /// Pixels that the largest windows reach from their centre.
 const REACH: usize = 72;
@@ -51,17 +51,20 @@ pub fn candidates_of(pre: &PreparedPre, post: &PreparedPost, d: [&Grid<f32>; 2],
 
 pub struct Dense {
     min_valid: f64,
+    halo: usize,
 }
 
 impl Dense {
     pub fn new(params: &Params) -> Self {
-        Dense { min_valid: params.min_valid }
+        // The cells' windows reach half their side themselves.
+        let halo = HALO.saturating_sub(params.window.0.min(params.window.1) / 2);
+        Dense { min_valid: params.min_valid, halo }
     }
 }
 
 impl Method for Dense {
     fn halo(&self) -> usize {
-        HALO
+        self.halo
     }
 
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {

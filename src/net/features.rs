@@ -105,7 +105,7 @@ pub fn of_tile(tile: &Tile, start: Option<&[Grid<f32>; 2]>) -> Option<Features> 
         let averages: Vec<Candidate> = found.scales.iter().map(average).collect();
         fuse(&averages, 0, width, height).covariance
     });
-    for (kind, images) in levels.bands[0].whitened().iter().enumerate() {
+    for (kind, images) in levels.bands[0].whitened()?.iter().enumerate() {
         for (i, image) in images.iter().enumerate() {
             f.set(2 * kind + i, image.data.iter().map(|v| v.clamp(-BRIGHTEST, BRIGHTEST)));
         }

@@ -4,8 +4,9 @@
 //! e = post(x + d) - pre(x), the window's correction is δ = -(Σ w J Jᵀ + prior)⁻¹ Σ w J e. Its covariance is
 //! s² κ (Σ w J Jᵀ)⁻¹, s² the window's residual variance and κ = Σ w² / Σ w the price of triangular weights.
 
+use super::products::{Products, Ring, Source};
 use super::whiten::RADII;
-use super::windows::{TRIANGLE5, TRIANGLE9, convolve_along, convolve_down_4, halve, vectors};
+use super::windows::{Lines, TRIANGLE5, TRIANGLE9, convolve_along, convolve_down_4, halve, halve_row, vectors};
 use crate::grid::Grid;
 use std::array::from_fn;
 use std::ops::Range;
@@ -51,126 +52,10 @@ impl Candidates {
     }
 }
 
-/// Weighted products of gradients and difference: xx, xy, yy, xe, ye, ee, weight.
-pub type Products = [Grid<f32>; 7];
-
-/// Adds the products of one whitened band to `products`, or begins them with the `first`. Pixels with a gradient over
-/// the edge of the valid ones have no weight; the two pixels at the border are left as they are.
-pub fn add_products(products: &mut Products, f: &Grid<f32>, g: &Grid<f32>, weight: &Grid<f32>, first: bool) {
-    let (w, h) = (f.width, f.height);
-    if w < 5 {
-        return;
-    }
-    let n = w - 4;
-    vectors(
-        #[inline(always)]
-        || {
-            // Rows of the mean image around the one in work.
-            let mut means: [Vec<f32>; 5] = from_fn(|_| vec![0.0; w]);
-            for y in 0..h {
-                means.rotate_left(1);
-                let below = means[4].iter_mut().zip(f.row(y).iter().zip(g.row(y)));
-                below.for_each(|(m, (a, b))| *m = 0.5 * (a + b));
-                if y < 4 {
-                    continue;
-                }
-                let own = y - 2;
-                let along: [&[f32]; 5] = from_fn(|k| &means[2][k..k + n]);
-                let down: [&[f32]; 5] = from_fn(|k| &means[k][2..2 + n]);
-                let [f, g, m] = [f, g, weight].map(|grid| &grid.row(own)[2..2 + n]);
-                let [xx, xy, yy, xe, ye, ee, count] = products.each_mut().map(|p| &mut p.row_mut(own)[2..2 + n]);
-                let five_point =
-                    |v: &[&[f32]; 5], x: usize| (8.0 * (v[3][x] - v[1][x]) - (v[4][x] - v[0][x])) * (1.0 / 12.0);
-                // Minus zero is what leaves every other number as it is.
-                let keep = |v: f32| if first { -0.0 } else { v };
-                for x in 0..n {
-                    let (jx, jy, e) = (five_point(&along, x), five_point(&down, x), g[x] - f[x]);
-                    let (mx, my, me) = (m[x] * jx, m[x] * jy, m[x] * e);
-                    xx[x] = keep(xx[x]) + mx * jx;
-                    xy[x] = keep(xy[x]) + mx * jy;
-                    yy[x] = keep(yy[x]) + my * jy;
-                    xe[x] = keep(xe[x]) + mx * e;
-                    ye[x] = keep(ye[x]) + my * e;
-                    ee[x] = keep(ee[x]) + me * e;
-                    count[x] = keep(count[x]) + m[x];
-                }
-            }
-        },
-    );
-}
-
-/// The candidates of the scales from `finest` up, from the products of both whitenings.
-pub fn solve_scales(products: &[Products; 2], finest: usize) -> Vec<[Candidate; 2]> {
-    each_scale(products, finest..SCALES.len(), |p, s| {
-        let mut out = [0; 2].map(|_| Candidate::zero(p[0][0].width, p[0][0].height));
-        solve(
-            p,
-            s,
-            #[inline(always)]
-            |y, rows| {
-                out[0].set_row(y, &rows[0]);
-                out[1].set_row(y, &rows[1]);
-            },
-        );
-        out
-    })
-}
-
-/// The candidate of one scale, for both whitenings.
-pub fn solve_scale(products: &[Products; 2], scale: usize) -> [Candidate; 2] {
-    let mut found = each_scale(products, scale..scale + 1, |p, s| {
-        let mut out = [0; 2].map(|_| Candidate::zero(p[0][0].width, p[0][0].height));
-        solve(
-            p,
-            s,
-            #[inline(always)]
-            |y, rows| {
-                out[0].set_row(y, &rows[0]);
-                out[1].set_row(y, &rows[1]);
-            },
-        );
-        out
-    });
-    found.remove(0)
-}
-
-/// The candidates of the scales from `finest` up, both whitenings in one as [`average`] makes it.
-pub fn solve_averages(products: &[Products; 2], finest: usize) -> Vec<Candidate> {
-    each_scale(products, finest..SCALES.len(), |p, s| {
-        let mut out = Candidate::zero(p[0][0].width, p[0][0].height);
-        solve(
-            p,
-            s,
-            #[inline(always)]
-            |y, rows| out.set_average(y, rows),
-        );
-        out
-    })
-}
-
-/// `work` on the products of every scale's block size.
-fn each_scale<T>(
-    products: &[Products; 2],
-    scales: Range<usize>,
-    mut work: impl FnMut(&[Products; 2], usize) -> T,
-) -> Vec<T> {
-    let mut halved: Option<[Products; 2]> = None;
-    let mut halvings = 0;
-    let mut one = |s: usize| {
-        while halvings < HALVINGS[s] {
-            let finer = halved.as_ref().unwrap_or(products);
-            halved = Some(finer.each_ref().map(|p| p.each_ref().map(halve)));
-            halvings += 1;
-        }
-        work(halved.as_ref().unwrap_or(products), s)
-    };
-    scales.map(&mut one).collect()
-}
-
 /// Rows in work at once.
 const ROWS: usize = 4;
 /// Rows of a candidate: correction x, y, covariance xx, xy, yy.
-type Rows = [Vec<f32>; 5];
+pub type Rows = [Vec<f32>; 5];
 
 impl Candidate {
     fn zero(width: usize, height: usize) -> Self {
@@ -230,26 +115,126 @@ pub fn average(c: &[Candidate; 2]) -> Candidate {
     out
 }
 
-/// Solves one scale's windows on products of its block size; `row` gets every row of both candidates.
-fn solve(p: &[Products; 2], scale: usize, row: impl FnMut(usize, &[Rows; 2])) {
-    match scale {
-        0 => solve_windows(p, scale, &TRIANGLE5, row),
-        _ => solve_windows(p, scale, &TRIANGLE9, row),
+/// What is kept of the candidates of one scale.
+pub trait Kept {
+    fn zero(width: usize, height: usize) -> Self;
+    fn set(&mut self, y: usize, rows: &[Rows; 2]);
+}
+
+/// One for each whitening.
+impl Kept for [Candidate; 2] {
+    fn zero(width: usize, height: usize) -> Self {
+        [0; 2].map(|_| Candidate::zero(width, height))
+    }
+
+    #[inline(always)]
+    fn set(&mut self, y: usize, rows: &[Rows; 2]) {
+        self[0].set_row(y, &rows[0]);
+        self[1].set_row(y, &rows[1]);
     }
 }
 
-fn solve_windows<const N: usize>(
-    p: &[Products; 2],
-    scale: usize,
-    taps: &[f32; N],
-    mut row: impl FnMut(usize, &[Rows; 2]),
-) {
-    let (w, h) = (p[0][0].width, p[0][0].height);
-    let equations = NOISE.map(|noise| Equations::new(taps, 1 << (2 * HALVINGS[scale]), noise[scale]));
-    let mut down: [[Vec<f32>; ROWS]; 7] = from_fn(|_| from_fn(|_| vec![0.0; w + N]));
-    let mut sums: [Vec<f32>; 7] = from_fn(|_| vec![0.0; w]);
-    let mut rows: [[Rows; 2]; ROWS] = from_fn(|_| from_fn(|_| from_fn(|_| vec![0.0; w])));
+/// Their [`average`].
+impl Kept for Candidate {
+    fn zero(width: usize, height: usize) -> Self {
+        Candidate::zero(width, height)
+    }
+
+    #[inline(always)]
+    fn set(&mut self, y: usize, rows: &[Rows; 2]) {
+        self.set_average(y, rows);
+    }
+}
+
+/// The candidates of some scales from the whitened images of all bands.
+pub fn solve<T: Kept>(bands: &[Source], scales: Range<usize>) -> Vec<T> {
+    let (w, h) = (bands[0].whole.width, bands[0].whole.height);
+    let mut out: Vec<T> = Vec::with_capacity(scales.len());
+    for s in scales.clone() {
+        out.push(T::zero(w.div_ceil(1 << HALVINGS[s]), h.div_ceil(1 << HALVINGS[s])));
+    }
+    let (pixels, blocks): (Vec<usize>, Vec<usize>) = scales.clone().partition(|&s| HALVINGS[s] == 0);
+    let size = if blocks.is_empty() { (0, 0) } else { (w.div_ceil(2), h.div_ceil(2)) };
+    let mut halved: [Products; 2] = from_fn(|_| from_fn(|_| Grid::filled(size.0, size.1, 0.0f32)));
+    let mut works: Vec<Work> = pixels.iter().map(|&s| Work::new(w, s)).collect();
+    let mut ring = Ring::new(bands);
     for y in (0..h).step_by(ROWS) {
+        while ring.made < (y + ROWS + TRIANGLE9.len() / 2).min(h) {
+            let made = ring.made;
+            ring.next(bands);
+            if !blocks.is_empty() {
+                for (fine, halved) in ring.rows.iter().zip(&mut halved) {
+                    halve_rows(fine, made, halved);
+                }
+            }
+        }
+        for work in &mut works {
+            work.solve(&ring.rows, h, y, &mut out[work.scale - scales.start]);
+        }
+    }
+    let mut halvings = 1;
+    for s in blocks {
+        while halvings < HALVINGS[s] {
+            halved = halved.each_ref().map(|p| p.each_ref().map(halve));
+            halvings += 1;
+        }
+        let (w, h) = (halved[0][0].width, halved[0][0].height);
+        let mut work = Work::new(w, s);
+        (0..h).step_by(ROWS).for_each(|y| work.solve(&halved, h, y, &mut out[s - scales.start]));
+    }
+    out
+}
+
+/// Adds row `y` of a ring of products to the means of blocks.
+fn halve_rows(fine: &Products, y: usize, halved: &mut Products) {
+    vectors(
+        #[inline(always)]
+        || {
+            for (fine, halved) in fine.iter().zip(halved) {
+                halve_row(fine.row(y % fine.height), halved.row_mut(y / 2));
+            }
+        },
+    );
+}
+
+/// Rows that solving one scale needs.
+struct Work {
+    scale: usize,
+    /// Sums down the columns, with room for half a window on either side, which stays zero.
+    down: [[Vec<f32>; ROWS]; 7],
+    sums: [Vec<f32>; 7],
+    rows: [[Rows; 2]; ROWS],
+}
+
+impl Work {
+    fn new(w: usize, scale: usize) -> Work {
+        Work {
+            scale,
+            down: from_fn(|_| from_fn(|_| vec![0.0; w + TRIANGLE9.len()])),
+            sums: from_fn(|_| vec![0.0; w]),
+            rows: from_fn(|_| from_fn(|_| from_fn(|_| vec![0.0; w]))),
+        }
+    }
+
+    /// Solves the windows of [`ROWS`] rows from `y` on, of `h`, on products of the scale's block size.
+    fn solve(&mut self, p: &[Products; 2], h: usize, y: usize, out: &mut impl Kept) {
+        match self.scale {
+            0 => self.solve_windows(p, h, y, &TRIANGLE5, out),
+            _ => self.solve_windows(p, h, y, &TRIANGLE9, out),
+        }
+    }
+
+    fn solve_windows<const N: usize>(
+        &mut self,
+        p: &[Products; 2],
+        h: usize,
+        y: usize,
+        taps: &[f32; N],
+        out: &mut impl Kept,
+    ) {
+        let w = p[0][0].width;
+        let equations = NOISE.map(|noise| Equations::new(taps, 1 << (2 * HALVINGS[self.scale]), noise[self.scale]));
+        let Work { down, sums, rows, .. } = self;
         vectors(
             #[inline(always)]
             || {
@@ -257,11 +242,11 @@ fn solve_windows<const N: usize>(
                     // The weights are the same for both.
                     let fresh = if kind == 0 { 7 } else { 6 };
                     for i in 0..fresh {
-                        convolve_down_4(&p[kind][i], y, taps, &mut down[i]);
+                        convolve_down_4(Lines { stored: &p[kind][i], height: h }, y, taps, &mut down[i]);
                     }
                     for (k, rows) in rows.iter_mut().enumerate() {
                         for i in 0..7 {
-                            convolve_along(taps, &down[i][k], &mut sums[i]);
+                            convolve_along(taps, &down[i][k], &mut sums[i][..w]);
                         }
                         let [xx, xy, yy, xe, ye, ee, n] = sums.each_ref().map(|s| &s[..w]);
                         let [dx, dy, cxx, cxy, cyy] = rows[kind].each_mut().map(|r| &mut r[..w]);
@@ -272,7 +257,7 @@ fn solve_windows<const N: usize>(
                     }
                 }
                 for k in 0..ROWS.min(h - y) {
-                    row(y + k, &rows[k]);
+                    out.set(y + k, &rows[k]);
                 }
             },
         );

@@ -1,8 +1,9 @@
 //! Passes of warping and correcting, from large windows to small ones.
 
-use super::candidates::{Candidate, Candidates, Products, add_products, solve_averages, solve_scale, solve_scales};
+use super::candidates::{Candidate, Candidates, SCALES, solve};
 use super::edges::{JUDGE, sharpen};
 use super::fuse::fuse;
+use super::products::Source;
 use super::warp::{PhaseTable, warp};
 use super::whiten::{RADII, whiten, whiten_into};
 use super::windows::box_sum;
@@ -28,6 +29,8 @@ pub struct Level<'a> {
     pre_weight: Grid<f32>,
     /// 1 where both images are valid, else 0.
     both: Grid<f32>,
+    /// The warped post image in each whitening.
+    white: [Grid<f32>; RADII.len()],
     /// What follows from `both` and the pre image alone, once there is a `both`.
     fixed: Option<Fixed>,
 }
@@ -52,7 +55,8 @@ impl<'a> Level<'a> {
         let zero = || pre.values.map(|_| 0.0);
         let pre_weight = pre.valid.map(|v| f32::from(u8::from(v)));
         let table = PhaseTable::new(&post.coefficients);
-        Level { pre, post, table, std, image: zero(), weight: zero(), pre_weight, both: zero(), fixed: None }
+        let (image, weight, both, white) = (zero(), zero(), zero(), [zero(), zero()]);
+        Level { pre, post, table, std, image, weight, pre_weight, both, white, fixed: None }
     }
 }
 
@@ -73,14 +77,12 @@ impl Level<'_> {
     }
 
     /// The pre image and the post image as last warped, for both whitenings.
-    pub fn whitened(&self) -> [[Grid<f32>; 2]; RADII.len()] {
-        from_fn(|kind| {
-            let counts = box_sum(&self.both, RADII[kind]);
-            [&self.pre.values, &self.image].map(|v| whiten(v, &self.both, &counts, kind, self.std))
-        })
+    pub fn whitened(&self) -> Option<[[Grid<f32>; 2]; RADII.len()]> {
+        let source = self.source()?;
+        Some(from_fn(|kind| [source.pre[kind].clone(), source.post[kind].clone()]))
     }
 
-    /// Warps the post image by `d`.
+    /// Warps the post image by `d` and whitens it.
     fn move_by(&mut self, d: [&Grid<f32>; 2]) {
         warp(self.post, &self.table, d, &mut self.image, &mut self.weight);
         let mut same = true;
@@ -90,9 +92,18 @@ impl Level<'_> {
             same &= v == *both;
             *both = v;
         }
-        if !same {
-            self.fixed = None;
+        let kept = self.fixed.take().filter(|_| same);
+        let fixed = kept.unwrap_or_else(|| Fixed::new(self));
+        // Both images over the same pixels, so that a gap in one leaves no trace in the difference.
+        for (kind, (white, counts)) in self.white.iter_mut().zip(&fixed.counts).enumerate() {
+            whiten_into(&self.image, &self.both, counts, kind, self.std, white);
         }
+        self.fixed = Some(fixed);
+    }
+
+    fn source(&self) -> Option<Source<'_>> {
+        let fixed = self.fixed.as_ref()?;
+        Some(Source { pre: fixed.pre.each_ref(), post: self.white.each_ref(), whole: &fixed.whole })
     }
 }
 
@@ -106,47 +117,32 @@ impl Fixed {
     }
 }
 
-/// The bands of a tile, whose normal equations are added, and the planes that every pass needs anew.
+/// The bands of a tile; their normal equations are added.
 pub struct Levels<'a> {
     pub bands: Vec<Level<'a>>,
-    /// The warped post image of one band in one whitening.
-    post: Grid<f32>,
-    pub products: [Products; RADII.len()],
 }
 
 impl<'a> Levels<'a> {
     /// Of one band or more.
     pub fn new(bands: Vec<Level<'a>>) -> Self {
-        let zero = || bands[0].both.map(|_| 0.0);
-        let products = from_fn(|_| from_fn(|_| zero()));
-        Levels { post: zero(), products, bands }
+        Levels { bands }
     }
 
     /// Candidates of every pixel about the displacement field `d` (right, down; pixels relative to the tile's base; of
     /// the pre images' size), of windows from scale `finest` up.
     pub fn candidates(&mut self, d: [&Grid<f32>; 2], finest: usize) -> Candidates {
-        self.multiply(d);
-        Candidates { finest, scales: solve_scales(&self.products, finest) }
+        Candidates { finest, scales: solve(&self.sources(d), finest..SCALES.len()) }
     }
 
     /// The candidates of one scale, for both whitenings; the others are not computed.
     pub fn candidates_of_scale(&mut self, d: [&Grid<f32>; 2], scale: usize) -> [Candidate; RADII.len()] {
-        self.multiply(d);
-        solve_scale(&self.products, scale)
+        solve(&self.sources(d), scale..scale + 1).remove(0)
     }
 
-    /// Gradient products of all bands for each whitening, with the post images warped by `d`.
-    pub fn multiply(&mut self, d: [&Grid<f32>; 2]) {
-        for (index, level) in self.bands.iter_mut().enumerate() {
-            level.move_by(d);
-            let fixed = level.fixed.take().unwrap_or_else(|| Fixed::new(level));
-            for (kind, products) in self.products.iter_mut().enumerate() {
-                // Both images over the same pixels, so that a gap in one leaves no trace in the difference.
-                whiten_into(&level.image, &level.both, &fixed.counts[kind], kind, level.std, &mut self.post);
-                add_products(products, &fixed.pre[kind], &self.post, &fixed.whole, index == 0);
-            }
-            level.fixed = Some(fixed);
-        }
+    /// The whitened images with the post images warped by `d`.
+    pub fn sources(&mut self, d: [&Grid<f32>; 2]) -> Vec<Source<'_>> {
+        self.bands.iter_mut().for_each(|l| l.move_by(d));
+        self.bands.iter().filter_map(Level::source).collect()
     }
 
     /// Improves `d` in place; returns its covariance (xx, xy, yy), the largest that any pass left.
@@ -156,8 +152,7 @@ impl<'a> Levels<'a> {
             if stop() {
                 break;
             }
-            self.multiply([&d[0], &d[1]]);
-            let found = solve_averages(&self.products, finest);
+            let found: Vec<Candidate> = solve(&self.sources([&d[0], &d[1]]), finest..SCALES.len());
             let fused = fuse(&found, finest, d[0].width, d[0].height);
             let sharpened = (finest <= SHARPENED).then(|| (d.clone(), &found[JUDGE - finest]));
             for i in 0..2 {

@@ -12,6 +12,7 @@ pub mod candidates;
 pub mod edges;
 pub mod fuse;
 pub mod levels;
+pub mod products;
 pub mod start;
 pub mod warp;
 pub mod whiten;

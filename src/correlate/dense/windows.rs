@@ -30,17 +30,32 @@ pub fn convolve<const N: usize>(a: &Grid<f32>, taps: &[f32; N]) -> Grid<f32> {
     out
 }
 
+/// A plane of which a ring of rows may be all that is stored.
+#[derive(Clone, Copy)]
+pub struct Lines<'a> {
+    /// Row y is row y modulo their number here.
+    pub stored: &'a Grid<f32>,
+    pub height: usize,
+}
+
+impl<'a> Lines<'a> {
+    #[inline(always)]
+    fn row(self, y: usize) -> &'a [f32] {
+        self.stored.row(y % self.stored.height)
+    }
+}
+
 /// Row `y` of [`convolve`]. `padded` has room for the row and half a window on either side, and is zero there.
 #[inline(always)]
 pub fn convolve_row<const N: usize>(a: &Grid<f32>, y: usize, taps: &[f32; N], padded: &mut [f32], out: &mut [f32]) {
-    convolve_down(a, y, taps, padded);
+    convolve_down(Lines { stored: a, height: a.height }, y, taps, padded);
     convolve_along(taps, padded, out);
 }
 
 /// The sums of row `y` down the columns.
 #[inline(always)]
-fn convolve_down<const N: usize>(a: &Grid<f32>, y: usize, taps: &[f32; N], padded: &mut [f32]) {
-    let (w, h, r) = (a.width, a.height, N / 2);
+fn convolve_down<const N: usize>(a: Lines, y: usize, taps: &[f32; N], padded: &mut [f32]) {
+    let (w, h, r) = (a.stored.width, a.height, N / 2);
     let line = &mut padded[r..r + w];
     if y >= r && y + r < h {
         let rows: [&[f32]; N] = from_fn(|k| &a.row(y + k - r)[..w]);
@@ -57,8 +72,8 @@ fn convolve_down<const N: usize>(a: &Grid<f32>, y: usize, taps: &[f32; N], padde
 
 /// [`convolve_down`] of up to four rows from `y` on, in which every number is fetched once instead of for each of them.
 #[inline(always)]
-pub fn convolve_down_4<const N: usize>(a: &Grid<f32>, y: usize, taps: &[f32; N], padded: &mut [Vec<f32>; 4]) {
-    let (w, h, r) = (a.width, a.height, N / 2);
+pub fn convolve_down_4<const N: usize>(a: Lines, y: usize, taps: &[f32; N], padded: &mut [Vec<f32>; 4]) {
+    let (w, h, r) = (a.stored.width, a.height, N / 2);
     if y < r || y + 3 + r >= h {
         for (k, padded) in padded.iter_mut().enumerate() {
             if y + k < h {
@@ -182,18 +197,23 @@ pub fn halve(a: &Grid<f32>) -> Grid<f32> {
         #[inline(always)]
         || {
             for y in 0..a.height {
-                let line = out.row_mut(y / 2);
-                let (pairs, rest) = a.row(y).as_chunks::<2>();
-                for (o, [p, q]) in line.iter_mut().zip(pairs) {
-                    *o += 0.25 * (p + q);
-                }
-                if let Some(v) = rest.first() {
-                    line[w - 1] += 0.25 * v;
-                }
+                halve_row(a.row(y), out.row_mut(y / 2));
             }
         },
     );
     out
+}
+
+/// Adds one row of pixels to the means of [`halve`].
+#[inline(always)]
+pub fn halve_row(fine: &[f32], out: &mut [f32]) {
+    let (pairs, rest) = fine.as_chunks::<2>();
+    for (o, [p, q]) in out.iter_mut().zip(pairs) {
+        *o += 0.25 * (p + q);
+    }
+    if let (Some(o), Some(v)) = (out.last_mut(), rest.first()) {
+        *o += 0.25 * v;
+    }
 }
 
 /// The bilinear refinement of a grid of block values to blocks of half the side, `width` × `height` of them.

@@ -7,7 +7,7 @@
 
 use super::candidates::{Candidate, UNKNOWN};
 use super::fuse::Fused;
-use super::windows::{TRIANGLE9, convolve, vectors};
+use super::windows::{Lines, TRIANGLE9, convolve_row, vectors};
 use crate::grid::Grid;
 use std::array::from_fn;
 
@@ -29,23 +29,34 @@ const AROUND: usize = REACH[REACH.len() - 1] as usize;
 /// Replaces `d` where windows disagree (`fused.gain` above 0); `own` are the corrections of windows of scale [`JUDGE`] to
 /// the field `before`.
 pub fn sharpen(d: &mut [Grid<f32>; 2], before: &[Grid<f32>; 2], own: &Candidate, fused: &Fused) {
-    let mean = before.each_ref().map(|g| convolve(g, &TRIANGLE9));
     let plateaus = Plateaus::new(d, &fused.gain);
     let (w, h) = (d[0].width, d[0].height);
+    let mut padded = vec![0.0; w + TRIANGLE9.len()];
+    let mut mean = [0; 2].map(|_| vec![0.0f32; w]);
     for y in RIM..h.saturating_sub(RIM) {
+        if !fused.gain.row(y).iter().any(|g| *g > 0.0) {
+            continue;
+        }
+        for (before, mean) in before.iter().zip(&mut mean) {
+            vectors(
+                #[inline(always)]
+                || convolve_row(Lines::all(before), y, &TRIANGLE9, &mut padded, mean),
+            );
+        }
         for x in (RIM..w.saturating_sub(RIM)).step_by(LANES) {
             let n = LANES.min(w - RIM - x);
-            let part = |g: &Grid<f32>| {
+            let lanes = |row: &[f32]| {
                 let mut lanes = [0.0; LANES];
-                lanes[..n].copy_from_slice(&g.row(y)[x..x + n]);
+                lanes[..n].copy_from_slice(&row[x..x + n]);
                 lanes
             };
+            let part = |g: &Grid<f32>| lanes(g.row(y));
             let (gain, covariance) = (part(&fused.gain), own.covariance.each_ref().map(part));
             let wanted = |l: usize| gain[l] > 0.0 && covariance[0][l] < UNKNOWN;
             if !(0..n).any(wanted) {
                 continue;
             }
-            let (mean, delta) = (mean.each_ref().map(part), own.delta.each_ref().map(part));
+            let (mean, delta) = (mean.each_ref().map(|row| lanes(row)), own.delta.each_ref().map(part));
             let here = [0, 1].map(|i| from_fn(|l| mean[i][l] / 625.0 + delta[i][l]));
             let mut chosen = d.each_ref().map(part);
             vectors(

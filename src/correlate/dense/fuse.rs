@@ -7,7 +7,7 @@
 //! signal variance). So 5 px windows act beside faults and nowhere else.
 
 use super::candidates::{Candidate, HALVINGS, SCALES, UNKNOWN};
-use super::windows::{TRIANGLE9, convolve_row, double, double_row, vectors};
+use super::windows::{Lines, TRIANGLE9, convolve_row, double, double_row, vectors};
 use crate::grid::Grid;
 
 /// χ² up to which a smaller window is not believed, by scale.
@@ -73,7 +73,9 @@ fn gate(coarse: Fused, fine: &Candidate, halved: bool, threshold: f32, small: bo
         }
         false => (None, coarse),
     };
-    let (mut chi, mut trust) = (plane(), plane());
+    // The rows that the sums need, in rings.
+    let [mut chi, mut trust] = [0; 2].map(|_| Grid::filled(w, 2 * REACH + 1, 0.0f32));
+    let ring = chi.height;
     let [mut sum, mut mass] = [0; 2].map(|_| vec![0.0f32; w]);
     let mut padded = vec![0.0; w + TRIANGLE9.len()];
     for y in 0..h + REACH {
@@ -86,12 +88,13 @@ fn gate(coarse: Fused, fine: &Candidate, halved: bool, threshold: f32, small: bo
                             double_row(a, y, &mut line, b.row_mut(y));
                         }
                     }
-                    disagreement(&fused, fine, y, chi.row_mut(y), trust.row_mut(y));
+                    disagreement(&fused, fine, y, chi.row_mut(y % ring), trust.row_mut(y % ring));
                 }
                 if let Some(y) = y.checked_sub(REACH) {
-                    convolve_row(&chi, y, &TRIANGLE9, &mut padded, &mut sum);
-                    convolve_row(&trust, y, &TRIANGLE9, &mut padded, &mut mass);
-                    take(&mut fused, fine, y, [&sum, &mass, trust.row(y)], threshold, small);
+                    let lines = [&chi, &trust].map(|stored| Lines { stored, height: h });
+                    convolve_row(lines[0], y, &TRIANGLE9, &mut padded, &mut sum);
+                    convolve_row(lines[1], y, &TRIANGLE9, &mut padded, &mut mass);
+                    take(&mut fused, fine, y, [&sum, &mass, trust.row(y % ring)], threshold, small);
                 }
             },
         );

@@ -15,21 +15,6 @@ pub const TRIANGLE5: [f32; 5] = [1.0, 2.0, 3.0, 2.0, 1.0];
 /// One axis of a 9 px wide triangle.
 pub const TRIANGLE9: [f32; 9] = [1.0, 2.0, 3.0, 4.0, 5.0, 4.0, 3.0, 2.0, 1.0];
 
-/// Separable sum with the symmetric weights `taps` (odd length); nothing beyond the border.
-pub fn convolve<const N: usize>(a: &Grid<f32>, taps: &[f32; N]) -> Grid<f32> {
-    let mut out = Grid::filled(a.width, a.height, 0.0f32);
-    let mut padded = vec![0.0f32; a.width + N];
-    vectors(
-        #[inline(always)]
-        || {
-            for y in 0..a.height {
-                convolve_row(a, y, taps, &mut padded, out.row_mut(y));
-            }
-        },
-    );
-    out
-}
-
 /// A plane of which a ring of rows may be all that is stored.
 #[derive(Clone, Copy)]
 pub struct Lines<'a> {
@@ -39,16 +24,22 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
+    /// All rows of a plane.
+    pub fn all(stored: &'a Grid<f32>) -> Self {
+        Lines { stored, height: stored.height }
+    }
+
     #[inline(always)]
     fn row(self, y: usize) -> &'a [f32] {
         self.stored.row(y % self.stored.height)
     }
 }
 
-/// Row `y` of [`convolve`]. `padded` has room for the row and half a window on either side, and is zero there.
+/// Row `y` of the separable sum with the symmetric weights `taps` (odd length), nothing beyond the border. `padded` has room for
+/// the row and half a window on either side, and is zero there.
 #[inline(always)]
-pub fn convolve_row<const N: usize>(a: &Grid<f32>, y: usize, taps: &[f32; N], padded: &mut [f32], out: &mut [f32]) {
-    convolve_down(Lines { stored: a, height: a.height }, y, taps, padded);
+pub fn convolve_row<const N: usize>(a: Lines, y: usize, taps: &[f32; N], padded: &mut [f32], out: &mut [f32]) {
+    convolve_down(a, y, taps, padded);
     convolve_along(taps, padded, out);
 }
 
@@ -262,6 +253,23 @@ mod tests {
 
     fn noise(w: usize, h: usize) -> Grid<f32> {
         Grid::from_fn(w, h, |x, y| ((x * 7919 + y * 104_729 + x * y * 31) % 1009) as f32 / 1009.0 - 0.5)
+    }
+
+    fn convolve<const N: usize>(a: &Grid<f32>, taps: &[f32; N]) -> Grid<f32> {
+        let mut out = Grid::filled(a.width, a.height, 0.0f32);
+        let mut padded: [Vec<f32>; 4] = from_fn(|_| vec![0.0; a.width + N]);
+        for y in 0..a.height {
+            convolve_row(Lines::all(a), y, taps, &mut padded[0], out.row_mut(y));
+        }
+        for y in (0..a.height).step_by(4) {
+            convolve_down_4(Lines::all(a), y, taps, &mut padded);
+            for k in 0..4.min(a.height - y) {
+                let mut row = vec![0.0; a.width];
+                convolve_along(taps, &padded[k], &mut row);
+                assert_eq!(row, out.row(y + k));
+            }
+        }
+        out
     }
 
     /// Every sum of the file, written down directly.

@@ -6,8 +6,7 @@
 //! boxes of the other.
 
 use super::dense::warp::{PhaseTable, warp};
-use super::dense::whiten::combine;
-use super::dense::windows::box_sum;
+use super::dense::windows::box_rows;
 use super::{Band, Tile};
 use crate::grid::Grid;
 
@@ -21,18 +20,39 @@ const PAIRS: usize = 12;
 
 /// Zero-normalised correlation of the two images in boxes, over the pixels where `both` is 1, and their number.
 pub fn correlation(pre: &Grid<f32>, warped: &Grid<f32>, both: &Grid<f32>, radius: usize) -> (Grid<f32>, Grid<f32>) {
-    let times = |a: &Grid<f32>, b: &Grid<f32>| combine(a, b, |a, b| a * b);
-    let (f, g) = (times(pre, both), times(warped, both));
-    let sum = |v: &Grid<f32>| box_sum(v, radius);
-    let (n, f1, g1) = (sum(both), sum(&f), sum(&g));
-    let (ff, gg, fg) = (sum(&times(&f, &f)), sum(&times(&g, &g)), sum(&times(&f, &g)));
-    let one = |k: usize| {
-        let m = n.data[k].max(1.0);
-        let energy = (ff.data[k] - f1.data[k] * f1.data[k] / m) * (gg.data[k] - g1.data[k] * g1.data[k] / m);
-        if energy > 0.0 { (fg.data[k] - f1.data[k] * g1.data[k] / m) / energy.sqrt() } else { 0.0 }
-    };
-    let rho = Grid { width: n.width, height: n.height, data: (0..n.data.len()).map(one).collect() };
-    (rho, n)
+    let (w, h) = (pre.width, pre.height);
+    let [mut rho, mut count] = [0; 2].map(|_| Grid::filled(w, h, 0.0f32));
+    box_rows(
+        (w, h),
+        radius,
+        #[inline(always)]
+        |y, sign, sums| {
+            let [n, f1, g1, ff, gg, fg] = sums.each_mut().map(|s| &mut s[..w]);
+            let (pre, warped, both) = (&pre.row(y)[..w], &warped.row(y)[..w], &both.row(y)[..w]);
+            for x in 0..w {
+                let (f, g) = (pre[x] * both[x], warped[x] * both[x]);
+                n[x] += sign * f64::from(both[x]);
+                f1[x] += sign * f64::from(f);
+                g1[x] += sign * f64::from(g);
+                ff[x] += sign * f64::from(f * f);
+                gg[x] += sign * f64::from(g * g);
+                fg[x] += sign * f64::from(f * g);
+            }
+        },
+        #[inline(always)]
+        |y, sums: &[Vec<f32>; 6]| {
+            let [n, f1, g1, ff, gg, fg] = sums.each_ref().map(|s| &s[..w]);
+            let rho = &mut rho.row_mut(y)[..w];
+            for x in 0..w {
+                let m = n[x].max(1.0);
+                let energy = (ff[x] - f1[x] * f1[x] / m) * (gg[x] - g1[x] * g1[x] / m);
+                let r = (fg[x] - f1[x] * g1[x] / m) / energy.max(f32::MIN_POSITIVE).sqrt();
+                rho[x] = if energy > 0.0 { r } else { 0.0 };
+            }
+            count.row_mut(y).copy_from_slice(n);
+        },
+    );
+    (rho, count)
 }
 
 /// Root mean square of the correlation of boxes with their right and lower neighbours in the other image, times √N: 1 for

@@ -18,9 +18,9 @@
 //! logarithms lie within [`LOG_SIGMA`], whose upper end means that nothing is known; the correction is then zero.
 //! Displacements are on the pre grid, relative to the tile's base.
 
-use crate::correlate::dense::candidates::{Candidate, HALVINGS, SCALES, UNKNOWN};
-use crate::correlate::dense::fuse::average;
-use crate::correlate::dense::levels::{self, Level};
+use crate::correlate::dense::candidates::{Candidate, HALVINGS, SCALES, UNKNOWN, average};
+use crate::correlate::dense::fuse::fuse;
+use crate::correlate::dense::levels::{Level, Levels};
 use crate::correlate::dense::start;
 use crate::correlate::dense::windows::double;
 use crate::correlate::search::{SearchArea, TileWindows};
@@ -86,23 +86,26 @@ fn log_sigma(variance: f32) -> f32 {
 /// displacement of the pre images' size relative to the tile's base, they are about that instead of the `dense`
 /// method's own: the next pass of a network. Its standard deviation is then that of the largest candidates' fusion.
 pub fn of_tile(tile: &Tile, start: Option<&[Grid<f32>; 2]>) -> Option<Features> {
-    let mut levels: Vec<Level> = tile.bands.iter().map(Level::new).collect();
+    let mut levels = Levels::new(tile.bands.iter().map(Level::new).collect());
     let mut d = match start {
         Some(d) => d.clone(),
         None => start::field(tile),
     };
     let sigma = match start {
         Some(_) => None,
-        None => Some(levels::iterate(&mut levels, &mut d, || tile.stopped())?),
+        None => Some(levels.iterate(&mut d, || tile.stopped())?),
     };
     if tile.stopped() {
         return None;
     }
     let (width, height) = (d[0].width, d[0].height);
     let mut f = Features { width, height, data: vec![0.0; CHANNELS * width * height] };
-    let found = levels::candidates(&mut levels, [&d[0], &d[1]], 0);
-    let sigma = sigma.unwrap_or_else(|| crate::correlate::dense::fuse::fuse(&found, 0, width, height).covariance);
-    for (kind, images) in levels[0].whitened().iter().enumerate() {
+    let found = levels.candidates([&d[0], &d[1]], 0);
+    let sigma = sigma.unwrap_or_else(|| {
+        let averages: Vec<Candidate> = found.scales.iter().map(average).collect();
+        fuse(&averages, 0, width, height).covariance
+    });
+    for (kind, images) in levels.bands[0].whitened()?.iter().enumerate() {
         for (i, image) in images.iter().enumerate() {
             f.set(2 * kind + i, image.data.iter().map(|v| v.clamp(-BRIGHTEST, BRIGHTEST)));
         }
@@ -110,7 +113,7 @@ pub fn of_tile(tile: &Tile, start: Option<&[Grid<f32>; 2]>) -> Option<Features> 
     (0..2).for_each(|i| f.set(4 + i, d[i].data.iter().copied()));
     f.set(6, sigma[0].data.iter().map(|v| log_sigma(*v)));
     f.set(7, sigma[2].data.iter().map(|v| log_sigma(*v)));
-    f.set(8, levels[0].both_valid().data.iter().map(|v| f32::from(u8::from(*v))));
+    f.set(8, levels.bands[0].both_valid().data.iter().map(|v| f32::from(u8::from(*v))));
     for (s, &halvings) in HALVINGS.iter().enumerate() {
         for (kind, candidate) in found.scale(s).iter().enumerate() {
             let full = refine(candidate, halvings, width, height);
@@ -136,7 +139,7 @@ fn refine(c: &Candidate, halvings: usize, width: usize, height: usize) -> Candid
 
 /// The correction that windows of 9 px alone arrive at; `first` are their candidates about `d`.
 fn small_windows(
-    levels: &mut [Level],
+    levels: &mut Levels,
     d: &[Grid<f32>; 2],
     [first]: [[Candidate; 2]; 1],
 ) -> ([Grid<f32>; 2], [Grid<f32>; 3]) {
@@ -151,7 +154,7 @@ fn small_windows(
                 let data = d[i].data.iter().zip(&total[i].data).map(|(a, b)| a + b).collect();
                 Grid { width: d[i].width, height: d[i].height, data }
             });
-            let found = levels::candidates_of_scale(levels, [&moved[0], &moved[1]], SMALL);
+            let found = levels.candidates_of_scale([&moved[0], &moved[1]], SMALL);
             step = average(&found);
         }
     }

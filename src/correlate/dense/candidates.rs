@@ -4,10 +4,12 @@
 //! e = post(x + d) - pre(x), the window's correction is δ = -(Σ w J Jᵀ + prior)⁻¹ Σ w J e. Its covariance is
 //! s² κ (Σ w J Jᵀ)⁻¹, s² the window's residual variance and κ = Σ w² / Σ w the price of triangular weights.
 
+use super::products::{Products, Ring, Source};
 use super::whiten::RADII;
-use super::windows::{TRIANGLE5, TRIANGLE9, convolve_row, halve, vectors};
+use super::windows::{Lines, TRIANGLE5, TRIANGLE9, convolve_along, convolve_down_4, halve, halve_row, vectors};
 use crate::grid::Grid;
 use std::array::from_fn;
+use std::ops::Range;
 
 /// Window sizes, in the order of [`Candidates::scales`]: full width of the triangle in pixels.
 pub const SCALES: [usize; 6] = [5, 9, 18, 36, 72, 144];
@@ -17,6 +19,9 @@ pub const HALVINGS: [usize; 6] = [0, 0, 1, 2, 3, 4];
 const PRIOR: f32 = 1.0;
 /// Largest correction of one pass, pixels.
 const LARGEST: f32 = 1.0;
+/// Factors on the covariance for each whitening and scale: residuals of neighbouring pixels are not independent, and
+/// noise in the gradients makes a window look better textured than it is.
+pub const NOISE: [[f32; 6]; 2] = [[1.0, 1.05, 1.05, 1.05, 1.2, 2.4], [1.1, 1.2, 1.25, 1.2, 1.4, 2.6]];
 /// Variance that means "nothing known", squared pixels.
 pub const UNKNOWN: f32 = 1e4;
 
@@ -47,108 +52,216 @@ impl Candidates {
     }
 }
 
-/// Weighted products of gradients and difference: xx, xy, yy, xe, ye, ee, weight.
-pub type Products = [Grid<f32>; 7];
+/// Rows in work at once.
+const ROWS: usize = 4;
+/// Rows of a candidate: correction x, y, covariance xx, xy, yy.
+pub type Rows = [Vec<f32>; 5];
 
-/// Adds the products of one whitened band to `products`. Pixels with a gradient over the edge of the valid ones have
-/// no weight.
-pub fn add_products(products: &mut Products, f: &Grid<f32>, g: &Grid<f32>, weight: &Grid<f32>) {
-    let (w, h) = (f.width, f.height);
-    if w < 5 {
-        return;
+impl Candidate {
+    fn zero(width: usize, height: usize) -> Self {
+        let plane = || Grid::filled(width, height, 0.0f32);
+        Candidate { delta: [plane(), plane()], covariance: [plane(), plane(), plane()] }
     }
-    let n = w - 4;
-    vectors(
-        #[inline(always)]
-        || {
-            // Rows of the mean image around the one in work.
-            let mut means: [Vec<f32>; 5] = from_fn(|_| vec![0.0; w]);
-            for y in 0..h {
-                means.rotate_left(1);
-                let below = means[4].iter_mut().zip(f.row(y).iter().zip(g.row(y)));
-                below.for_each(|(m, (a, b))| *m = 0.5 * (a + b));
-                if y < 4 {
-                    continue;
-                }
-                let own = y - 2;
-                let along: [&[f32]; 5] = from_fn(|k| &means[2][k..k + n]);
-                let down: [&[f32]; 5] = from_fn(|k| &means[k][2..2 + n]);
-                let [f, g, m] = [f, g, weight].map(|grid| &grid.row(own)[2..2 + n]);
-                let [xx, xy, yy, xe, ye, ee, count] = products.each_mut().map(|p| &mut p.row_mut(own)[2..2 + n]);
-                let five_point =
-                    |v: &[&[f32]; 5], x: usize| (8.0 * (v[3][x] - v[1][x]) - (v[4][x] - v[0][x])) * (1.0 / 12.0);
-                for x in 0..n {
-                    let (jx, jy, e) = (five_point(&along, x), five_point(&down, x), g[x] - f[x]);
-                    let (mx, my, me) = (m[x] * jx, m[x] * jy, m[x] * e);
-                    xx[x] += mx * jx;
-                    xy[x] += mx * jy;
-                    yy[x] += my * jy;
-                    xe[x] += mx * e;
-                    ye[x] += my * e;
-                    ee[x] += me * e;
-                    count[x] += m[x];
-                }
-            }
-        },
-    );
+
+    #[inline(always)]
+    fn planes(&mut self) -> [&mut Grid<f32>; 5] {
+        let ([a, b], [c, d, e]) = (self.delta.each_mut(), self.covariance.each_mut());
+        [a, b, c, d, e]
+    }
+
+    #[inline(always)]
+    fn set_row(&mut self, y: usize, row: &Rows) {
+        for (g, v) in self.planes().into_iter().zip(row) {
+            g.row_mut(y).copy_from_slice(v);
+        }
+    }
+
+    /// Both whitenings by their inverse squared variances; no gain is claimed from averaging, their errors are the same
+    /// ground's.
+    #[inline(always)]
+    fn set_average(&mut self, y: usize, [a, b]: &[Rows; 2]) {
+        let w = a[0].len();
+        let [a, b] = [a, b].map(|rows| rows.each_ref().map(|r| &r[..w]));
+        let [dx, dy, xx, xy, yy] = self.planes().map(|g| &mut g.row_mut(y)[..w]);
+        for x in 0..w {
+            let (p, q) = (a[2][x] + a[4][x], b[2][x] + b[4][x]);
+            let (p, q) = (p * p, q * q);
+            let share = p / (p + q);
+            dx[x] = a[0][x] + share * (b[0][x] - a[0][x]);
+            dy[x] = a[1][x] + share * (b[1][x] - a[1][x]);
+            xx[x] = a[2][x] + share * (b[2][x] - a[2][x]);
+            xy[x] = a[3][x] + share * (b[3][x] - a[3][x]);
+            yy[x] = a[4][x] + share * (b[4][x] - a[4][x]);
+        }
+    }
 }
 
-/// The candidates of the scales from `finest` up, from one whitening's products.
-pub fn solve_scales(mut products: Products, noise: &[f32; 6], finest: usize) -> Vec<Candidate> {
-    let mut out = Vec::with_capacity(SCALES.len() - finest);
-    let mut halvings = 0;
-    for s in finest..SCALES.len() {
-        while halvings < HALVINGS[s] {
-            products = products.each_ref().map(halve);
-            halvings += 1;
+/// Both whitenings as one.
+pub fn average(c: &[Candidate; 2]) -> Candidate {
+    let (w, h) = (c[0].delta[0].width, c[0].delta[0].height);
+    let mut out = Candidate::zero(w, h);
+    let mut rows: [Rows; 2] = from_fn(|_| from_fn(|_| vec![0.0; w]));
+    for y in 0..h {
+        for (rows, c) in rows.iter_mut().zip(c) {
+            let [a, b, d, e, f] = rows;
+            let planes = c.delta.iter().chain(&c.covariance);
+            [a, b, d, e, f].into_iter().zip(planes).for_each(|(r, g)| r.copy_from_slice(g.row(y)));
         }
-        let pixels = 1 << (2 * halvings);
-        out.push(match s {
-            0 => solve(&products, &TRIANGLE5, pixels, noise[s]),
-            _ => solve(&products, &TRIANGLE9, pixels, noise[s]),
-        });
+        vectors(
+            #[inline(always)]
+            || out.set_average(y, &rows),
+        );
     }
     out
 }
 
-/// The candidate of one scale.
-pub fn solve_scale(mut products: Products, noise: f32, scale: usize) -> Candidate {
-    for _ in 0..HALVINGS[scale] {
-        products = products.each_ref().map(halve);
+/// What is kept of the candidates of one scale.
+pub trait Kept {
+    fn zero(width: usize, height: usize) -> Self;
+    fn set(&mut self, y: usize, rows: &[Rows; 2]);
+}
+
+/// One for each whitening.
+impl Kept for [Candidate; 2] {
+    fn zero(width: usize, height: usize) -> Self {
+        [0; 2].map(|_| Candidate::zero(width, height))
     }
-    let pixels = 1 << (2 * HALVINGS[scale]);
-    match scale {
-        0 => solve(&products, &TRIANGLE5, pixels, noise),
-        _ => solve(&products, &TRIANGLE9, pixels, noise),
+
+    #[inline(always)]
+    fn set(&mut self, y: usize, rows: &[Rows; 2]) {
+        self[0].set_row(y, &rows[0]);
+        self[1].set_row(y, &rows[1]);
     }
 }
 
-fn solve<const N: usize>(p: &Products, taps: &[f32; N], pixels: usize, noise: f32) -> Candidate {
-    let (w, h) = (p[0].width, p[0].height);
-    let equations = Equations::new(taps, pixels, noise);
-    let plane = || Grid::filled(w, h, 0.0f32);
-    let mut delta = [plane(), plane()];
-    let mut covariance = [plane(), plane(), plane()];
+/// Their [`average`].
+impl Kept for Candidate {
+    fn zero(width: usize, height: usize) -> Self {
+        Candidate::zero(width, height)
+    }
+
+    #[inline(always)]
+    fn set(&mut self, y: usize, rows: &[Rows; 2]) {
+        self.set_average(y, rows);
+    }
+}
+
+/// The candidates of some scales from the whitened images of all bands.
+pub fn solve<T: Kept>(bands: &[Source], scales: Range<usize>) -> Vec<T> {
+    let (w, h) = (bands[0].whole.width, bands[0].whole.height);
+    let mut out: Vec<T> = Vec::with_capacity(scales.len());
+    for s in scales.clone() {
+        out.push(T::zero(w.div_ceil(1 << HALVINGS[s]), h.div_ceil(1 << HALVINGS[s])));
+    }
+    let (pixels, blocks): (Vec<usize>, Vec<usize>) = scales.clone().partition(|&s| HALVINGS[s] == 0);
+    let size = if blocks.is_empty() { (0, 0) } else { (w.div_ceil(2), h.div_ceil(2)) };
+    let mut halved: [Products; 2] = from_fn(|_| from_fn(|_| Grid::filled(size.0, size.1, 0.0f32)));
+    let mut works: Vec<Work> = pixels.iter().map(|&s| Work::new(w, s)).collect();
+    let mut ring = Ring::new(bands);
+    for y in (0..h).step_by(ROWS) {
+        while ring.made < (y + ROWS + TRIANGLE9.len() / 2).min(h) {
+            let made = ring.made;
+            ring.next(bands);
+            if !blocks.is_empty() {
+                for (fine, halved) in ring.rows.iter().zip(&mut halved) {
+                    halve_rows(fine, made, halved);
+                }
+            }
+        }
+        for work in &mut works {
+            work.solve(&ring.rows, h, y, &mut out[work.scale - scales.start]);
+        }
+    }
+    let mut halvings = 1;
+    for s in blocks {
+        while halvings < HALVINGS[s] {
+            halved = halved.each_ref().map(|p| p.each_ref().map(halve));
+            halvings += 1;
+        }
+        let (w, h) = (halved[0][0].width, halved[0][0].height);
+        let mut work = Work::new(w, s);
+        (0..h).step_by(ROWS).for_each(|y| work.solve(&halved, h, y, &mut out[s - scales.start]));
+    }
+    out
+}
+
+/// Adds row `y` of a ring of products to the means of blocks.
+fn halve_rows(fine: &Products, y: usize, halved: &mut Products) {
     vectors(
         #[inline(always)]
         || {
-            let mut padded = vec![0.0f32; w + N];
-            let mut sums: [Vec<f32>; 7] = from_fn(|_| vec![0.0; w]);
-            for y in 0..h {
-                for i in 0..7 {
-                    convolve_row(&p[i], y, taps, &mut padded, &mut sums[i]);
-                }
-                let [xx, xy, yy, xe, ye, ee, n] = sums.each_ref().map(|s| &s[..w]);
-                let [dx, dy] = delta.each_mut().map(|g| &mut g.row_mut(y)[..w]);
-                let [cxx, cxy, cyy] = covariance.each_mut().map(|g| &mut g.row_mut(y)[..w]);
-                for x in 0..w {
-                    let v = equations.solve([xx[x], xy[x], yy[x], xe[x], ye[x], ee[x], n[x]]);
-                    [dx[x], dy[x], cxx[x], cxy[x], cyy[x]] = v;
-                }
+            for (fine, halved) in fine.iter().zip(halved) {
+                halve_row(fine.row(y % fine.height), halved.row_mut(y / 2));
             }
         },
     );
-    Candidate { delta, covariance }
+}
+
+/// Rows that solving one scale needs.
+struct Work {
+    scale: usize,
+    /// Sums down the columns, with room for half a window on either side, which stays zero.
+    down: [[Vec<f32>; ROWS]; 7],
+    sums: [Vec<f32>; 7],
+    rows: [[Rows; 2]; ROWS],
+}
+
+impl Work {
+    fn new(w: usize, scale: usize) -> Work {
+        Work {
+            scale,
+            down: from_fn(|_| from_fn(|_| vec![0.0; w + TRIANGLE9.len()])),
+            sums: from_fn(|_| vec![0.0; w]),
+            rows: from_fn(|_| from_fn(|_| from_fn(|_| vec![0.0; w]))),
+        }
+    }
+
+    /// Solves the windows of [`ROWS`] rows from `y` on, of `h`, on products of the scale's block size.
+    fn solve(&mut self, p: &[Products; 2], h: usize, y: usize, out: &mut impl Kept) {
+        match self.scale {
+            0 => self.solve_windows(p, h, y, &TRIANGLE5, out),
+            _ => self.solve_windows(p, h, y, &TRIANGLE9, out),
+        }
+    }
+
+    fn solve_windows<const N: usize>(
+        &mut self,
+        p: &[Products; 2],
+        h: usize,
+        y: usize,
+        taps: &[f32; N],
+        out: &mut impl Kept,
+    ) {
+        let w = p[0][0].width;
+        let equations = NOISE.map(|noise| Equations::new(taps, 1 << (2 * HALVINGS[self.scale]), noise[self.scale]));
+        let Work { down, sums, rows, .. } = self;
+        vectors(
+            #[inline(always)]
+            || {
+                for kind in 0..2 {
+                    // The weights are the same for both.
+                    let fresh = if kind == 0 { 7 } else { 6 };
+                    for i in 0..fresh {
+                        convolve_down_4(Lines { stored: &p[kind][i], height: h }, y, taps, &mut down[i]);
+                    }
+                    for (k, rows) in rows.iter_mut().enumerate() {
+                        for i in 0..7 {
+                            convolve_along(taps, &down[i][k], &mut sums[i][..w]);
+                        }
+                        let [xx, xy, yy, xe, ye, ee, n] = sums.each_ref().map(|s| &s[..w]);
+                        let [dx, dy, cxx, cxy, cyy] = rows[kind].each_mut().map(|r| &mut r[..w]);
+                        for x in 0..w {
+                            let v = equations[kind].solve([xx[x], xy[x], yy[x], xe[x], ye[x], ee[x], n[x]]);
+                            [dx[x], dy[x], cxx[x], cxy[x], cyy[x]] = v;
+                        }
+                    }
+                }
+                for k in 0..ROWS.min(h - y) {
+                    out.set(y + k, &rows[k]);
+                }
+            },
+        );
+    }
 }
 
 /// What the normal equations of all windows of one size share.

@@ -1,10 +1,11 @@
 //! Passes of warping and correcting, from large windows to small ones.
 
-use super::candidates::{Candidate, Candidates, Products, add_products, solve_scale, solve_scales};
-use super::edges::sharpen;
+use super::candidates::{Candidate, Candidates, SCALES, solve};
+use super::edges::{JUDGE, sharpen};
 use super::fuse::fuse;
+use super::products::Source;
 use super::warp::{PhaseTable, warp};
-use super::whiten::{RADII, combine, whiten};
+use super::whiten::{RADII, whiten, whiten_into};
 use super::windows::box_sum;
 use crate::correlate::Band;
 use crate::correlate::agreement::Agreement;
@@ -16,9 +17,6 @@ use std::array::from_fn;
 pub const PASSES: [usize; 3] = [3, 1, 0];
 /// Passes with this finest scale or a finer one end by sharpening edges.
 pub const SHARPENED: usize = 1;
-/// Factors on the covariance for each whitening and scale: residuals of neighbouring pixels are not independent, and
-/// noise in the gradients makes a window look better textured than it is.
-pub const NOISE: [[f32; 6]; 2] = [[1.0, 1.05, 1.05, 1.05, 1.2, 2.4], [1.1, 1.2, 1.25, 1.2, 1.4, 2.6]];
 
 /// One band ready for the passes.
 pub struct Level<'a> {
@@ -29,6 +27,22 @@ pub struct Level<'a> {
     image: Grid<f32>,
     weight: Grid<f32>,
     pre_weight: Grid<f32>,
+    /// 1 where both images are valid, else 0.
+    both: Grid<f32>,
+    /// The warped post image in each whitening.
+    white: [Grid<f32>; RADII.len()],
+    /// What follows from `both` and the pre image alone, once there is a `both`.
+    fixed: Option<Fixed>,
+}
+
+/// What stays from pass to pass while the same pixels are valid.
+struct Fixed {
+    /// Number of valid pixels in each whitening's boxes.
+    counts: [Grid<f32>; RADII.len()],
+    /// 1 where neither the gradient's taps nor the smaller box reach over an edge of the valid pixels, else 0.
+    whole: Grid<f32>,
+    /// The pre image in each whitening.
+    pre: [Grid<f32>; RADII.len()],
 }
 
 impl<'a> Level<'a> {
@@ -38,10 +52,11 @@ impl<'a> Level<'a> {
 
     /// `std`: standard deviation of the prefiltered texture.
     pub fn from_images(pre: &'a PreparedPre, post: &'a PreparedPost, std: f64) -> Self {
-        let zero = pre.values.map(|_| 0.0);
+        let zero = || pre.values.map(|_| 0.0);
         let pre_weight = pre.valid.map(|v| f32::from(u8::from(v)));
         let table = PhaseTable::new(&post.coefficients);
-        Level { pre, post, table, std, image: zero.clone(), weight: zero, pre_weight }
+        let (image, weight, both, white) = (zero(), zero(), zero(), [zero(), zero()]);
+        Level { pre, post, table, std, image, weight, pre_weight, both, white, fixed: None }
     }
 }
 
@@ -53,82 +68,106 @@ impl Level<'_> {
 
     /// Pixels valid in both images at the last displacement.
     pub fn both_valid(&self) -> Grid<bool> {
-        let data = self.weight.data.iter().zip(&self.pre_weight.data).map(|(a, b)| a * b > 0.5).collect();
-        Grid { width: self.weight.width, height: self.weight.height, data }
+        self.both.map(|v| v > 0.5)
     }
 
     /// Where the images agree, as last warped.
     pub fn agreement(levels: &[Level]) -> Agreement {
-        let both = |l: &Level| combine(&l.weight, &l.pre_weight, |a, b| a * b);
-        Agreement::new(levels.iter().map(|l| (&l.pre.values, &l.image, both(l))))
+        Agreement::new(levels.iter().map(|l| (&l.pre.values, &l.image, l.both.clone())))
     }
 
     /// The pre image and the post image as last warped, for both whitenings.
-    pub fn whitened(&self) -> [[Grid<f32>; 2]; RADII.len()] {
-        let both = combine(&self.weight, &self.pre_weight, |a, b| a * b);
-        from_fn(|kind| {
-            let counts = box_sum(&both, RADII[kind]);
-            [&self.pre.values, &self.image].map(|v| whiten(v, &both, &counts, kind, self.std))
-        })
+    pub fn whitened(&self) -> Option<[[Grid<f32>; 2]; RADII.len()]> {
+        let source = self.source()?;
+        Some(from_fn(|kind| [source.pre[kind].clone(), source.post[kind].clone()]))
+    }
+
+    /// Warps the post image by `d` and whitens it.
+    fn move_by(&mut self, d: [&Grid<f32>; 2]) {
+        warp(self.post, &self.table, d, &mut self.image, &mut self.weight);
+        let mut same = true;
+        let weights = self.weight.data.iter().zip(&self.pre_weight.data);
+        for (both, (a, b)) in self.both.data.iter_mut().zip(weights) {
+            let v = a * b;
+            same &= v == *both;
+            *both = v;
+        }
+        let kept = self.fixed.take().filter(|_| same);
+        let fixed = kept.unwrap_or_else(|| Fixed::new(self));
+        // Both images over the same pixels, so that a gap in one leaves no trace in the difference.
+        for (kind, (white, counts)) in self.white.iter_mut().zip(&fixed.counts).enumerate() {
+            whiten_into(&self.image, &self.both, counts, kind, self.std, white);
+        }
+        self.fixed = Some(fixed);
+    }
+
+    fn source(&self) -> Option<Source<'_>> {
+        let fixed = self.fixed.as_ref()?;
+        Some(Source { pre: fixed.pre.each_ref(), post: self.white.each_ref(), whole: &fixed.whole })
     }
 }
 
-/// Candidates of every pixel about the displacement field `d` (right, down; pixels relative to the tile's base; of the
-/// pre images' size), of windows from scale `finest` up. Several bands are solved jointly: their normal equations are
-/// added.
-pub fn candidates(levels: &mut [Level], d: [&Grid<f32>; 2], finest: usize) -> Candidates {
-    let mut kinds = products(levels, d).into_iter().zip(&NOISE).map(|(p, n)| solve_scales(p, n, finest));
-    let (a, b) = (kinds.next().unwrap_or_default(), kinds.next().unwrap_or_default());
-    Candidates { finest, scales: a.into_iter().zip(b).map(|(a, b)| [a, b]).collect() }
-}
-
-/// The candidates of one scale, for both whitenings; the others are not computed.
-pub fn candidates_of_scale(levels: &mut [Level], d: [&Grid<f32>; 2], scale: usize) -> [Candidate; RADII.len()] {
-    let mut noise = NOISE.iter();
-    products(levels, d).map(|p| solve_scale(p, noise.next().map_or(1.0, |n| n[scale]), scale))
-}
-
-/// Gradient products of all levels for each whitening, with the post images warped by `d`.
-fn products(levels: &mut [Level], d: [&Grid<f32>; 2]) -> [Products; RADII.len()] {
-    let zero = d[0].map(|_| 0.0);
-    let mut products = [0; RADII.len()].map(|_| [0; 7].map(|_| zero.clone()));
-    for level in levels {
-        warp(level.post, &level.table, d, &mut level.image, &mut level.weight);
-        let both = combine(&level.weight, &level.pre_weight, |a, b| a * b);
-        for (kind, products) in products.iter_mut().enumerate() {
-            let counts = box_sum(&both, RADII[kind]);
-            // Both images over the same pixels, so that a gap in one leaves no trace in the difference.
-            let [f, g] = [&level.pre.values, &level.image].map(|v| whiten(v, &both, &counts, kind, level.std));
-            // The gradient's taps and the smaller box must not reach over an edge of the valid pixels.
-            let whole = box_sum(&both, 2).map(|n| if n > 24.5 { 1.0 } else { 0.0 });
-            add_products(products, &f, &g, &whole);
-        }
+impl Fixed {
+    fn new(level: &Level) -> Fixed {
+        let counts = RADII.map(|r| box_sum(&level.both, r));
+        let white = |kind: usize| whiten(&level.pre.values, &level.both, &counts[kind], kind, level.std);
+        let pre = from_fn(white);
+        let whole = box_sum(&level.both, 2).map(|n| if n > 24.5 { 1.0 } else { 0.0 });
+        Fixed { counts, whole, pre }
     }
-    products
 }
 
-/// Improves `d` in place; returns its covariance (xx, xy, yy), the largest that any pass left.
-pub fn iterate(levels: &mut [Level], d: &mut [Grid<f32>; 2], stop: impl Fn() -> bool) -> Option<[Grid<f32>; 3]> {
-    let mut covariance: Option<[Grid<f32>; 3]> = None;
-    for finest in PASSES {
-        if stop() {
-            break;
-        }
-        let found = candidates(levels, [&d[0], &d[1]], finest);
-        let fused = fuse(&found, finest, d[0].width, d[0].height);
-        let before = d.clone();
-        for i in 0..2 {
-            d[i].data.iter_mut().zip(&fused.delta[i].data).for_each(|(d, c)| *d += c);
-        }
-        if finest <= SHARPENED {
-            sharpen(d, &before, &found, &fused);
-        }
-        covariance = Some(match covariance {
-            None => fused.covariance,
-            Some(before) => larger(before, &fused.covariance),
-        });
+/// The bands of a tile; their normal equations are added.
+pub struct Levels<'a> {
+    pub bands: Vec<Level<'a>>,
+}
+
+impl<'a> Levels<'a> {
+    /// Of one band or more.
+    pub fn new(bands: Vec<Level<'a>>) -> Self {
+        Levels { bands }
     }
-    covariance
+
+    /// Candidates of every pixel about the displacement field `d` (right, down; pixels relative to the tile's base; of
+    /// the pre images' size), of windows from scale `finest` up.
+    pub fn candidates(&mut self, d: [&Grid<f32>; 2], finest: usize) -> Candidates {
+        Candidates { finest, scales: solve(&self.sources(d), finest..SCALES.len()) }
+    }
+
+    /// The candidates of one scale, for both whitenings; the others are not computed.
+    pub fn candidates_of_scale(&mut self, d: [&Grid<f32>; 2], scale: usize) -> [Candidate; RADII.len()] {
+        solve(&self.sources(d), scale..scale + 1).remove(0)
+    }
+
+    /// The whitened images with the post images warped by `d`.
+    pub fn sources(&mut self, d: [&Grid<f32>; 2]) -> Vec<Source<'_>> {
+        self.bands.iter_mut().for_each(|l| l.move_by(d));
+        self.bands.iter().filter_map(Level::source).collect()
+    }
+
+    /// Improves `d` in place; returns its covariance (xx, xy, yy), the largest that any pass left.
+    pub fn iterate(&mut self, d: &mut [Grid<f32>; 2], stop: impl Fn() -> bool) -> Option<[Grid<f32>; 3]> {
+        let mut covariance: Option<[Grid<f32>; 3]> = None;
+        for finest in PASSES {
+            if stop() {
+                break;
+            }
+            let found: Vec<Candidate> = solve(&self.sources([&d[0], &d[1]]), finest..SCALES.len());
+            let fused = fuse(&found, finest, d[0].width, d[0].height);
+            let sharpened = (finest <= SHARPENED).then(|| (d.clone(), &found[JUDGE - finest]));
+            for i in 0..2 {
+                d[i].data.iter_mut().zip(&fused.delta[i].data).for_each(|(d, c)| *d += c);
+            }
+            if let Some((before, own)) = sharpened {
+                sharpen(d, &before, own, &fused);
+            }
+            covariance = Some(match covariance {
+                None => fused.covariance,
+                Some(before) => larger(before, &fused.covariance),
+            });
+        }
+        covariance
+    }
 }
 
 /// What a small window added in one pass stays in the field, so its error does too.

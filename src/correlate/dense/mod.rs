@@ -12,6 +12,7 @@ pub mod candidates;
 pub mod edges;
 pub mod fuse;
 pub mod levels;
+pub mod products;
 pub mod start;
 pub mod warp;
 pub mod whiten;
@@ -29,10 +30,10 @@ use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::grid::Grid;
 use crate::pipeline::Params;
 use candidates::UNKNOWN;
-use levels::Level;
-use start::Peaks;
+use levels::{Level, Levels};
+use start::{Peaks, Place};
 
-/// Pixels around the cells' windows that the largest windows look at.
+/// Pixels around the cells' centres that the largest windows look at, nearly.
 const HALO: usize = 64;
 /// Pixels that the largest windows reach from their centre.
 const REACH: usize = 72;
@@ -46,22 +47,25 @@ const LARGEST_SIGMA: f32 = 0.7;
 /// The candidates of a pair of prepared images about the displacement `d` (right and down in pixels, of the pre image's
 /// size); `std` is the standard deviation of the texture.
 pub fn candidates_of(pre: &PreparedPre, post: &PreparedPost, d: [&Grid<f32>; 2], std: f64) -> Candidates {
-    levels::candidates(&mut [Level::from_images(pre, post, std)], d, 0)
+    Levels::new(vec![Level::from_images(pre, post, std)]).candidates(d, 0)
 }
 
 pub struct Dense {
     min_valid: f64,
+    halo: usize,
 }
 
 impl Dense {
     pub fn new(params: &Params) -> Self {
-        Dense { min_valid: params.min_valid }
+        // The cells' windows reach half their side themselves.
+        let halo = HALO.saturating_sub(params.window.0.min(params.window.1) / 2);
+        Dense { min_valid: params.min_valid, halo }
     }
 }
 
 impl Method for Dense {
     fn halo(&self) -> usize {
-        HALO
+        self.halo
     }
 
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
@@ -82,10 +86,10 @@ impl Run {
     /// From all pixels, or those of a `mask` alone; `None` when the run is to end.
     fn new(tile: &Tile, peaks: &Peaks, mask: Option<&Grid<bool>>) -> Option<Run> {
         let mut d = peaks.field(mask);
-        let mut levels: Vec<Level> = tile.bands.iter().map(Level::new).collect();
-        levels.iter_mut().for_each(|l| mask.iter().for_each(|m| l.keep(m)));
-        let covariance = levels::iterate(&mut levels, &mut d, || tile.stopped())?;
-        Some(Run { d, covariance, agreement: Level::agreement(&levels), valid: levels[0].both_valid() })
+        let mut levels = Levels::new(tile.bands.iter().map(Level::new).collect());
+        levels.bands.iter_mut().for_each(|l| mask.iter().for_each(|m| l.keep(m)));
+        let covariance = levels.iterate(&mut d, || tile.stopped())?;
+        Some(Run { d, covariance, agreement: Level::agreement(&levels.bands), valid: levels.bands[0].both_valid() })
     }
 }
 
@@ -126,7 +130,8 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
         }
         let (cx, cy) = centre(cell);
         let run = side((cx, cy)).and_then(|p| parts[p - 1].as_ref()).unwrap_or(&whole);
-        let at = |g: &Grid<f32>| start::bilinear(g, cx, cy);
+        let place = Place::new(size, cx, cy);
+        let at = |g: &Grid<f32>| place.of(g);
         let [xx, xy, yy] = run.covariance.each_ref().map(at);
         if xx + yy >= UNKNOWN {
             return Measurement::failed(Status::LowTexture);

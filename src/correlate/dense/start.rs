@@ -116,9 +116,31 @@ fn spread(s: &Grid<f32>, window: (usize, usize), w: usize, h: usize) -> Grid<f32
 
 /// The value of `g` at (x, y), its own border's beyond it.
 pub fn bilinear(g: &Grid<f32>, x: f32, y: f32) -> f32 {
-    let (x, y) = (x.clamp(0.0, (g.width - 1) as f32), y.clamp(0.0, (g.height - 1) as f32));
-    let (i, j) = (x as usize, y as usize);
-    let (i1, j1) = ((i + 1).min(g.width - 1), (j + 1).min(g.height - 1));
-    let (u, v) = (x - i as f32, y - j as f32);
-    (g.get(i, j) * (1.0 - u) + g.get(i1, j) * u) * (1.0 - v) + (g.get(i, j1) * (1.0 - u) + g.get(i1, j1) * u) * v
+    Place::new((g.width, g.height), x, y).of(g)
+}
+
+/// A place between four pixels of grids of one size.
+pub struct Place {
+    /// Top left, top right, bottom left, bottom right.
+    at: [usize; 4],
+    u: f32,
+    v: f32,
+}
+
+impl Place {
+    pub fn new((width, height): (usize, usize), x: f32, y: f32) -> Place {
+        let (x, y) = (x.clamp(0.0, (width - 1) as f32), y.clamp(0.0, (height - 1) as f32));
+        let (i, j) = (x as usize, y as usize);
+        let (i1, j1) = ((i + 1).min(width - 1), (j + 1).min(height - 1));
+        let at = [j * width + i, j * width + i1, j1 * width + i, j1 * width + i1];
+        Place { at, u: x - i as f32, v: y - j as f32 }
+    }
+
+    /// The value of `g` there.
+    #[inline]
+    pub fn of(&self, g: &Grid<f32>) -> f32 {
+        let [a, b, c, d] = self.at.map(|k| g.data[k]);
+        let (u, v) = (self.u, self.v);
+        (a * (1.0 - u) + b * u) * (1.0 - v) + (c * (1.0 - u) + d * u) * v
+    }
 }

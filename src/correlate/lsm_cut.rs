@@ -33,6 +33,18 @@ impl Lean {
     fn offset(&self) -> (f64, f64) {
         (0.5 * (self.x[0] + self.x[3]), 0.5 * (self.y[0] + self.y[3]))
     }
+
+    /// Carries a value to the window's centre with the derivatives of (dx, dy) along x and y, each component's of the
+    /// covariance `c` (xx, xy, yy).
+    pub fn carry(&self, m: &mut Measurement, along_x: (f64, f64), along_y: (f64, f64), c: [f64; 3]) {
+        let apply = |a: &[f64; 4], g: (f64, f64)| (a[0] * g.0 + a[1] * g.1, a[2] * g.0 + a[3] * g.1);
+        let (x, y) = (apply(&self.x, along_x), apply(&self.y, along_y));
+        m.shift = PixelShift::new(m.shift.dx - x.0 - y.0, m.shift.dy - x.1 - y.1);
+        let (u, v) = self.offset();
+        let added = u * u * c[0] + 2.0 * u * v * c[1] + v * v * c[2];
+        m.covariance.xx += added;
+        m.covariance.yy += added;
+    }
 }
 
 /// The lean of a cell's support; `None` without texture.
@@ -198,14 +210,7 @@ pub fn level(tile: &Tile, field: &mut [Measurement], leans: &[Lean], same_side: 
         }
         let Some(slope) = slope(tile, field, leans, lean.cell, same_side) else { continue };
         let mut m = field[lean.cell];
-        let apply = |a: &[f64; 4], g: (f64, f64)| (a[0] * g.0 + a[1] * g.1, a[2] * g.0 + a[3] * g.1);
-        let (x, y) = (apply(&lean.x, slope.along_x), apply(&lean.y, slope.along_y));
-        m.shift = PixelShift::new(m.shift.dx - x.0 - y.0, m.shift.dy - x.1 - y.1);
-        let (u, v) = lean.offset();
-        let c = slope.covariance;
-        let added = u * u * c[0] + 2.0 * u * v * c[1] + v * v * c[2];
-        m.covariance.xx += added;
-        m.covariance.yy += added;
+        lean.carry(&mut m, slope.along_x, slope.along_y, slope.covariance);
         levelled.push((lean.cell, m));
     }
     for (cell, m) in levelled {

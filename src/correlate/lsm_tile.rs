@@ -11,6 +11,7 @@ use super::lsm::{Limits, LsmWindow, Solution};
 use super::lsm_affine::LsmAffine;
 use super::lsm_cut::{self, Lean};
 use super::lsm_joint;
+use super::lsm_level;
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
 use super::split::{self, Split};
@@ -278,6 +279,9 @@ impl Method for LsmTile {
             found = self.reshape(tile, &peaks, found);
         }
         let mut found: Vec<Measurement> = found.into_iter().map(|s| s.measurement).collect();
+        if self.affine.is_none() && !self.bilateral {
+            lsm_level::level(tile, &self.works[0], &mut found, &self.leans);
+        }
         lsm_cut::level(tile, &mut found, &self.leans, &|a, b| lsm_cut::visible(tile, a, b));
         if self.split {
             self.splits = split::split(tile, &mut self.works[0], &self.limits, &mut found);

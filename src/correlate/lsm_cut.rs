@@ -211,6 +211,8 @@ pub fn level(tile: &Tile, field: &mut [Measurement], leans: &[Lean], same_side: 
         let Some(slope) = slope(tile, field, leans, lean.cell, same_side) else { continue };
         let mut m = field[lean.cell];
         lean.carry(&mut m, slope.along_x, slope.along_y, slope.covariance);
+        m.covariance.xx += slope.bend.0;
+        m.covariance.yy += slope.bend.1;
         levelled.push((lean.cell, m));
     }
     for (cell, m) in levelled {
@@ -219,11 +221,13 @@ pub fn level(tile: &Tile, field: &mut [Measurement], leans: &[Lean], same_side: 
     }
 }
 
-/// Derivatives of (dx, dy) along x and y, and the covariance (xx, xy, yy) of each component's two derivatives.
+/// Derivatives of (dx, dy) along x and y, the covariance (xx, xy, yy) of each component's two derivatives, and the variance
+/// of each component that the ground's curvature gives a window.
 struct Slope {
     along_x: (f64, f64),
     along_y: (f64, f64),
     covariance: [f64; 3],
+    bend: (f64, f64),
 }
 
 /// The plane through the values around a cell, on its side; those that lie far off it are left out.
@@ -249,6 +253,13 @@ fn slope(tile: &Tile, field: &[Measurement], leans: &[Lean], cell: usize, same_s
     if kept.len() < points.len() {
         plane = Plane::fit(&kept, window)?;
     }
+    // Curvature κ along an axis biases a window of side w by κw²/24. Around the best plane through a disc of radius w, ½κu²
+    // has the standard deviation κw²/8: three times that.
+    let bend = |value: fn(&Point) -> f64, component: &[f64; 3]| {
+        let excess = |p: &Point| (value(p) - Plane::at(component, p)).powi(2) - p.variance;
+        (kept.iter().map(excess).sum::<f64>() / kept.len() as f64).max(0.0) / 9.0
+    };
+    let bend = (bend(|p| p.dx, &plane.dx), bend(|p| p.dy, &plane.dy));
     // Windows overlap, so their errors are alike.
     let share = |w: usize, s: usize| (w as f64 / ((w / SPACING / s).max(1) * s) as f64).max(1.0);
     let alike = share(window.0, tile.windows.step.0) * share(window.1, tile.windows.step.1);
@@ -256,6 +267,7 @@ fn slope(tile: &Tile, field: &[Measurement], leans: &[Lean], cell: usize, same_s
         along_x: (plane.dx[1], plane.dy[1]),
         along_y: (plane.dx[2], plane.dy[2]),
         covariance: plane.covariance.map(|c| c * alike),
+        bend,
     })
 }
 
@@ -309,7 +321,11 @@ impl Plane {
 
     /// Distance of a value from the plane, pixels.
     fn residual(&self, p: &Point) -> f64 {
-        let at = |c: &[f64; 3]| c[0] + c[1] * p.u + c[2] * p.v;
-        (p.dx - at(&self.dx)).hypot(p.dy - at(&self.dy))
+        (p.dx - Plane::at(&self.dx, p)).hypot(p.dy - Plane::at(&self.dy, p))
+    }
+
+    /// A component at the place of a value.
+    fn at(component: &[f64; 3], p: &Point) -> f64 {
+        component[0] + component[1] * p.u + component[2] * p.v
     }
 }

@@ -31,7 +31,7 @@ pub fn level(tile: &Tile, work: &LsmWindow, field: &mut [Measurement], cut: &[Le
     let mut weights = Vec::new();
     for cell in 0..field.len() {
         let known = cut.binary_search_by_key(&cell, |l| l.cell).is_ok();
-        let Some(slope) = (!known).then(|| Slope::at(tile, field, cell)).flatten() else { continue };
+        let Some(slope) = (!known).then(|| Slope::at(tile, field, cut, cell)).flatten() else { continue };
         if weights.is_empty() {
             weights = (0..window.0 * window.1).map(|k| work.nominal(k, None)).collect();
         }
@@ -58,28 +58,40 @@ struct Slope {
 
 impl Slope {
     /// From the four windows around a cell; `None` where it does not matter.
-    fn at(tile: &Tile, field: &[Measurement], cell: usize) -> Option<Slope> {
+    fn at(tile: &Tile, field: &[Measurement], cut: &[Lean], cell: usize) -> Option<Slope> {
         let m = &field[cell];
         let windows = &tile.windows;
         let ((nx, ny), (w, h)) = (windows.cells, windows.window);
         let (rx, ry) = (reach(w, windows.step.0), reach(h, windows.step.1));
         let (x, y) = (cell % nx, cell / nx);
-        if m.status != Status::Valid || x < rx || y < ry || x + rx >= nx || y + ry >= ny {
+        if m.status != Status::Valid {
             return None;
         }
-        let ends = [(cell - rx, cell + rx), (cell - ry * nx, cell + ry * nx)];
-        let usable = |c: usize| field[c].status == Status::Valid && lsm_cut::visible(tile, cell, c);
-        if !ends.iter().all(|&(a, b)| usable(a) && usable(b)) {
-            return None;
-        }
-        let apart = [2.0 * (rx * windows.step.0) as f64, 2.0 * (ry * windows.step.1) as f64];
-        let (mut slopes, mut squares, mut bends) = ([(0.0, 0.0); 2], 0.0, 0.0);
-        for (i, &(a, b)) in ends.iter().enumerate() {
+        // Beside a border or a line one side has to do.
+        let usable = |c: usize| {
+            cut.binary_search_by_key(&c, |l| l.cell).is_err()
+                && field[c].status == Status::Valid
+                && lsm_cut::visible(tile, cell, c)
+        };
+        let end = |inside: bool, c: usize| Some(c).filter(|&c| inside && usable(c)).unwrap_or(cell);
+        let ends = [
+            (end(x >= rx, cell.wrapping_sub(rx)), end(x + rx < nx, cell + rx), rx * windows.step.0),
+            (end(y >= ry, cell.wrapping_sub(ry * nx)), end(y + ry < ny, cell + ry * nx), ry * windows.step.1),
+        ];
+        let (mut slopes, mut apart, mut squares, mut bends) = ([(0.0, 0.0); 2], [0.0; 2], 0.0, 0.0);
+        for (i, &(a, b, away)) in ends.iter().enumerate() {
+            let sides = usize::from(a != cell) + usize::from(b != cell);
+            if sides == 0 {
+                return None;
+            }
             let (p, q) = (field[a].shift, field[b].shift);
             let rise = (q.dx - p.dx, q.dy - p.dy);
-            squares += rise.0 * rise.0 + rise.1 * rise.1;
-            bends += (p.dx + q.dx - 2.0 * m.shift.dx).powi(2) + (p.dy + q.dy - 2.0 * m.shift.dy).powi(2);
+            apart[i] = (sides * away) as f64;
             slopes[i] = (rise.0 / apart[i], rise.1 / apart[i]);
+            if sides == 2 {
+                squares += rise.0 * rise.0 + rise.1 * rise.1;
+                bends += (p.dx + q.dx - 2.0 * m.shift.dx).powi(2) + (p.dy + q.dy - 2.0 * m.shift.dy).powi(2);
+            }
         }
         let variance = 0.5 * (m.covariance.xx + m.covariance.yy);
         let steep = slopes.iter().map(|s| s.0 * s.0 + s.1 * s.1).sum::<f64>().sqrt();

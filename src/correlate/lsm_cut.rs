@@ -208,7 +208,7 @@ pub fn level(tile: &Tile, field: &mut [Measurement], leans: &[Lean], same_side: 
         if field[lean.cell].status != Status::Valid {
             continue;
         }
-        let Some(slope) = slope(tile, field, leans, lean.cell, same_side) else { continue };
+        let Some(slope) = slope(tile, field, leans, lean, same_side) else { continue };
         let mut m = field[lean.cell];
         lean.carry(&mut m, slope.along_x, slope.along_y, slope.covariance);
         m.covariance.xx += slope.bend.0;
@@ -231,8 +231,8 @@ struct Slope {
 }
 
 /// The plane through the values around a cell, on its side; those that lie far off it are left out.
-fn slope(tile: &Tile, field: &[Measurement], leans: &[Lean], cell: usize, same_side: SameSide) -> Option<Slope> {
-    let window = tile.windows.window;
+fn slope(tile: &Tile, field: &[Measurement], leans: &[Lean], own: &Lean, same_side: SameSide) -> Option<Slope> {
+    let (window, cell, offset) = (tile.windows.window, own.cell, own.offset());
     let mut points = Vec::new();
     for (other, (u, v)) in around(tile, cell, SPACING, same_side) {
         let m = &field[other];
@@ -253,11 +253,16 @@ fn slope(tile: &Tile, field: &[Measurement], leans: &[Lean], cell: usize, same_s
     if kept.len() < points.len() {
         plane = Plane::fit(&kept, window)?;
     }
-    // Curvature κ along an axis biases a window of side w by κw²/24. Around the best plane through a disc of radius w, ½κu²
-    // has the standard deviation κw²/8: three times that.
+    // Curvature κ along an axis gives a window of side w the error κw²/24; and where the support's middle lies at o and
+    // that of the windows around at c, their plane's slope is κc off there, the carried value κ·o·c. Around the best
+    // plane through a disc of radius w, ½κu² has the standard deviation κw²/8.
+    let side = window.0.max(window.1) as f64;
+    let n = kept.len() as f64;
+    let (cu, cv) = (kept.iter().map(|p| p.u).sum::<f64>() / n, kept.iter().map(|p| p.v).sum::<f64>() / n);
+    let lever = (side * side / 24.0).hypot(offset.0 * cu + offset.1 * cv) / (side * side / 8.0);
     let bend = |value: fn(&Point) -> f64, component: &[f64; 3]| {
         let excess = |p: &Point| (value(p) - Plane::at(component, p)).powi(2) - p.variance;
-        (kept.iter().map(excess).sum::<f64>() / kept.len() as f64).max(0.0) / 9.0
+        lever * lever * (kept.iter().map(excess).sum::<f64>() / n).max(0.0)
     };
     let bend = (bend(|p| p.dx, &plane.dx), bend(|p| p.dy, &plane.dy));
     // Windows overlap, so their errors are alike.

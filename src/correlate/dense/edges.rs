@@ -18,8 +18,10 @@ const REACH: [isize; 7] = [4, 7, 10, 13, 16, 20, 24];
 const PER_PIXEL: f32 = 0.04;
 const EXPLAINED: f32 = 12.0;
 
-/// Replaces `d` where windows disagree (`fused.gain` above 0); `before` is the field that `found` is about.
-pub fn sharpen(d: &mut [Grid<f32>; 2], before: &[Grid<f32>; 2], found: &Candidates, fused: &Fused) {
+/// Replaces `d` where windows disagree (`fused.gain` above 0); `before` is the field that `found` is about. Returns the mean
+/// square error of each component that this adds: plateaus slope, so what they change over the same distance once more.
+pub fn sharpen(d: &mut [Grid<f32>; 2], before: &[Grid<f32>; 2], found: &Candidates, fused: &Fused) -> [Grid<f32>; 2] {
+    let mut added = [d[0].map(|_| 0.0), d[1].map(|_| 0.0)];
     let (w, h) = (d[0].width, d[0].height);
     let own = average(found.scale(JUDGE));
     let mean = before.each_ref().map(|g| convolve(g, &TRIANGLE9));
@@ -34,7 +36,7 @@ pub fn sharpen(d: &mut [Grid<f32>; 2], before: &[Grid<f32>; 2], found: &Candidat
             let here = [0, 1].map(|i| mean[i].data[k] / 625.0 + own.delta[i].data[k]);
             let [xx, xy, yy] = [0, 1, 2].map(|i| own.covariance[i].data[k]);
             let det = (xx * yy - xy * xy).max(f32::MIN_POSITIVE);
-            let mut best = (EXPLAINED, k);
+            let mut best = (EXPLAINED, k, k);
             for reach in REACH {
                 for (i, j) in [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)] {
                     // Diagonals as long as the others.
@@ -50,11 +52,17 @@ pub fn sharpen(d: &mut [Grid<f32>; 2], before: &[Grid<f32>; 2], found: &Candidat
                     let [a, b] = [0, 1].map(|i| here[i] - old[i].data[q]);
                     let cost = 0.5 * (yy * a * a - 2.0 * xy * a * b + xx * b * b) / det + PER_PIXEL * reach as f32;
                     if cost < best.0 {
-                        best = (cost, q);
+                        // As far again, or what lies next to it.
+                        let (u, v) = ((u + i * r).clamp(0, w as isize - 1), (v + j * r).clamp(0, h as isize - 1));
+                        best = (cost, q, v as usize * w + u as usize);
                     }
                 }
             }
-            (0..2).for_each(|i| d[i].data[k] = old[i].data[best.1]);
+            for i in 0..2 {
+                d[i].data[k] = old[i].data[best.1];
+                added[i].data[k] = (old[i].data[best.1] - old[i].data[best.2]).powi(2);
+            }
         }
     }
+    added
 }

@@ -5,6 +5,11 @@
 //! neighbourhood: χ² ≈ 1 means noise, and nothing is taken; large χ² means that the larger window smeared something,
 //! and the share 1 - c/χ² is taken (positive-part shrinkage, James & Stein 1961; Wiener's gain with an estimated
 //! signal variance). So 5 px windows act beside faults and nowhere else.
+//!
+//! What is smeared and not taken is the estimate's bias. Stein's unbiased estimate of it (1981, Ann. Stat. 9(6)) is the
+//! excess of χ² over what noise gives, 1 less the ratio of the two variances for a window within another one, times the
+//! smaller window's covariance and (1 - share)². Single values of it are noise, so it is taken from a neighbourhood of
+//! several windows.
 
 use super::candidates::{Candidate, Candidates, HALVINGS, SCALES, UNKNOWN};
 use super::whiten::RADII;
@@ -14,10 +19,18 @@ use crate::grid::Grid;
 /// χ² up to which a smaller window is not believed, by scale.
 pub const GATES: [f32; 6] = [2.0, 1.7, 1.6, 1.5, 1.5, 0.0];
 
+/// Scales whose windows tell what the larger ones smeared and the gates left: the noise of smaller ones hides it.
+const TELLING: std::ops::RangeInclusive<usize> = 3..=4;
+
+/// How often the neighbourhood that the gates look at is widened for that.
+const WIDER: usize = 3;
+
 /// The fused correction of every pixel and its covariance (xx, xy, yy).
 pub struct Fused {
     pub delta: [Grid<f32>; 2],
     pub covariance: [Grid<f32>; 3],
+    /// Mean square of what larger windows smeared in each component and smaller ones did not mend.
+    pub smeared: [Grid<f32>; 2],
     /// Largest share that a window of 18 px or less took: above 0 where the windows disagree.
     pub gain: Grid<f32>,
 }
@@ -32,7 +45,7 @@ pub fn fuse(candidates: &Candidates, finest: usize, width: usize, height: usize)
             Some((coarse, halvings)) => {
                 let (w, h) = (fine.delta[0].width, fine.delta[0].height);
                 let coarse = if halvings > HALVINGS[s] { refine(&coarse, w, h) } else { coarse };
-                gate(coarse, &fine, GATES[s], s <= 2)
+                gate(coarse, &fine, GATES[s], s)
             }
         };
         state = Some((next, HALVINGS[s]));
@@ -49,6 +62,7 @@ fn refine(f: &Fused, w: usize, h: usize) -> Fused {
     Fused {
         delta: f.delta.each_ref().map(|g| double(g, w, h)),
         covariance: f.covariance.each_ref().map(|g| double(g, w, h)),
+        smeared: f.smeared.each_ref().map(|g| double(g, w, h)),
         gain: double(&f.gain, w, h),
     }
 }
@@ -80,6 +94,7 @@ pub fn average(c: &[Candidate; RADII.len()]) -> Fused {
     Fused {
         delta: [0, 1].map(|i| mixed(&c[0].delta[i], &c[1].delta[i])),
         covariance: [0, 1, 2].map(|i| mixed(&c[0].covariance[i], &c[1].covariance[i])),
+        smeared: [plane(), plane()],
         gain: plane(),
     }
 }
@@ -92,18 +107,21 @@ fn add_share(a: &mut [f32], share: &[f32], b: &[f32]) {
     }
 }
 
-fn gate(mut coarse: Fused, fine: &Fused, threshold: f32, small: bool) -> Fused {
+fn gate(mut coarse: Fused, fine: &Fused, threshold: f32, scale: usize) -> Fused {
+    let (small, telling) = (scale <= 2, TELLING.contains(&scale));
     let (w, h) = (fine.delta[0].width, fine.delta[0].height);
     let n = w * h;
     let mut chi = Grid::filled(w, h, 0.0f32);
     let mut trust = Grid::filled(w, h, 0.0f32);
+    let mut excess = Grid::filled(w, h, 0.0f32);
     let [cxx, cxy, cyy] = fine.covariance.each_ref().map(|g| &g.data[..n]);
     let [fx, fy] = fine.delta.each_ref().map(|g| &g.data[..n]);
     vectors(
         #[inline(always)]
         || {
             let [sx, sy] = coarse.delta.each_ref().map(|g| &g.data[..n]);
-            let (chi, trust) = (&mut chi.data[..n], &mut trust.data[..n]);
+            let [sxx, syy] = [0, 2].map(|i| &coarse.covariance[i].data[..n]);
+            let (chi, trust, excess) = (&mut chi.data[..n], &mut trust.data[..n], &mut excess.data[..n]);
             for k in 0..n {
                 let (xx, xy, yy) = (cxx[k], cxy[k], cyy[k]);
                 let known = (xx < UNKNOWN) & (yy < UNKNOWN);
@@ -113,10 +131,40 @@ fn gate(mut coarse: Fused, fine: &Fused, threshold: f32, small: bool) -> Fused {
                 let c = (0.5 * (yy * x * x - 2.0 * xy * x * y + xx * y * y) / det).min(50.0);
                 chi[k] = if known { c } else { 0.0 };
                 trust[k] = if known { 1.0 } else { 0.0 };
+                excess[k] = chi[k] - trust[k] * (1.0 - (sxx[k] + syy[k]) / (xx + yy)).max(0.0);
             }
         },
     );
     let (sum, mass) = (convolve(&chi, &TRIANGLE9), convolve(&trust, &TRIANGLE9));
+    if std::env::var_os("DBG").is_some() {
+        let m = |g: &Grid<f32>| {
+            let (x0, x1, y0, y1) = (w / 4, 3 * w / 4, h / 4, 3 * h / 4);
+            let mut s = 0.0;
+            let mut c = 0.0;
+            for y in y0..y1 {
+                for x in x0..x1 {
+                    s += g.get(x, y);
+                    c += 1.0;
+                }
+            }
+            s / c
+        };
+        eprintln!(
+            "scale {scale} chi {:.3} expected {:.3} trust {:.2} sigma fine {:.5} coarse {:.5}",
+            m(&chi),
+            m(&chi) - m(&excess),
+            m(&trust),
+            m(&fine.covariance[0]).sqrt(),
+            m(&coarse.covariance[0]).sqrt()
+        );
+    }
+    if telling {
+        let wide = |g: &Grid<f32>| (0..WIDER).fold(convolve(g, &TRIANGLE9), |g, _| convolve(&g, &TRIANGLE9));
+        let (all, count) = (wide(&excess), wide(&trust));
+        for (e, (a, n)) in excess.data.iter_mut().zip(all.data.iter().zip(&count.data)) {
+            *e = if *n > 0.0 { (a / n).max(0.0) } else { 0.0 };
+        }
+    }
     vectors(
         #[inline(always)]
         || {
@@ -124,6 +172,8 @@ fn gate(mut coarse: Fused, fine: &Fused, threshold: f32, small: bool) -> Fused {
             let [dx, dy] = coarse.delta.each_mut().map(|g| &mut g.data[..n]);
             let [xx, xy, yy] = coarse.covariance.each_mut().map(|g| &mut g.data[..n]);
             let gain = &mut coarse.gain.data[..n];
+            let [bx, by] = coarse.smeared.each_mut().map(|g| &mut g.data[..n]);
+            let excess = &excess.data[..n];
             for k in 0..n {
                 let share = 1.0 - threshold * mass[k] / sum[k].max(f32::MIN_POSITIVE);
                 // A window that fixes nothing adds nothing, unless there is nothing else.
@@ -135,6 +185,9 @@ fn gate(mut coarse: Fused, fine: &Fused, threshold: f32, small: bool) -> Fused {
                 xx[k] = keep * xx[k] + g * cxx[k];
                 xy[k] = keep * xy[k] + g * cxy[k];
                 yy[k] = keep * yy[k] + g * cyy[k];
+                let more = if telling { trust[k] * excess[k] } else { 0.0 };
+                bx[k] = keep * bx[k].max(more * cxx[k]);
+                by[k] = keep * by[k].max(more * cyy[k]);
             }
         },
     );

@@ -110,6 +110,8 @@ fn products(levels: &mut [Level], d: [&Grid<f32>; 2]) -> [Products; RADII.len()]
 /// Improves `d` in place; returns its covariance (xx, xy, yy), the largest that any pass left.
 pub fn iterate(levels: &mut [Level], d: &mut [Grid<f32>; 2], stop: impl Fn() -> bool) -> Option<[Grid<f32>; 3]> {
     let mut covariance: Option<[Grid<f32>; 3]> = None;
+    // What earlier passes smeared the last one has seen.
+    let (mut smeared, mut far): (Option<[Grid<f32>; 2]>, Option<[Grid<f32>; 2]>) = (None, None);
     for finest in PASSES {
         if stop() {
             break;
@@ -121,14 +123,25 @@ pub fn iterate(levels: &mut [Level], d: &mut [Grid<f32>; 2], stop: impl Fn() -> 
             d[i].data.iter_mut().zip(&fused.delta[i].data).for_each(|(d, c)| *d += c);
         }
         if finest <= SHARPENED {
-            sharpen(d, &before, &found, &fused);
+            let moved = sharpen(d, &before, &found, &fused);
+            far = Some(match far {
+                None => moved,
+                Some([x, y]) => [combine(&x, &moved[0], f32::max), combine(&y, &moved[1], f32::max)],
+            });
         }
+        smeared = Some(fused.smeared);
         covariance = Some(match covariance {
             None => fused.covariance,
             Some(before) => larger(before, &fused.covariance),
         });
     }
-    covariance
+    let mut covariance = covariance?;
+    for more in [smeared, far].iter().flatten() {
+        for (c, m) in [0, 2].into_iter().zip(more) {
+            covariance[c].data.iter_mut().zip(&m.data).for_each(|(c, m)| *c += m);
+        }
+    }
+    Some(covariance)
 }
 
 /// What a small window added in one pass stays in the field, so its error does too.

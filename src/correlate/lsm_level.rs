@@ -8,7 +8,7 @@
 
 use super::Tile;
 use super::cut::Support;
-use super::lsm_cut::{self, Lean};
+use super::lsm_cut;
 use super::lsm_window::LsmWindow;
 use crate::field::{Measurement, Status};
 
@@ -24,14 +24,13 @@ pub fn reach(window: usize, step: usize) -> usize {
     ((window + SHARE * step / 2) / (SHARE * step)).max(1)
 }
 
-/// Levels the windows of a tile except those in `cut` (in rising cell order), which a line cuts.
-pub fn level(tile: &Tile, work: &LsmWindow, field: &mut [Measurement], cut: &[Lean]) {
+/// Levels the windows of a tile except those that a line cuts, which neither tell anything.
+pub fn level(tile: &Tile, work: &LsmWindow, field: &mut [Measurement], cut: &dyn Fn(usize) -> bool) {
     let window = tile.windows.window;
     let mut levelled = Vec::new();
     let mut weights = Vec::new();
     for cell in 0..field.len() {
-        let known = cut.binary_search_by_key(&cell, |l| l.cell).is_ok();
-        let Some(slope) = (!known).then(|| Slope::at(tile, field, cut, cell)).flatten() else { continue };
+        let Some(slope) = (!cut(cell)).then(|| Slope::at(tile, field, cut, cell)).flatten() else { continue };
         if weights.is_empty() {
             weights = (0..window.0 * window.1).map(|k| work.nominal(k, None)).collect();
         }
@@ -58,7 +57,7 @@ struct Slope {
 
 impl Slope {
     /// From the four windows around a cell; `None` where it does not matter.
-    fn at(tile: &Tile, field: &[Measurement], cut: &[Lean], cell: usize) -> Option<Slope> {
+    fn at(tile: &Tile, field: &[Measurement], cut: &dyn Fn(usize) -> bool, cell: usize) -> Option<Slope> {
         let m = &field[cell];
         let windows = &tile.windows;
         let ((nx, ny), (w, h)) = (windows.cells, windows.window);
@@ -68,11 +67,7 @@ impl Slope {
             return None;
         }
         // Beside a border or a line one side has to do.
-        let usable = |c: usize| {
-            cut.binary_search_by_key(&c, |l| l.cell).is_err()
-                && field[c].status == Status::Valid
-                && lsm_cut::visible(tile, cell, c)
-        };
+        let usable = |c: usize| !cut(c) && field[c].status == Status::Valid && lsm_cut::visible(tile, cell, c);
         let end = |inside: bool, c: usize| Some(c).filter(|&c| inside && usable(c)).unwrap_or(cell);
         let ends = [
             (end(x >= rx, cell.wrapping_sub(rx)), end(x + rx < nx, cell + rx), rx * windows.step.0),

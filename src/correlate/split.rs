@@ -50,8 +50,15 @@ struct Found {
     variance: f64,
 }
 
-/// Splits the windows that need it: each gets the displacement of the side its centre lies on.
-pub fn split(tile: &Tile, work: &mut LsmWindow, limits: &Limits, solved: &mut [Measurement]) -> Vec<Split> {
+/// Splits the windows that need it: each gets the displacement of the side its centre lies on. `others` carries the values
+/// of windows that no line cuts to their centres, knowing those that one does.
+pub fn split(
+    tile: &Tile,
+    work: &mut LsmWindow,
+    limits: &Limits,
+    solved: &mut [Measurement],
+    others: impl Fn(&LsmWindow, &mut [Measurement], &[Lean]),
+) -> Vec<Split> {
     let mut found: Vec<Found> = Vec::new();
     let independent = independent(tile);
     let mut planes = Planes::new(tile.windows.window);
@@ -86,6 +93,7 @@ pub fn split(tile: &Tile, work: &mut LsmWindow, limits: &Limits, solved: &mut [M
         let weights = f.split.line.weights(tile.windows.window, positive);
         leans.extend(lsm_cut::lean(tile, f.split.cell, &Support { corner, weights }));
     }
+    others(work, solved, &leans);
     level(tile, solved, &found, &index, &positive, &leans);
     found.into_iter().map(|f| f.split).collect()
 }

@@ -33,6 +33,18 @@ impl Lean {
     fn offset(&self) -> (f64, f64) {
         (0.5 * (self.x[0] + self.x[3]), 0.5 * (self.y[0] + self.y[3]))
     }
+
+    /// Carries a value to the window's centre with the derivatives of (dx, dy) along x and y, each component's of the
+    /// covariance `c` (xx, xy, yy).
+    pub fn carry(&self, m: &mut Measurement, along_x: (f64, f64), along_y: (f64, f64), c: [f64; 3]) {
+        let apply = |a: &[f64; 4], g: (f64, f64)| (a[0] * g.0 + a[1] * g.1, a[2] * g.0 + a[3] * g.1);
+        let (x, y) = (apply(&self.x, along_x), apply(&self.y, along_y));
+        m.shift = PixelShift::new(m.shift.dx - x.0 - y.0, m.shift.dy - x.1 - y.1);
+        let (u, v) = self.offset();
+        let added = u * u * c[0] + 2.0 * u * v * c[1] + v * v * c[2];
+        m.covariance.xx += added;
+        m.covariance.yy += added;
+    }
 }
 
 /// The lean of a cell's support; `None` without texture.
@@ -196,16 +208,11 @@ pub fn level(tile: &Tile, field: &mut [Measurement], leans: &[Lean], same_side: 
         if field[lean.cell].status != Status::Valid {
             continue;
         }
-        let Some(slope) = slope(tile, field, leans, lean.cell, same_side) else { continue };
+        let Some(slope) = slope(tile, field, leans, lean, same_side) else { continue };
         let mut m = field[lean.cell];
-        let apply = |a: &[f64; 4], g: (f64, f64)| (a[0] * g.0 + a[1] * g.1, a[2] * g.0 + a[3] * g.1);
-        let (x, y) = (apply(&lean.x, slope.along_x), apply(&lean.y, slope.along_y));
-        m.shift = PixelShift::new(m.shift.dx - x.0 - y.0, m.shift.dy - x.1 - y.1);
-        let (u, v) = lean.offset();
-        let c = slope.covariance;
-        let added = u * u * c[0] + 2.0 * u * v * c[1] + v * v * c[2];
-        m.covariance.xx += added;
-        m.covariance.yy += added;
+        lean.carry(&mut m, slope.along_x, slope.along_y, slope.covariance);
+        m.covariance.xx += slope.bend.0;
+        m.covariance.yy += slope.bend.1;
         levelled.push((lean.cell, m));
     }
     for (cell, m) in levelled {
@@ -214,16 +221,18 @@ pub fn level(tile: &Tile, field: &mut [Measurement], leans: &[Lean], same_side: 
     }
 }
 
-/// Derivatives of (dx, dy) along x and y, and the covariance (xx, xy, yy) of each component's two derivatives.
+/// Derivatives of (dx, dy) along x and y, the covariance (xx, xy, yy) of each component's two derivatives, and the variance
+/// of each component that the ground's curvature gives a window.
 struct Slope {
     along_x: (f64, f64),
     along_y: (f64, f64),
     covariance: [f64; 3],
+    bend: (f64, f64),
 }
 
 /// The plane through the values around a cell, on its side; those that lie far off it are left out.
-fn slope(tile: &Tile, field: &[Measurement], leans: &[Lean], cell: usize, same_side: SameSide) -> Option<Slope> {
-    let window = tile.windows.window;
+fn slope(tile: &Tile, field: &[Measurement], leans: &[Lean], own: &Lean, same_side: SameSide) -> Option<Slope> {
+    let (window, cell, offset) = (tile.windows.window, own.cell, own.offset());
     let mut points = Vec::new();
     for (other, (u, v)) in around(tile, cell, SPACING, same_side) {
         let m = &field[other];
@@ -244,6 +253,18 @@ fn slope(tile: &Tile, field: &[Measurement], leans: &[Lean], cell: usize, same_s
     if kept.len() < points.len() {
         plane = Plane::fit(&kept, window)?;
     }
+    // Curvature κ along an axis gives a window of side w the error κw²/24; and where the support's middle lies at o and
+    // that of the windows around at c, their plane's slope is κc off there, the carried value κ·o·c. Around the best
+    // plane through a disc of radius w, ½κu² has the standard deviation κw²/8.
+    let side = window.0.max(window.1) as f64;
+    let n = kept.len() as f64;
+    let (cu, cv) = (kept.iter().map(|p| p.u).sum::<f64>() / n, kept.iter().map(|p| p.v).sum::<f64>() / n);
+    let lever = (side * side / 24.0).hypot(offset.0 * cu + offset.1 * cv) / (side * side / 8.0);
+    let bend = |value: fn(&Point) -> f64, component: &[f64; 3]| {
+        let excess = |p: &Point| (value(p) - Plane::at(component, p)).powi(2) - p.variance;
+        lever * lever * (kept.iter().map(excess).sum::<f64>() / n).max(0.0)
+    };
+    let bend = (bend(|p| p.dx, &plane.dx), bend(|p| p.dy, &plane.dy));
     // Windows overlap, so their errors are alike.
     let share = |w: usize, s: usize| (w as f64 / ((w / SPACING / s).max(1) * s) as f64).max(1.0);
     let alike = share(window.0, tile.windows.step.0) * share(window.1, tile.windows.step.1);
@@ -251,6 +272,7 @@ fn slope(tile: &Tile, field: &[Measurement], leans: &[Lean], cell: usize, same_s
         along_x: (plane.dx[1], plane.dy[1]),
         along_y: (plane.dx[2], plane.dy[2]),
         covariance: plane.covariance.map(|c| c * alike),
+        bend,
     })
 }
 
@@ -304,7 +326,11 @@ impl Plane {
 
     /// Distance of a value from the plane, pixels.
     fn residual(&self, p: &Point) -> f64 {
-        let at = |c: &[f64; 3]| c[0] + c[1] * p.u + c[2] * p.v;
-        (p.dx - at(&self.dx)).hypot(p.dy - at(&self.dy))
+        (p.dx - Plane::at(&self.dx, p)).hypot(p.dy - Plane::at(&self.dy, p))
+    }
+
+    /// A component at the place of a value.
+    fn at(component: &[f64; 3], p: &Point) -> f64 {
+        component[0] + component[1] * p.u + component[2] * p.v
     }
 }

@@ -12,6 +12,7 @@ use super::lsm::{Limits, LsmWindow, Solution};
 use super::lsm_affine::LsmAffine;
 use super::lsm_cut::{self, Lean};
 use super::lsm_joint;
+use super::lsm_level;
 use super::lsm_shared;
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
@@ -319,9 +320,20 @@ impl Method for LsmTile {
             found = self.reshape(tile, &peaks, found);
         }
         let mut found: Vec<Measurement> = found.into_iter().map(|s| s.measurement).collect();
-        lsm_cut::level(tile, &mut found, &self.leans, &|a, b| lsm_cut::visible(tile, a, b));
+        // What moved like the centre, or an affine shape, is level already.
+        let lean = self.affine.is_none() && !self.bilateral;
+        let leans = &self.leans;
+        let level = |work: &LsmWindow, found: &mut [Measurement], more: &[Lean]| {
+            let among = |leans: &[Lean], cell: usize| leans.binary_search_by_key(&cell, |l| l.cell).is_ok();
+            if lean {
+                lsm_level::level(tile, work, found, &|cell| among(leans, cell) || among(more, cell));
+            }
+            lsm_cut::level(tile, found, leans, &|a, b| lsm_cut::visible(tile, a, b));
+        };
         if self.split {
-            self.splits = split::split(tile, &mut self.works[0], &self.limits, &mut found);
+            self.splits = split::split(tile, &mut self.works[0], &self.limits, &mut found, level);
+        } else {
+            level(&self.works[0], &mut found, &[]);
         }
         found
     }

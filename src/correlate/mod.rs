@@ -25,6 +25,7 @@ pub mod lsm;
 pub mod lsm_affine;
 pub mod lsm_cut;
 pub mod lsm_joint;
+pub mod lsm_level;
 pub mod lsm_shared;
 pub mod lsm_tile;
 pub mod lsm_window;

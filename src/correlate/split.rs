@@ -11,7 +11,7 @@ use super::cut::{Support, centre};
 use super::lanes;
 use super::lsm::{Limits, LsmWindow};
 use super::lsm_cut::{self, Lean};
-use super::split_line::{WindowLine, best_line, doubt};
+use super::split_line::{self, WindowLine, best_line};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
 
 /// A window is tried when opposite neighbours differ by so many standard deviations and pixels.
@@ -23,6 +23,8 @@ const GAIN: f64 = 10.0;
 const CLEAR: f64 = 3.0;
 /// Smallest side that is matched, as a share of the window; a smaller one keeps its neighbours' displacement.
 const SMALLEST: f64 = 0.12;
+/// Variance of a place within a pixel.
+const PIXEL: f64 = 1.0 / 12.0;
 /// Rounds of line and displacements.
 const ROUNDS: usize = 3;
 
@@ -44,12 +46,19 @@ struct Found {
     split: Split,
     /// Of the positive side and of the other.
     sides: [Measurement; 2],
-    /// Probability that the centre lies on the other side than the line says.
-    doubt: f64,
+    /// Variance of the line's distance from the centre, by the window's own residuals.
+    variance: f64,
 }
 
-/// Splits the windows that need it: each gets the displacement of the side its centre lies on.
-pub fn split(tile: &Tile, work: &mut LsmWindow, limits: &Limits, solved: &mut [Measurement]) -> Vec<Split> {
+/// Splits the windows that need it: each gets the displacement of the side its centre lies on. `others` carries the values
+/// of windows that no line cuts to their centres, knowing those that one does.
+pub fn split(
+    tile: &Tile,
+    work: &mut LsmWindow,
+    limits: &Limits,
+    solved: &mut [Measurement],
+    others: impl Fn(&LsmWindow, &mut [Measurement], &[Lean]),
+) -> Vec<Split> {
     let mut found: Vec<Found> = Vec::new();
     let independent = independent(tile);
     let mut planes = Planes::new(tile.windows.window);
@@ -68,14 +77,13 @@ pub fn split(tile: &Tile, work: &mut LsmWindow, limits: &Limits, solved: &mut [M
     }
     let mut index = vec![usize::MAX; solved.len()];
     found.iter().enumerate().for_each(|(i, f)| index[f.split.cell] = i);
-    let positive: Vec<bool> = found.iter().map(|f| side(tile, &found, &index, f)).collect();
+    let decided: Vec<(bool, f64)> = found.iter().map(|f| side(tile, &found, &index, f)).collect();
+    let positive: Vec<bool> = decided.iter().map(|d| d.0).collect();
     let mut leans = Vec::new();
-    for (f, &positive) in found.iter().zip(&positive) {
+    for (f, &(positive, wrong)) in found.iter().zip(&decided) {
         let corner = tile.windows.corner(f.split.cell);
         let mut m = f.sides[if positive { 0 } else { 1 }];
         // With that probability the value is off by the slip.
-        let own = (f.split.line.distance(0.0, 0.0) > 0.0) == positive;
-        let wrong = if own { f.doubt } else { 1.0 - f.doubt }.min(0.5);
         let slip = &f.split.slip;
         m.covariance.xx += wrong * slip.dx * slip.dx;
         m.covariance.xy += wrong * slip.dx * slip.dy;
@@ -85,6 +93,7 @@ pub fn split(tile: &Tile, work: &mut LsmWindow, limits: &Limits, solved: &mut [M
         let weights = f.split.line.weights(tile.windows.window, positive);
         leans.extend(lsm_cut::lean(tile, f.split.cell, &Support { corner, weights }));
     }
+    others(work, solved, &leans);
     level(tile, solved, &found, &index, &positive, &leans);
     found.into_iter().map(|f| f.split).collect()
 }
@@ -104,15 +113,20 @@ fn level(tile: &Tile, solved: &mut [Measurement], found: &[Found], index: &[usiz
     lsm_cut::level(tile, solved, leans, &same_side);
 }
 
-/// Whether the centre of a window lies on its line's positive side, by the lines of all split windows around it: each
-/// line is uncertain, together they draw a smooth trace.
-fn side(tile: &Tile, found: &[Found], index: &[usize], own: &Found) -> bool {
+/// Whether the centre of a window lies on its line's positive side, by the lines of all split windows around it, and the
+/// probability that this is wrong: each line is uncertain, together they draw a smooth trace.
+///
+/// The trace's distance is taken to be Gaussian. Its variance has three parts: that of the line in the window's own
+/// residuals; the scatter of the lines around at this place, which holds what straight lines do not follow of a rough
+/// or bent trace; and that of a pixel's uniform extent, 1/12, as no pixel tells where in it the line passes. They are not
+/// averaged down: overlapping windows see the same pixels and the same bend.
+fn side(tile: &Tile, found: &[Found], index: &[usize], own: &Found) -> (bool, f64) {
     let windows = &tile.windows;
     let reach = |w: usize, s: usize| (w / 4 / s).max(1) as i64;
     let (rx, ry) = (reach(windows.window.0, windows.step.0), reach(windows.window.1, windows.step.1));
     let (cx, cy) = ((own.split.cell % windows.cells.0) as i64, (own.split.cell / windows.cells.0) as i64);
     let here = centre(windows.corner(own.split.cell), windows.window);
-    let mut sum = 0.0;
+    let (mut all, mut first, mut second) = (0.0, 0.0, 0.0);
     for y in (cy - ry).max(0)..(cy + ry + 1).min(windows.cells.1 as i64) {
         for x in (cx - rx).max(0)..(cx + rx + 1).min(windows.cells.0 as i64) {
             let Some(f) = found.get(index[y as usize * windows.cells.0 + x as usize]) else { continue };
@@ -121,10 +135,14 @@ fn side(tile: &Tile, found: &[Found], index: &[usize], own: &Found) -> bool {
             let distance = f.split.line.distance(here.0 - there.0, here.1 - there.1);
             // A line in the middle of its window is known best.
             let far = f.split.line.rho.abs() / (0.5 * windows.window.0.min(windows.window.1) as f64);
-            sum += distance.clamp(-4.0, 4.0) * alike.signum() * (1.0 - far).max(0.05);
+            let (d, w) = (distance.clamp(-4.0, 4.0) * alike.signum(), (1.0 - far).max(0.05));
+            (all, first, second) = (all + w, first + w * d, second + w * d * d);
         }
     }
-    sum > 0.0
+    let mean = first / all;
+    let variance = own.variance + (second / all - mean * mean).max(0.0) + PIXEL;
+    // A Gaussian's tail beyond the mean.
+    (mean > 0.0, 0.5 * libm::erfc(mean.abs() / (2.0 * variance).sqrt()))
 }
 
 /// How many of a window's pixels are independent, as a share.
@@ -244,7 +262,7 @@ fn window(
         return None;
     }
     let mut line: Option<WindowLine> = None;
-    let mut unsure = 0.5;
+    let mut spread = 0.0;
     let mut sides = [Measurement::failed(Status::NoConvergence); 2];
     let mut remaining = f64::INFINITY;
     for round in 0..ROUNDS {
@@ -259,7 +277,7 @@ fn window(
         remaining = other + sum;
         if round + 1 == ROUNDS {
             let variance = (remaining / pixels).max(f64::MIN_POSITIVE);
-            unsure = doubt(difference, (w, h), found, independent / variance);
+            spread = split_line::variance(difference, (w, h), found, independent / variance);
             break;
         }
         let mut solve = |positive: bool, start: PixelShift| -> Option<Measurement> {
@@ -312,7 +330,7 @@ fn window(
             sides[k] = Measurement { shift: d, ..sides[own] };
         }
     }
-    Some(Found { split: Split { cell, line, slip, covariance, gain }, sides, doubt: unsure })
+    Some(Found { split: Split { cell, line, slip, covariance, gain }, sides, variance: spread })
 }
 
 /// Which pixels of the window are valid in both images.

@@ -56,20 +56,21 @@ pub fn best_line(difference: &[f32], window: (usize, usize), near: Option<Window
     best
 }
 
-/// Probability that the window's centre lies on the other side of the line than `line` says: every line around it counts with
-/// its likelihood. `scale` is the number of independent pixels in a pixel over the variance of the residual.
-pub fn doubt(difference: &[f32], window: (usize, usize), line: WindowLine, scale: f64) -> f64 {
+/// Variance of the line's distance from the window's centre: every line around `line` counts with its likelihood, a
+/// Gaussian's of the residuals. `scale` is the number of independent pixels in a pixel over the variance of the residual.
+pub fn variance(difference: &[f32], window: (usize, usize), line: WindowLine, scale: f64) -> f64 {
     let thetas: Vec<f64> =
         (-6..=6).map(|i| line.theta + std::f64::consts::TAU * i as f64 / (6 * DIRECTIONS) as f64).collect();
     let mut sums = Vec::new();
-    each_line(difference, window, &thetas, true, |l, sum| sums.push((sum, l.rho < 0.0)));
+    each_line(difference, window, &thetas, true, |l, sum| sums.push((sum, l.rho)));
     let least = sums.iter().map(|s| s.0).fold(f64::INFINITY, f64::min);
-    let (mut own, mut other) = (0.0, 0.0);
-    for (sum, positive) in sums {
+    let (mut all, mut first, mut second) = (0.0, 0.0, 0.0);
+    for (sum, rho) in sums {
         let likelihood = (-0.5 * scale * (sum - least)).exp();
-        *if positive == (line.rho < 0.0) { &mut own } else { &mut other } += likelihood;
+        let away = rho - line.rho;
+        (all, first, second) = (all + likelihood, first + likelihood * away, second + likelihood * away * away);
     }
-    other / (own + other)
+    (second / all - (first / all).powi(2)).max(0.0)
 }
 
 /// Calls `found` with the lines of the directions `thetas` and the sums of `difference` on their positive sides.
@@ -129,9 +130,9 @@ mod tests {
             assert!(fine.distance(x, y).abs() < 0.8, "{truth:?} {fine:?}");
             assert!((fine.theta - theta).sin().abs() < 0.09 && (fine.theta - theta).cos() > 0.0, "{truth:?} {fine:?}");
             assert!(cost < 0.0);
-            // A line through the centre leaves its side open, one far from it does not.
-            let doubt = doubt(&difference, window, fine, 1.0 / 0.75);
-            assert!(if rho.abs() < 1.0 { doubt > 0.05 } else { doubt < 1e-3 }, "{rho} {doubt}");
+            // The less certain the pixels, the less certain the line.
+            let [sure, unsure] = [1.0, 0.1].map(|share| variance(&difference, window, fine, share / 0.75));
+            assert!(sure < 0.5 && unsure > 2.0 * sure, "{rho} {sure} {unsure}");
             let (a, b) = (fine.weights(window, true), fine.weights(window, false));
             assert!(a.iter().zip(&b).all(|(a, b)| a * b == 0.0 && a + b <= 1.0));
         }

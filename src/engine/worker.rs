@@ -7,6 +7,7 @@ use super::jumps::{self, Jump};
 use super::starts::Starts;
 use crate::Result;
 use crate::correlate::cut::Cuts;
+use crate::correlate::lsm_level;
 use crate::correlate::prepare::Preparer;
 use crate::correlate::search::{SearchArea, TileWindows};
 use crate::correlate::split::Split;
@@ -15,7 +16,7 @@ use crate::field::{Measurement, PixelShift, Status};
 use crate::grid::{Grid, ImageReader, PointReader, Window};
 use crate::layout::Layout;
 use crate::net::images::Pixels;
-use crate::pipeline::{ComplexUse, Pair};
+use crate::pipeline::{ComplexUse, MethodName, Pair};
 use crate::post::{backward, outlier};
 
 /// A pre and a post image as one thread reads them.
@@ -67,10 +68,16 @@ impl<'a> Worker<'a> {
         let engine = self.engine;
         // The outlier filter looks at cells around the tile.
         let mut reach = if engine.params.reject_outliers { outlier::REACH } else { 0 };
+        let (window, step) = (engine.layout.window, engine.layout.step);
         if engine.params.split || Cuts::meet(self.cuts, engine.layout.pixels(tile)) {
             // Windows at a jump ask those around them how the displacement changes.
-            let (window, step) = (engine.layout.window, engine.layout.step);
             reach = reach.max(window.0.div_ceil(step.0)).max(window.1.div_ceil(step.1));
+        }
+        if engine.params.method == MethodName::Lsm {
+            // And so does every window.
+            let largest =
+                engine.stages.iter().map(|s| s.layout.window).fold((0, 0), |a, w| (a.0.max(w.0), a.1.max(w.1)));
+            reach += lsm_level::reach(largest.0, step.0).max(lsm_level::reach(largest.1, step.1));
         }
         let all = Window::new(0, 0, engine.layout.cells.0, engine.layout.cells.1);
         let cells = tile.grown(reach).intersect(&all).unwrap_or(tile);

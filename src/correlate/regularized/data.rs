@@ -29,6 +29,7 @@ pub struct Source<'a> {
 }
 
 /// Sums over the bands for every pixel.
+#[derive(Clone)]
 pub struct Data {
     /// Information xx, xy, yy.
     pub information: [Grid<f32>; 3],

@@ -5,10 +5,15 @@
 //! squares (Black & Rangarajan 1996, IJCV 19(1)): the spring between two neighbours is λ / (1 + |d_p - d_q|²/s²)². With
 //! λ = L² times the information around, noise is averaged over about L pixels whatever its strength; in other words L
 //! is the distance over which pixels share their displacement.
+//!
+//! With S for one such smoothing the field is S m, off by b = (I - S) d where the ground bends. t = S (m - S m), the correction
+//! that Tukey's twicing (1977, Exploratory Data Analysis, chapter 16) would add, is S b and noise; 2 t - S t lacks only
+//! (I - S)² b of b.
 
 use super::barrier::Barriers;
 use super::data::{Data, RADIUS, Source, data};
 use super::solve::{Field, System, zeros};
+use crate::correlate::dense::whiten::combine;
 use crate::correlate::dense::windows::box_sum;
 use crate::grid::Grid;
 
@@ -43,8 +48,8 @@ pub struct Refined {
     pub joined: [Grid<f32>; 2],
     /// Distance over which each pixel was smoothed.
     pub reach: Grid<f32>,
-    /// Square of what smoothness took from each component, as far as it is above noise.
-    pub bias: [Grid<f32>; 2],
+    /// What smoothing is found to have taken from each component.
+    pub taken: [Grid<f32>; 2],
 }
 
 /// Refines the labels `start` (pixels). `smoothness`: L in pixels.
@@ -59,6 +64,7 @@ pub fn refine(
     let mut d = start;
     let mut joined = first_springs(&d, barriers);
     let mut found = data(sources, [&d[0], &d[1]]);
+    let mut length = reach.clone();
     for (pass, share) in SHARES.into_iter().enumerate() {
         if stop() {
             break;
@@ -67,7 +73,7 @@ pub fn refine(
             found = data(sources, [&d[0], &d[1]]);
         }
         let around = around(&found);
-        let length = reach.map(|v| share * v);
+        length = reach.map(|v| share * v);
         let before = d.clone();
         for _ in 0..SPRINGS {
             solve(&found, &around, &joined, &length, &before, &mut d);
@@ -78,50 +84,58 @@ pub fn refine(
             let keep = |d: f32, b: f32| if d.is_finite() { d.clamp(b - LARGEST, b + LARGEST) } else { b };
             d.data.iter_mut().zip(&b.data).for_each(|(d, b)| *d = keep(*d, *b));
         }
-        let pull = Pull::of(&found, &d);
+        let chi = pull(&found, &d);
         for (k, v) in reach.data.iter_mut().enumerate() {
-            let share = (NOISE / pull.chi.data[k].max(NOISE)).sqrt().sqrt();
+            let share = (NOISE / chi.data[k].max(NOISE)).sqrt().sqrt();
             *v = (*v * share).max(LEAST_SHARE * smoothness);
         }
     }
     let found = data(sources, [&d[0], &d[1]]);
-    let bias = Pull::of(&found, &d).bias;
-    Refined { d, data: found, joined, reach, bias }
+    let taken = if stop() { d.each_ref().map(|g| g.map(|_| 0.0)) } else { taken(&found, &d, &joined, &length) };
+    Refined { d, data: found, joined, reach: length, taken }
 }
 
-/// Where the data around a pixel agree on another displacement than the smoothed one.
-struct Pull {
-    /// χ² per axis; 1 is noise.
-    chi: Grid<f32>,
-    /// Squared displacement above noise of each component.
-    bias: [Grid<f32>; 2],
+/// What smoothing took: 2 t - S t with t = S of what the data are off the field.
+fn taken(found: &Data, d: &[Grid<f32>; 2], joined: &[Grid<f32>; 2], length: &Grid<f32>) -> [Grid<f32>; 2] {
+    let around = around(found);
+    let nothing = d.each_ref().map(|g| g.map(|_| 0.0));
+    let smooth = |right: [Grid<f32>; 2]| {
+        let mut out = nothing.clone();
+        solve(&Data { right, ..found.clone() }, &around, joined, length, &nothing, &mut out);
+        out
+    };
+    let once = smooth([0, 1].map(|i| residual(found, d, i)));
+    let twice = smooth([0, 1].map(|i| times(found, &once, i)));
+    [0, 1].map(|i| combine(&once[i], &twice[i], |t, s| 2.0 * t - s))
 }
 
-impl Pull {
-    fn of(found: &Data, d: &[Grid<f32>; 2]) -> Pull {
-        let sum = |g: &Grid<f32>| box_sum(g, PULL_RADIUS);
-        let [a, b, c] = found.information.each_ref().map(sum);
-        let left = |i: usize| {
-            let [xx, xy, yy] = &found.information;
-            let (own, other) = if i == 0 { (xx, xy) } else { (yy, xy) };
-            let one = |k: usize| found.right[i].data[k] - own.data[k] * d[i].data[k] - other.data[k] * d[1 - i].data[k];
-            sum(&Grid { width: a.width, height: a.height, data: (0..a.data.len()).map(one).collect() })
-        };
-        let [x, y] = [left(0), left(1)];
-        let (mut chi, mut bias) = (a.map(|_| 0.0), [a.map(|_| 0.0), a.map(|_| 0.0)]);
-        for k in 0..a.data.len() {
-            let det = a.data[k] * c.data[k] - b.data[k] * b.data[k];
-            if det <= 1e-6 * (a.data[k] + c.data[k]).powi(2) {
-                continue;
-            }
+/// Information times a field, one component.
+fn times(found: &Data, d: &[Grid<f32>; 2], i: usize) -> Grid<f32> {
+    let [xx, xy, yy] = &found.information;
+    let (own, other) = if i == 0 { (xx, xy) } else { (yy, xy) };
+    let one = |k: usize| own.data[k] * d[i].data[k] + other.data[k] * d[1 - i].data[k];
+    Grid { data: (0..xx.data.len()).map(one).collect(), ..found.both.clone() }
+}
+
+/// Information times what one component's data are off the field `d`.
+fn residual(found: &Data, d: &[Grid<f32>; 2], i: usize) -> Grid<f32> {
+    combine(&found.right[i], &times(found, d, i), |r, t| r - t)
+}
+
+/// Where the data around a pixel agree on another displacement than the smoothed one: χ² per axis, 1 is noise.
+fn pull(found: &Data, d: &[Grid<f32>; 2]) -> Grid<f32> {
+    let sum = |g: &Grid<f32>| box_sum(g, PULL_RADIUS);
+    let [a, b, c] = found.information.each_ref().map(sum);
+    let [x, y] = [0, 1].map(|i| sum(&residual(found, d, i)));
+    let mut chi = a.map(|_| 0.0);
+    for k in 0..a.data.len() {
+        let det = a.data[k] * c.data[k] - b.data[k] * b.data[k];
+        if det > 1e-6 * (a.data[k] + c.data[k]).powi(2) {
             let (p, q) = (x.data[k], y.data[k]);
-            let r = [(c.data[k] * p - b.data[k] * q) / det, (a.data[k] * q - b.data[k] * p) / det];
-            chi.data[k] = 0.5 * (r[0] * p + r[1] * q);
-            bias[0].data[k] = (r[0] * r[0] - NOISE * c.data[k] / det).max(0.0);
-            bias[1].data[k] = (r[1] * r[1] - NOISE * a.data[k] / det).max(0.0);
+            chi.data[k] = 0.5 * ((c.data[k] * p - b.data[k] * q) * p + (a.data[k] * q - b.data[k] * p) * q) / det;
         }
-        Pull { chi, bias }
     }
+    chi
 }
 
 /// Mean information of the pixels that have any, of both axes.

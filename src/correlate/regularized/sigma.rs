@@ -5,6 +5,11 @@
 //! that reaches a pixel, Σ_q exp(-2 |p - q| / L) I_q ≈ L² I, is gathered by recursive filters along x and then y whose
 //! decay also follows the springs (the domain transform of Gastal & Oliveira 2011), so that it halves beside a jump
 //! and does not come from across a line.
+//!
+//! What smoothing took where the ground bends, told by smoothing the data's pull on the field ([`super::refine`]), is
+//! about as uncertain as the field itself, so its square counts only as far as it exceeds that. Beside a free edge, t
+//! smoothing lengths away, a sloping plateau is off by exp(-t) and what is told of it by (1 + t)/2 · exp(-t) (the
+//! one-dimensional problem): less by about the share of the kernel that lies on the pixel's side.
 
 use super::refine::Refined;
 use crate::grid::Grid;
@@ -21,6 +26,7 @@ pub fn covariance(found: &Refined) -> [Grid<f32>; 3] {
     let [mut xx, mut xy, mut yy] = found.data.net.each_ref().map(|g| gathered(g, found));
     let plain = [0, 2].map(|i| gathered(&found.data.information[i], found));
     let spread = spread(&found.d);
+    let side = gathered(&found.d[0].map(|_| 1.0), found);
     for k in 0..xx.data.len() {
         let (a, c) = (xx.data[k].max(LEAST * plain[0].data[k]), yy.data[k].max(LEAST * plain[1].data[k]));
         let limit = 0.98 * (a * c).sqrt();
@@ -28,10 +34,14 @@ pub fn covariance(found: &Refined) -> [Grid<f32>; 3] {
         let b = xy.data[k].max(-limit).min(limit);
         let det = (a * c - b * b).max(f32::MIN_POSITIVE);
         let scale = SCALE / (4.0 * std::f32::consts::PI * det);
-        let [jx, jy] = [0, 1].map(|i| AT_JUMPS * spread[i].data[k] + found.bias[i].data[k]);
-        xx.data[k] = scale * c + jx;
+        // The kernel's share on this side, of coth(1/L) along each axis.
+        let share = (side.data[k] * (1.0 / found.reach.data[k]).tanh().powi(2)).clamp(0.25, 1.0);
+        let [tx, ty] = [0, 1].map(|i| found.taken[i].data[k] / share);
+        let [vx, vy] = [scale * c, scale * a];
+        let [jx, jy] = spread.each_ref().map(|g| AT_JUMPS * g.data[k]);
+        xx.data[k] = vx.max(tx * tx) + jx;
         xy.data[k] = -scale * b;
-        yy.data[k] = scale * a + jy;
+        yy.data[k] = vy.max(ty * ty) + jy;
     }
     [xx, xy, yy]
 }

@@ -66,6 +66,7 @@ fn main() {
             prior: &[],
             search: params.search,
             cuts: None,
+            centred: false,
             halo,
             stop: &go_on,
         };

@@ -4,7 +4,8 @@
 //! derivatives g it is off by X·∂d/∂x + Y·∂d/∂y ([`super::lsm_cut`]), a pixel or two times g for windows of natural
 //! texture. Where g is more than a fraction of a standard deviation per pixel that error is larger than the noise's and
 //! no residual shows it. The windows a quarter of the window's side around tell g; where they lie on no plane (at a
-//! jump nobody knows of) or tell nothing but noise, the value stays.
+//! jump nobody knows of) or tell nothing but noise, the value stays. Runs that know of no fault leave their windows as they
+//! are: next to one that nobody told of the slope around is the fault's.
 
 use super::Tile;
 use super::cut::Support;

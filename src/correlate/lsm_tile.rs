@@ -321,7 +321,7 @@ impl Method for LsmTile {
         }
         let mut found: Vec<Measurement> = found.into_iter().map(|s| s.measurement).collect();
         // What moved like the centre, or an affine shape, is level already.
-        let lean = self.affine.is_none() && !self.bilateral;
+        let lean = tile.centred && self.affine.is_none() && !self.bilateral;
         let leans = &self.leans;
         let level = |work: &LsmWindow, found: &mut [Measurement], more: &[Lean]| {
             let among = |leans: &[Lean], cell: usize| leans.binary_search_by_key(&cell, |l| l.cell).is_ok();

@@ -135,6 +135,8 @@ pub struct Tile<'a> {
     pub search: (f64, f64),
     /// Lines that no window may reach across.
     pub cuts: Option<&'a Cuts>,
+    /// The run knows of lines or looks for jumps: windows in straining ground give what is at their centres.
+    pub centred: bool,
     /// Pixels that the images reach further than the windows on every side, as the method asked for.
     pub halo: usize,
     /// Set when the run is to end at once; what is returned then is thrown away.

@@ -73,7 +73,7 @@ impl<'a> Worker<'a> {
             // Windows at a jump ask those around them how the displacement changes.
             reach = reach.max(window.0.div_ceil(step.0)).max(window.1.div_ceil(step.1));
         }
-        if engine.params.method == MethodName::Lsm {
+        if engine.params.method == MethodName::Lsm && self.centred() {
             // And so does every window.
             let largest =
                 engine.stages.iter().map(|s| s.layout.window).fold((0, 0), |a, w| (a.0.max(w.0), a.1.max(w.1)));
@@ -104,6 +104,11 @@ impl<'a> Worker<'a> {
             m.covariance.yy *= sy * sy;
         }
         Ok(field.crop(Window::new(tile.x - cells.x, tile.y - cells.y, tile.width, tile.height)))
+    }
+
+    /// The run knows of lines or looks for jumps.
+    fn centred(&self) -> bool {
+        self.engine.params.split || !self.cuts.is_empty()
     }
 
     /// Measures cells with one window size: matching, the check backwards, the outlier filter.
@@ -157,7 +162,9 @@ impl<'a> Worker<'a> {
             Direction::Backward => (f64::INFINITY, f64::INFINITY),
         };
         let cuts = Cuts::meet(self.cuts, pixels).then(|| Cuts::new(self.cuts, pixels));
-        let tile = Tile { bands: &bands, windows, area, offset, prior, search, cuts: cuts.as_ref(), halo, stop };
+        let centred = self.centred();
+        let tile =
+            Tile { bands: &bands, windows, area, offset, prior, search, cuts: cuts.as_ref(), centred, halo, stop };
         let found = self.methods[stage].match_tile(&tile);
         if let Some(failure) = self.methods[stage].failure() {
             return Err(failure);

@@ -200,6 +200,7 @@ pub fn of_pair(pair: &Pair, params: &Params, start: Option<&[Grid<f32>; 2]>) -> 
         prior: &[],
         search: (f64::INFINITY, f64::INFINITY),
         cuts: None,
+        centred: false,
         halo: 0,
         stop: &stop,
     };

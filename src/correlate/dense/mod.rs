@@ -33,7 +33,7 @@ use candidates::UNKNOWN;
 use levels::{Level, Levels};
 use start::{Peaks, Place};
 
-/// Pixels around the cells' centres that the largest windows look at, nearly.
+/// Pixels around the cells' windows that the largest windows look at.
 const HALO: usize = 64;
 /// Pixels that the largest windows reach from their centre.
 const REACH: usize = 72;
@@ -52,20 +52,17 @@ pub fn candidates_of(pre: &PreparedPre, post: &PreparedPost, d: [&Grid<f32>; 2],
 
 pub struct Dense {
     min_valid: f64,
-    halo: usize,
 }
 
 impl Dense {
     pub fn new(params: &Params) -> Self {
-        // The cells' windows reach half their side themselves.
-        let halo = HALO.saturating_sub(params.window.0.min(params.window.1) / 2);
-        Dense { min_valid: params.min_valid, halo }
+        Dense { min_valid: params.min_valid }
     }
 }
 
 impl Method for Dense {
     fn halo(&self) -> usize {
-        self.halo
+        HALO
     }
 
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {

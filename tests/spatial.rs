@@ -214,3 +214,23 @@ fn shared_sums_give_what_each_window_gives_by_itself() {
         }
     }
 }
+
+/// Sums that windows share must not reach beyond the image where a displacement is as large as the search allows, whatever the
+/// interpolator: smooth texture gets one on the pixel grid.
+#[test]
+fn displacements_at_the_rim_of_the_search_are_measured() {
+    let smooth = |d: (f64, f64)| {
+        let at = |x: usize, y: usize| common::texture_at(x as f64 - d.0, y as f64 - d.1) as f32;
+        Image::from_values(Grid::from_fn(SIZE.0, SIZE.1, at))
+    };
+    for method in [MethodName::Spatial, MethodName::Lsm] {
+        for d in [(9.6, -9.6), (-9.6, 9.6), (0.3, 9.7), (0.4, -9.7)] {
+            let p = Params { method, search: (10.0, 10.0), ..params() };
+            for (pre, post) in [(image((0.0, 0.0)), image(d)), (smooth((0.0, 0.0)), smooth(d))] {
+                let found = measure(pre, post, &p, 1, None);
+                let right = |m: &&Measurement| (m.shift.dx - d.0).abs() < 0.1 && (m.shift.dy - d.1).abs() < 0.1;
+                assert!(found.iter().filter(right).count() > found.len() / 2, "{method:?} {d:?}");
+            }
+        }
+    }
+}

@@ -11,7 +11,7 @@ use super::sums::Intervals;
 use crate::field::PixelShift;
 use crate::grid::Grid;
 
-/// Lags along each axis: a spline of six taps anywhere within [`CAPTURE`] of the start, on either grid of knots.
+/// Most lags along each axis: a spline of six taps anywhere within [`CAPTURE`] of the start on the fine grid of knots.
 pub const SIDE: usize = 12;
 /// Lags along x that are summed together.
 const BATCH: usize = 2 * LANES;
@@ -30,6 +30,11 @@ pub struct LagSums<const P: usize, const V: usize> {
     totals: Totals,
 }
 
+/// Lags along each axis that a spline with so many coefficients a pixel needs; more would reach beyond the image.
+fn side(factor: usize) -> i64 {
+    2 * (CAPTURE * factor as f64).ceil() as i64 + 6
+}
+
 /// First lag, in coefficients, for a start of `d` pixels: two taps before the knot that is farthest away.
 pub fn first_lag(d: f64, factor: usize) -> i64 {
     let farthest = (CAPTURE * factor as f64).ceil() as i64;
@@ -39,7 +44,7 @@ pub fn first_lag(d: f64, factor: usize) -> i64 {
 /// Lags that begin at `first` reach around displacement `d`.
 #[inline(always)]
 pub fn reach(first: (i64, i64), factor: usize, d: PixelShift) -> bool {
-    let inside = |d: f64, first: i64| (2..=SIDE as i64 - 4).contains(&((d * factor as f64).floor() as i64 - first));
+    let inside = |d: f64, first: i64| (2..=side(factor) - 4).contains(&((d * factor as f64).floor() as i64 - first));
     inside(d.dx, first.0) && inside(d.dy, first.1)
 }
 
@@ -64,7 +69,7 @@ impl<const P: usize, const V: usize> LagSums<P, V> {
     ) {
         self.products.resize(firsts.len(), [[0.0; SIDE * SIDE]; P]);
         self.plain.resize(firsts.len(), [0.0; SIDE * SIDE]);
-        let side = SIDE as i64;
+        let side = side(c.factor);
         let (mut low, mut high) = ((i64::MAX, i64::MAX), (i64::MIN, i64::MIN));
         for f in firsts.iter().flatten() {
             low = (low.0.min(f.0), low.1.min(f.1));
@@ -87,7 +92,7 @@ impl<const P: usize, const V: usize> LagSums<P, V> {
         firsts: &[Option<(i64, i64)>],
         ty: i64,
     ) {
-        let side = SIDE as i64;
+        let side = side(c.factor);
         let wants = |cell: usize| firsts[cell].filter(|f| (f.1..f.1 + side).contains(&ty)).map(|f| f.0);
         let height = rows.1 - rows.0;
         let mut column = 0;
@@ -125,7 +130,7 @@ impl<const P: usize, const V: usize> LagSums<P, V> {
                         let totals = self.totals.of((r - top) * width + k);
                         let (from, to) = ((fx - tx).max(0), (fx + side - tx).min(BATCH as i64));
                         for s in from..to {
-                            let to = ((ty - fy) * side + tx + s - fx) as usize;
+                            let to = ((ty - fy) * SIDE as i64 + tx + s - fx) as usize;
                             let place = place(c.factor, s as usize);
                             for p in 0..P {
                                 self.products[cell][p][to] = totals[place + p * BATCH];

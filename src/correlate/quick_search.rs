@@ -26,7 +26,7 @@ type Pairs<'p> = [(&'p PreparedPre, &'p PreparedPost)];
 /// The peaks of all windows of a tile; `None` where the windows, the steps or the search are not suited, or where most
 /// windows have no clear maximum.
 pub fn quick_peaks(pairs: &Pairs, windows: &TileWindows, search: &SearchArea, stop: &AtomicBool) -> Option<Vec<Peak>> {
-    let even = |(x, y): (usize, usize)| x % 2 == 0 && y % 2 == 0;
+    let even = |(x, y): (usize, usize)| x.is_multiple_of(2) && y.is_multiple_of(2);
     let least = |(x, y): (usize, usize), n: usize| x.min(y) >= n;
     let suited = search.starts.is_empty()
         && least(search.range, LEAST_RANGE)

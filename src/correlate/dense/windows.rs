@@ -229,7 +229,7 @@ pub fn double_row(a: &Grid<f32>, y: usize, line: &mut [f32], out: &mut [f32]) {
     // stands for the one beyond.
     let n = a.width;
     let c = (y / 2).min(a.height - 1);
-    let o = if y % 2 == 0 { c.saturating_sub(1) } else { (c + 1).min(a.height - 1) };
+    let o = if y.is_multiple_of(2) { c.saturating_sub(1) } else { (c + 1).min(a.height - 1) };
     for (l, (p, q)) in line[1..=n].iter_mut().zip(a.row(c).iter().zip(a.row(o))) {
         *l = 0.75 * p + 0.25 * q;
     }

@@ -55,7 +55,7 @@ fn main() {
         let engine = Engine::new(&pair, &layout, &params, &go_on).expect("the pair can be analysed");
         let (mut method, mut worker) = (engine.method(), engine.worker(&pair).expect("in memory"));
         let halo = method.halo();
-        let first = (SIDE - TILE - WINDOW + 1) / 2;
+        let first = (SIDE - TILE - WINDOW).div_ceil(2);
         let pixels = Window::new(first as i64, first as i64, TILE + WINDOW - 1, TILE + WINDOW - 1).grown(halo);
         let bands = worker.images(pixels).expect("in memory").expect("valid pixels");
         let tile = Tile {

@@ -61,7 +61,7 @@ fn convolve_down<const N: usize>(a: Lines, y: usize, taps: &[f32; N], padded: &m
     }
 }
 
-/// [`convolve_down`] of up to four rows from `y` on, in which every number is fetched once instead of for each of them.
+/// `convolve_down` of up to four rows from `y` on, in which every number is fetched once instead of for each of them.
 #[inline(always)]
 pub fn convolve_down_4<const N: usize>(a: Lines, y: usize, taps: &[f32; N], padded: &mut [Vec<f32>; 4]) {
     let (w, h, r) = (a.stored.width, a.height, N / 2);

@@ -18,6 +18,9 @@ const BATCH: usize = 2 * LANES;
 /// Cells between two that ask for a lag over which they are still summed together.
 const GAP: usize = 3;
 
+/// Memory that the lags of one group of cell rows may take.
+const GROUP_BYTES: usize = 8 << 20;
+
 /// Values at all lags, rows of increasing y.
 pub type Lags = [f64; SIDE * SIDE];
 
@@ -55,8 +58,10 @@ impl<const P: usize, const V: usize> Default for LagSums<P, V> {
 }
 
 impl<const P: usize, const V: usize> LagSums<P, V> {
-    /// Memory that one cell takes.
-    pub const BYTES: usize = (P + 1) * size_of::<Lags>();
+    /// How many of `rows` cell rows of `columns` cells to compute together.
+    pub fn group(columns: usize, rows: usize) -> usize {
+        (GROUP_BYTES / ((P + 1) * size_of::<Lags>() * columns)).clamp(1, rows)
+    }
 
     /// Computes the lags of the cells of `rows` (of `columns` cells each); `firsts` has the first lag of each of them
     /// or `None` where none are wanted.

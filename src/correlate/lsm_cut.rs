@@ -34,16 +34,17 @@ impl Lean {
         (0.5 * (self.x[0] + self.x[3]), 0.5 * (self.y[0] + self.y[3]))
     }
 
-    /// Carries a value to the window's centre with the derivatives of (dx, dy) along x and y, each component's of the
-    /// covariance `c` (xx, xy, yy).
-    pub fn carry(&self, m: &mut Measurement, along_x: (f64, f64), along_y: (f64, f64), c: [f64; 3]) {
+    /// Carries a value to the window's centre.
+    pub fn carry(&self, m: &mut Measurement, slope: &Slope) {
         let apply = |a: &[f64; 4], g: (f64, f64)| (a[0] * g.0 + a[1] * g.1, a[2] * g.0 + a[3] * g.1);
-        let (x, y) = (apply(&self.x, along_x), apply(&self.y, along_y));
+        let (x, y) = (apply(&self.x, slope.along_x), apply(&self.y, slope.along_y));
         m.shift = PixelShift::new(m.shift.dx - x.0 - y.0, m.shift.dy - x.1 - y.1);
-        let (u, v) = self.offset();
+        let ((u, v), c) = (self.offset(), slope.covariance);
         let added = u * u * c[0] + 2.0 * u * v * c[1] + v * v * c[2];
         m.covariance.xx += added;
         m.covariance.yy += added;
+        m.covariance.xx += slope.bend.0;
+        m.covariance.yy += slope.bend.1;
     }
 }
 
@@ -210,12 +211,15 @@ pub fn level(tile: &Tile, field: &mut [Measurement], leans: &[Lean], same_side: 
         }
         let Some(slope) = slope(tile, field, leans, lean, same_side) else { continue };
         let mut m = field[lean.cell];
-        lean.carry(&mut m, slope.along_x, slope.along_y, slope.covariance);
-        m.covariance.xx += slope.bend.0;
-        m.covariance.yy += slope.bend.1;
+        lean.carry(&mut m, &slope);
         levelled.push((lean.cell, m));
     }
-    for (cell, m) in levelled {
+    replace(tile, field, levelled);
+}
+
+/// Puts the values that were carried into the field, once all of them are known.
+pub fn replace(tile: &Tile, field: &mut [Measurement], carried: Vec<(usize, Measurement)>) {
+    for (cell, m) in carried {
         field[cell] = m;
         tile.check_search(cell, &mut field[cell]);
     }
@@ -223,11 +227,11 @@ pub fn level(tile: &Tile, field: &mut [Measurement], leans: &[Lean], same_side: 
 
 /// Derivatives of (dx, dy) along x and y, the covariance (xx, xy, yy) of each component's two derivatives, and the variance
 /// of each component that the ground's curvature gives a window.
-struct Slope {
-    along_x: (f64, f64),
-    along_y: (f64, f64),
-    covariance: [f64; 3],
-    bend: (f64, f64),
+pub struct Slope {
+    pub along_x: (f64, f64),
+    pub along_y: (f64, f64),
+    pub covariance: [f64; 3],
+    pub bend: (f64, f64),
 }
 
 /// The plane through the values around a cell, on its side; those that lie far off it are left out.

@@ -9,7 +9,7 @@
 
 use super::Tile;
 use super::cut::Support;
-use super::lsm_cut;
+use super::lsm_cut::{self, Slope};
 use super::lsm_window::LsmWindow;
 use crate::field::{Measurement, Status};
 
@@ -31,71 +31,64 @@ pub fn level(tile: &Tile, work: &LsmWindow, field: &mut [Measurement], cut: &dyn
     let mut levelled = Vec::new();
     let mut weights = Vec::new();
     for cell in 0..field.len() {
-        let Some(slope) = (!cut(cell)).then(|| Slope::at(tile, field, cut, cell)).flatten() else { continue };
+        let Some(slope) = (!cut(cell)).then(|| slope(tile, field, cut, cell)).flatten() else { continue };
         if weights.is_empty() {
             weights = (0..window.0 * window.1).map(|k| work.nominal(k, None)).collect();
         }
         let support = Support { corner: tile.windows.corner(cell), weights: std::mem::take(&mut weights) };
         if let Some(lean) = lsm_cut::lean(tile, cell, &support) {
             let mut m = field[cell];
-            lean.carry(&mut m, slope.along_x, slope.along_y, slope.covariance);
+            lean.carry(&mut m, &slope);
             levelled.push((cell, m));
         }
         weights = support.weights;
     }
-    for (cell, m) in levelled {
-        field[cell] = m;
-        tile.check_search(cell, &mut field[cell]);
-    }
+    lsm_cut::replace(tile, field, levelled);
 }
 
-/// Derivatives of (dx, dy) along x and y with the covariance (xx, xy, yy) of each component's two.
-struct Slope {
-    along_x: (f64, f64),
-    along_y: (f64, f64),
-    covariance: [f64; 3],
-}
-
-impl Slope {
-    /// From the four windows around a cell; `None` where it does not matter.
-    fn at(tile: &Tile, field: &[Measurement], cut: &dyn Fn(usize) -> bool, cell: usize) -> Option<Slope> {
-        let m = &field[cell];
-        let windows = &tile.windows;
-        let ((nx, ny), (w, h)) = (windows.cells, windows.window);
-        let (rx, ry) = (reach(w, windows.step.0), reach(h, windows.step.1));
-        let (x, y) = (cell % nx, cell / nx);
-        if m.status != Status::Valid {
-            return None;
-        }
-        // Beside a border or a line one side has to do.
-        let usable = |c: usize| !cut(c) && field[c].status == Status::Valid && lsm_cut::visible(tile, cell, c);
-        let end = |inside: bool, c: usize| Some(c).filter(|&c| inside && usable(c)).unwrap_or(cell);
-        let ends = [
-            (end(x >= rx, cell.wrapping_sub(rx)), end(x + rx < nx, cell + rx), rx * windows.step.0),
-            (end(y >= ry, cell.wrapping_sub(ry * nx)), end(y + ry < ny, cell + ry * nx), ry * windows.step.1),
-        ];
-        let (mut slopes, mut apart, mut squares, mut bends) = ([(0.0, 0.0); 2], [0.0; 2], 0.0, 0.0);
-        for (i, &(a, b, away)) in ends.iter().enumerate() {
-            let sides = usize::from(a != cell) + usize::from(b != cell);
-            if sides == 0 {
-                return None;
-            }
-            let (p, q) = (field[a].shift, field[b].shift);
-            let rise = (q.dx - p.dx, q.dy - p.dy);
-            apart[i] = (sides * away) as f64;
-            slopes[i] = (rise.0 / apart[i], rise.1 / apart[i]);
-            if sides == 2 {
-                squares += rise.0 * rise.0 + rise.1 * rise.1;
-                bends += (p.dx + q.dx - 2.0 * m.shift.dx).powi(2) + (p.dy + q.dy - 2.0 * m.shift.dy).powi(2);
-            }
-        }
-        let variance = 0.5 * (m.covariance.xx + m.covariance.yy);
-        let steep = slopes.iter().map(|s| s.0 * s.0 + s.1 * s.1).sum::<f64>().sqrt();
-        if FARTHEST * w.min(h) as f64 * steep < NOTICED * variance.sqrt() || bends > squares {
-            return None;
-        }
-        // Windows that overlap share that much of their errors.
-        let noise = |i: usize, side: usize| 2.0 * variance * (apart[i] / side as f64).min(1.0) / apart[i].powi(2);
-        Some(Slope { along_x: slopes[0], along_y: slopes[1], covariance: [noise(0, w), 0.0, noise(1, h)] })
+/// From the four windows around a cell; `None` where it does not matter.
+fn slope(tile: &Tile, field: &[Measurement], cut: &dyn Fn(usize) -> bool, cell: usize) -> Option<Slope> {
+    let m = &field[cell];
+    let windows = &tile.windows;
+    let ((nx, ny), (w, h)) = (windows.cells, windows.window);
+    let (rx, ry) = (reach(w, windows.step.0), reach(h, windows.step.1));
+    let (x, y) = (cell % nx, cell / nx);
+    if m.status != Status::Valid {
+        return None;
     }
+    // Beside a border or a line one side has to do.
+    let usable = |c: usize| !cut(c) && field[c].status == Status::Valid && lsm_cut::visible(tile, cell, c);
+    let end = |inside: bool, c: usize| Some(c).filter(|&c| inside && usable(c)).unwrap_or(cell);
+    let ends = [
+        (end(x >= rx, cell.wrapping_sub(rx)), end(x + rx < nx, cell + rx), rx * windows.step.0),
+        (end(y >= ry, cell.wrapping_sub(ry * nx)), end(y + ry < ny, cell + ry * nx), ry * windows.step.1),
+    ];
+    let (mut slopes, mut apart, mut squares, mut bends) = ([(0.0, 0.0); 2], [0.0; 2], 0.0, 0.0);
+    for (i, &(a, b, away)) in ends.iter().enumerate() {
+        let sides = usize::from(a != cell) + usize::from(b != cell);
+        if sides == 0 {
+            return None;
+        }
+        let (p, q) = (field[a].shift, field[b].shift);
+        let rise = (q.dx - p.dx, q.dy - p.dy);
+        apart[i] = (sides * away) as f64;
+        slopes[i] = (rise.0 / apart[i], rise.1 / apart[i]);
+        if sides == 2 {
+            squares += rise.0 * rise.0 + rise.1 * rise.1;
+            bends += (p.dx + q.dx - 2.0 * m.shift.dx).powi(2) + (p.dy + q.dy - 2.0 * m.shift.dy).powi(2);
+        }
+    }
+    let variance = 0.5 * (m.covariance.xx + m.covariance.yy);
+    let steep = slopes.iter().map(|s| s.0 * s.0 + s.1 * s.1).sum::<f64>().sqrt();
+    if FARTHEST * w.min(h) as f64 * steep < NOTICED * variance.sqrt() || bends > squares {
+        return None;
+    }
+    // Windows that overlap share that much of their errors.
+    let noise = |i: usize, side: usize| 2.0 * variance * (apart[i] / side as f64).min(1.0) / apart[i].powi(2);
+    Some(Slope {
+        along_x: slopes[0],
+        along_y: slopes[1],
+        covariance: [noise(0, w), 0.0, noise(1, h)],
+        bend: (0.0, 0.0),
+    })
 }

@@ -17,8 +17,6 @@ use super::{Band, Tile};
 use crate::field::{PixelShift, Status};
 use nalgebra::Matrix3;
 
-/// Memory that the lags of one group of cell rows may take.
-const LAG_BYTES: usize = 8 << 20;
 /// Lags of f, f_x and f_y.
 type ThreeLags = LagSums<3, 8>;
 
@@ -49,7 +47,7 @@ pub fn solutions(
     let mut lags = ThreeLags::default();
     let mut out = vec![None; windows.len()];
     let (columns, rows) = windows.cells;
-    let group = (LAG_BYTES / (ThreeLags::BYTES * columns)).clamp(1, rows);
+    let group = ThreeLags::group(columns, rows);
     for top in (0..rows).step_by(group) {
         if tile.stopped() {
             break;

@@ -26,9 +26,6 @@ use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, Status};
 use crate::pipeline::{Params, PeakQuality, PeakSigma};
 
-/// Memory that the lags of one group of cell rows may take.
-const LAG_BYTES: usize = 8 << 20;
-
 pub struct Spatial {
     min_valid: f64,
     chance: Chance,
@@ -253,10 +250,9 @@ impl Method for Spatial {
             .then(|| Surfaces::new(&pairs, &tile.windows, &tile.area));
         let (all, group) = match &surfaces {
             Some(s) => (Vec::new(), s.group()),
-            None => (
-                integer_peaks(&pairs, &tile.windows, &tile.area, tile.stop),
-                (LAG_BYTES / (LagSums::<1, 4>::BYTES * columns)).clamp(1, rows),
-            ),
+            None => {
+                (integer_peaks(&pairs, &tile.windows, &tile.area, tile.stop), LagSums::<1, 4>::group(columns, rows))
+            }
         };
         let mut out = Vec::with_capacity(tile.windows.len());
         let (mut peaks, mut firsts) = (Vec::new(), Vec::new());

@@ -8,6 +8,7 @@ mod memory;
 static ALLOCATOR: memory::Told = memory::Told;
 
 fn main() {
+    memory::watch_limits();
     memory::reserve();
     std::process::exit(shiftmap::cli::run());
 }

@@ -20,20 +20,20 @@ pub fn set_hooks(hooks: Hooks) {
 /// A pool of `threads` workers, at least one.
 ///
 /// # Errors
-/// [`Error::Internal`] when the system gives no threads.
+/// [`Error::Data`] when the system gives no threads.
 pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     let mut builder = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1));
     if let Some(hooks) = HOOKS.get() {
         builder = builder.start_handler(|_| (hooks.start)()).exit_handler(|_| (hooks.exit)());
     }
-    builder.build().map_err(|e| Error::Internal(format!("cannot start threads: {e}")))
+    builder.build().map_err(refused)
 }
 
 /// Runs `work` on `threads` threads of its own, at least one, and waits for all of them. Unlike a wait inside a pool the
 /// caller takes no other work meanwhile, so it may hold locks that the work of others needs.
 ///
 /// # Errors
-/// [`Error::Internal`] when the system gives no threads or `work` panics.
+/// [`Error::Data`] when the system gives no threads, [`Error::Internal`] when `work` panics.
 pub fn apart(threads: usize, work: impl Fn() + Sync) -> Result<()> {
     let hooked = || {
         let hooks = HOOKS.get();
@@ -54,9 +54,16 @@ pub fn apart(threads: usize, work: impl Fn() + Sync) -> Result<()> {
                 let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
                 Err(Error::Internal(text.unwrap_or_else(|| "a worker panicked".into())))
             }
-            Err(e) => Err(Error::Internal(format!("cannot start threads: {e}"))),
+            Err(e) => Err(refused(e)),
         })
     })
+}
+
+fn refused(reason: impl std::fmt::Display) -> Error {
+    Error::Data(format!(
+        "cannot start threads ({reason}): the system refused a thread or its memory; use fewer (--threads 1) or raise the \
+         limit (`ulimit -v`, `ulimit -u`)"
+    ))
 }
 
 #[cfg(test)]

@@ -53,6 +53,36 @@ thread_local! {
     static SPEAKING: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Where memory is limited, GDAL and the C++ library do not survive every request that is refused: they end in a signal or in
+/// an exception that nobody can catch. Says so, where there is such a limit, instead of a bare `Aborted`.
+pub fn watch_limits() {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the structure is there and its own.
+    if unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } != 0 || limit.rlim_cur == libc::RLIM_INFINITY {
+        return;
+    }
+    for signal in [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: zeros are an empty mask and no flags; the handler calls only what is allowed within a signal.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = broken_off as *const () as usize;
+            action.sa_flags = libc::SA_ONSTACK;
+            libc::sigaction(signal, &raw const action, null_mut());
+        }
+    }
+}
+
+extern "C" fn broken_off(_: libc::c_int) {
+    const LINE: &[u8] = b"ERROR: broken off, most likely for lack of memory: it is limited here (`ulimit -v`), and a library \
+        could not go on; raise the limit, or use fewer threads (--threads 1) or a part of the scene (--region); no result was \
+        written\n";
+    // SAFETY: the line is there, and both calls are allowed within a signal.
+    unsafe {
+        libc::write(2, LINE.as_ptr().cast(), LINE.len());
+        libc::_exit(1)
+    }
+}
+
 /// Sets the reserve aside.
 pub fn reserve() {
     // SAFETY: the size is not zero.

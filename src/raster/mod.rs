@@ -99,10 +99,17 @@ pub fn raster_formats() -> usize {
     gdal::DriverManager::all().filter(|d| d.metadata_item("DCAP_RASTER", "").is_some()).count()
 }
 
-/// Stops GDAL from printing its messages on standard error; errors carry them anyway. Changes the whole process: for
-/// programs, not for libraries.
+/// Stops GDAL from printing its messages on standard error; errors carry them anyway. What GDAL takes for fatal (memory
+/// refused in the middle of something) would abort: it is told and ends the program, without unfinished results. Changes
+/// the whole process: for programs, not for libraries.
 pub fn silence_gdal() {
-    gdal::config::set_error_handler(|_, _, _| {});
+    gdal::config::set_error_handler(|class, _, message| {
+        if class == gdal::errors::CplErrType::Fatal {
+            let end = if try_remove_unfinished() { "; nothing was written" } else { "" };
+            eprintln!("ERROR: GDAL cannot go on: {message}; if memory is short, use --threads 1 or a part of the scene{end}");
+            std::process::exit(1);
+        }
+    });
 }
 
 /// Sets a GDAL configuration option for the whole process.

@@ -16,7 +16,7 @@ mod fixture;
 use fixture::{Discard, Images, METHODS, Ready, STEPS, WINDOWS, engine, engine_with};
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex32;
-use shiftmap::correlate::batch_sums::{self, BatchSums, Part, Rows, Totals};
+use shiftmap::correlate::batch_sums::{self, BatchSums, Part, Rows, Shifts, Totals};
 use shiftmap::correlate::fft2::{ComplexFft2, FftCache};
 use shiftmap::correlate::lsm::{Limits, LsmWindow};
 use shiftmap::correlate::search::integer_peaks;
@@ -206,15 +206,16 @@ fn spatial(images: &Images, window: usize, step: usize, search: f64) {
     let w = &tile.windows;
     let intervals = (Intervals::new(w.cells.0, window.0, step.0), Intervals::new(w.cells.1, window.1, step.1));
     let part = Part { columns: (0, w.cells.0), rows: (0, w.cells.1) };
-    let (mut sums, mut totals) = (BatchSums::default(), Totals::default());
+    let (mut sums, mut totals) = (BatchSums::default(), [Totals::default()]);
     let (pre, post) = (&ready.pre().values, ready.post());
     let reach = search as i64;
     let mut floor = || {
         for sy in -reach..=reach {
             for sx in (-reach..=reach).step_by(batch_sums::BATCH) {
                 let shifts = (reach - sx + 1).min(batch_sums::BATCH as i64) as usize;
-                let moved = Rows::of(&post.values).from((post.search as i64 + sx, post.search as i64 + sy));
-                sums.window_sums((Rows::of(pre), moved), shifts, (&intervals.0, &intervals.1), part, &mut totals);
+                let b = Rows::of(&post.values).from((post.search as i64 + sx, post.search as i64 + sy));
+                let request = Shifts { a: Rows::of(pre), b, shifts, part };
+                sums.window_sums(&[request], (&intervals.0, &intervals.1), &mut totals);
                 black_box(&totals);
             }
         }

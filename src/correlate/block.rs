@@ -15,29 +15,24 @@ pub trait Blocks<const V: usize> {
     fn block(&self, left: usize, width: usize) -> Option<[Lanes; V]>;
 }
 
-/// Products of `P` images a with image b at `G` vectors of shifts. `U` neighbouring rows are summed apart: several chains of
+/// Products of image a with image b at `G` vectors of shifts. `U` neighbouring rows are summed apart: several chains of
 /// additions instead of one.
-pub struct Products<'a, S, const P: usize, const G: usize, const U: usize, N> {
+pub struct Products<'a, S, const G: usize, const U: usize, N> {
     simd: S,
-    a: [Rows<'a>; P],
+    a: Rows<'a>,
     /// The image at the first shift of each vector, and how many of its shifts are wanted.
     b: [(Rows<'a>, usize); G],
     /// Says of blocks (corner in a, size) that their products are zero.
     nothing: N,
-    padded: &'a mut [Vec<f32>; 3],
+    padded: [Vec<f32>; G],
     is_padded: [bool; G],
     corner: (usize, usize),
     size: (usize, usize),
 }
 
-impl<'a, S: Eight, const P: usize, const G: usize, const U: usize, N> Products<'a, S, P, G, U, N> {
-    pub fn new(
-        simd: S,
-        a: [Rows<'a>; P],
-        b: [(Rows<'a>, usize); G],
-        nothing: N,
-        padded: &'a mut [Vec<f32>; 3],
-    ) -> Self {
+impl<'a, S: Eight, const G: usize, const U: usize, N> Products<'a, S, G, U, N> {
+    pub fn new(simd: S, a: Rows<'a>, b: [(Rows<'a>, usize); G], nothing: N) -> Self {
+        let padded = std::array::from_fn(|_| Vec::new());
         Products { simd, a, b, nothing, padded, is_padded: [false; G], corner: (0, 0), size: (0, 0) }
     }
 
@@ -58,35 +53,35 @@ impl<'a, S: Eight, const P: usize, const G: usize, const U: usize, N> Products<'
         }
     }
 
-    /// What `pixel` makes of the sums, the values of a and b's vectors of shifts, pixel after pixel of a block.
     #[inline(always)]
-    fn each_pixel<const V: usize>(
-        &self,
-        (left, width): (usize, usize),
-        pixel: impl Fn([f32x8; V], [f32x8; P], [f32x8; G]) -> [f32x8; V],
-    ) -> [Lanes; V] {
+    fn products(&self, (left, width): (usize, usize)) -> [Lanes; G] {
         let (simd, moved) = (self.simd, self.moved());
         let b: [Rows; G] = std::array::from_fn(|k| match self.is_padded[k] {
             true => Rows { data: &self.padded[k], pitch: self.size.0 + 2 * LANES, first: 0 },
             false => self.b[k].0.from(moved),
         });
-        let f = |y: usize| self.a.map(|a| a.from(moved).at(left, y, width));
+        let f = |y: usize| self.a.from(moved).at(left, y, width);
         let g = |y: usize| b.map(|b| b.at(left, y, width + LANES));
-        let mut sums = [[simd.splat_f32s(0.0); V]; U];
+        let mut sums = [[simd.splat_f32s(0.0); G]; U];
+        let add = |sums: &mut [f32x8; G], f: f32, g: [&[f32]; G], x: usize| {
+            let f = simd.splat_f32s(f);
+            for (sum, g) in sums.iter_mut().zip(g) {
+                *sum = simd.add_product(*sum, f, simd.load(g, x));
+            }
+        };
         let whole = self.size.1 / U * U;
         for y in (0..whole).step_by(U) {
             let (f, g): ([_; U], [_; U]) = (std::array::from_fn(|u| f(y + u)), std::array::from_fn(|u| g(y + u)));
             for x in 0..width {
                 for u in 0..U {
-                    let (f, g) = (f[u].map(|f| simd.splat_f32s(f[x])), g[u].map(|g| simd.load(g, x)));
-                    sums[u] = pixel(sums[u], f, g);
+                    add(&mut sums[u], f[u][x], g[u], x);
                 }
             }
         }
         for y in whole..self.size.1 {
             let (f, g) = (f(y), g(y));
             for x in 0..width {
-                sums[0] = pixel(sums[0], f.map(|f| simd.splat_f32s(f[x])), g.map(|g| simd.load(g, x)));
+                add(&mut sums[0], f[x], g, x);
             }
         }
         let mut out = sums[0];
@@ -99,7 +94,7 @@ impl<'a, S: Eight, const P: usize, const G: usize, const U: usize, N> Products<'
 
 /// The first `size` pixels of an image in rows `pitch` apart, zeros behind them.
 #[inline(never)]
-fn pad(buffer: &mut Vec<f32>, image: Rows, size: (usize, usize), pitch: usize) {
+pub(super) fn pad(buffer: &mut Vec<f32>, image: Rows, size: (usize, usize), pitch: usize) {
     buffer.clear();
     buffer.resize(pitch * size.1, 0.0);
     for (y, line) in buffer.chunks_exact_mut(pitch).enumerate() {
@@ -107,7 +102,7 @@ fn pad(buffer: &mut Vec<f32>, image: Rows, size: (usize, usize), pitch: usize) {
     }
 }
 
-impl<S, const G: usize, const U: usize, N> Blocks<G> for Products<'_, S, 1, G, U, N>
+impl<S, const G: usize, const U: usize, N> Blocks<G> for Products<'_, S, G, U, N>
 where
     S: Eight,
     N: Fn((usize, usize), (usize, usize)) -> bool,
@@ -122,39 +117,6 @@ where
         if (self.nothing)((self.corner.0 + left, self.corner.1), (width, self.size.1)) {
             return None;
         }
-        let simd = self.simd;
-        Some(self.each_pixel::<G>(
-            (left, width),
-            #[inline(always)]
-            |sums, [f], g| std::array::from_fn(|k| simd.add_product(sums[k], f, g[k])),
-        ))
-    }
-}
-
-/// Two vectors of shifts: their products with each a, one a after the other, and then the sums of b alone.
-pub struct Both<'a, S, const P: usize, const U: usize>(pub Products<'a, S, P, 2, U, ()>);
-
-impl<S: Eight, const P: usize, const U: usize, const V: usize> Blocks<V> for Both<'_, S, P, U> {
-    #[inline(always)]
-    fn strip(&mut self, corner: (usize, usize), size: (usize, usize)) {
-        self.0.enter(corner, size);
-    }
-
-    #[inline(always)]
-    fn block(&self, left: usize, width: usize) -> Option<[Lanes; V]> {
-        let simd = self.0.simd;
-        Some(self.0.each_pixel::<V>(
-            (left, width),
-            #[inline(always)]
-            |mut sums, f, g| {
-                for v in 0..2 {
-                    for p in 0..P {
-                        sums[2 * p + v] = simd.add_product(sums[2 * p + v], f[p], g[v]);
-                    }
-                    sums[2 * P + v] = simd.add_f32s(sums[2 * P + v], g[v]);
-                }
-                sums
-            },
-        ))
+        Some(self.products((left, width)))
     }
 }

@@ -4,11 +4,10 @@
 //! The square of an image has twice its bandwidth, so its sums are smooth in the position only when sampled every half
 //! pixel (Ampcor oversamples its chips twice for the same reason).
 
-use super::lanes::{LANES, add_products, add_products3, total, vectors};
+use super::lag_sums::Knots;
+use super::lanes::{LANES, add, add_products, add_products3, total, vectors};
 use super::prepare::PreparedPost;
-use super::sums::SquareSums;
 use crate::field::PixelShift;
-use crate::grid::Grid;
 
 /// Pixels beyond the search that a peak between whole pixels may touch.
 const BEYOND: usize = 2;
@@ -18,20 +17,16 @@ const ROWS: usize = 16;
 
 /// The post image sampled at whole and half pixels.
 pub struct HalfPixels {
-    /// Phase (i, j) at index `per`·i + j: the image at x + i/2, y + j/2.
-    phases: Vec<Phase>,
+    /// The samples in columns x + i/2 at index i, rows of increasing y half a pixel apart.
+    planes: Vec<Vec<f32>>,
+    width: usize,
     /// Pixels by which the images reach beyond the tile on the left and at the top.
     margin: i64,
     /// Samples a pixel: 2, or 1 where the texture is aliased and nothing is known between the pixels.
     per: i64,
-}
-
-struct Phase {
-    values: Grid<f32>,
-    sums: SquareSums,
-    /// Power of the image on the pixels over the power here: an interpolator damps noise most half-way between the
-    /// pixels, and a norm that followed it would pull the peak there.
-    gain: f64,
+    /// Power of the image on the pixels over the power at x + i/2, y + j/2 (index `per`·i + j): an interpolator damps noise
+    /// most half-way between the pixels, and a norm that followed it would pull the peak there.
+    gains: Vec<f64>,
 }
 
 impl HalfPixels {
@@ -52,54 +47,62 @@ impl HalfPixels {
         let c = &post.coefficients;
         let per = c.factor as i64;
         let halves = 0..per as usize;
-        let mut phases: Vec<Phase> = Vec::new();
-        let mut whole = 0.0;
         // Along x once for the images half a pixel apart along y.
         let ty: Vec<_> = halves.clone().map(|j| c.taps(-margin, 0.5 * j as f64)).collect();
         let (first, rows) = (ty[0].first, c.rows(h) + per as usize - 1);
         let mut along = vec![0.0; rows * w];
+        let (mut planes, mut powers) = (Vec::new(), Vec::new());
         for i in halves.clone() {
             let tx = c.taps(-margin, 0.5 * i as f64);
+            let (mut plane, mut power) = (vec![0.0; h * halves.len() * w], vec![0.0; halves.len()]);
             vectors(
                 #[inline(always)]
-                || c.along_x(&tx, first, rows, w, &mut along),
-            );
-            for ty in &ty {
-                let mut values = Grid::filled(w, h, 0.0);
-                let along = &along[(ty.first - first) as usize * w..];
-                vectors(
-                    #[inline(always)]
-                    || {
-                        for (y, line) in values.data.chunks_exact_mut(w).enumerate() {
-                            c.along_y(&ty.weights, along, y, w, line);
+                || {
+                    c.along_x(&tx, first, rows, w, &mut along);
+                    for (y, lines) in plane.chunks_exact_mut(halves.len() * w).enumerate() {
+                        for ((line, ty), power) in lines.chunks_exact_mut(w).zip(&ty).zip(&mut power) {
+                            c.along_y(&ty.weights, &along[(ty.first - first) as usize * w..], y, w, line);
+                            let mut squares = [0.0; LANES];
+                            add_products(&mut squares, line, line);
+                            *power += total(&squares);
                         }
-                    },
-                );
-                let sums = SquareSums::new(&values);
-                let here = sums.of((0, 0), (w, h))[1];
-                if phases.is_empty() {
-                    whole = here;
-                }
-                let gain = if here > 0.0 { whole / here } else { 1.0 };
-                phases.push(Phase { sums, values, gain });
-            }
+                    }
+                },
+            );
+            planes.push(plane);
+            powers.extend(power);
         }
-        HalfPixels { phases, margin, per }
+        let gains = powers.iter().map(|&here| if here > 0.0 { powers[0] / here } else { 1.0 }).collect();
+        HalfPixels { planes, width: w, margin, per, gains }
     }
 
-    fn place(&self, corner: (usize, usize), half: (i64, i64)) -> (&Phase, usize, usize) {
-        let (i, j) = (half.0.rem_euclid(self.per), half.1.rem_euclid(self.per));
-        let x = corner.0 as i64 + self.margin + half.0.div_euclid(self.per);
-        let y = corner.1 as i64 + self.margin + half.1.div_euclid(self.per);
-        (&self.phases[(self.per * i + j) as usize], x as usize, y as usize)
+    /// The samples, as [`super::lag_sums`] takes them.
+    pub fn knots(&self) -> Knots<'_> {
+        Knots { planes: &self.planes, stride: self.width, factor: self.per as usize, margin: self.margin * self.per }
+    }
+
+    /// The gain of the samples displaced by `half` half pixels.
+    #[inline(always)]
+    pub fn gain(&self, half: (i64, i64)) -> f64 {
+        self.gains[(self.per * half.0.rem_euclid(self.per) + half.1.rem_euclid(self.per)) as usize]
+    }
+
+    /// The row of `n` samples, pixels apart, from tile pixel (x, y) on, displaced by `half` half pixels.
+    #[inline(always)]
+    fn row(&self, (x, y): (usize, usize), half: (i64, i64), n: usize) -> &[f32] {
+        let (px, py) = ((x as i64 + self.margin) * self.per + half.0, (y as i64 + self.margin) * self.per + half.1);
+        let start = py as usize * self.width + px.div_euclid(self.per) as usize;
+        &self.planes[px.rem_euclid(self.per) as usize][start..start + n]
     }
 
     /// Σ(g - ḡ)² over the window at tile pixel `corner` displaced by `half` half pixels.
     #[inline(always)]
     pub fn energy(&self, corner: (usize, usize), window: (usize, usize), half: (i64, i64)) -> f64 {
-        let (phase, x, y) = self.place(corner, half);
-        let [sum, squares] = phase.sums.of((x, y), window);
-        phase.gain * (squares - sum * sum / (window.0 * window.1) as f64)
+        let pixels = (window.0 * window.1) as f64;
+        self.of_rows(corner, window, half, pixels, |_, g, plain, squared| {
+            add(plain, g);
+            add_products(squared, g, g);
+        })
     }
 
     /// The same with weights (rows of `stride`), whose sum is `count`.
@@ -111,20 +114,33 @@ impl HalfPixels {
         half: (i64, i64),
         (weights, stride, count): (&[f32], usize, f64),
     ) -> f64 {
-        let (phase, x, y) = self.place(corner, half);
+        self.of_rows(corner, window, half, count, |r, g, plain, squared| {
+            let weights = &weights[r * stride..r * stride + window.0];
+            add_products(plain, weights, g);
+            add_products3(squared, weights, g, g);
+        })
+    }
+
+    /// The energy of what `row` makes of every row of the window: sums of its values and of their squares.
+    #[inline(always)]
+    fn of_rows(
+        &self,
+        corner: (usize, usize),
+        window: (usize, usize),
+        half: (i64, i64),
+        count: f64,
+        row: impl Fn(usize, &[f32], &mut [f32; LANES], &mut [f32; LANES]),
+    ) -> f64 {
         let (mut sum, mut squares) = (0.0f64, 0.0f64);
         // Some rows in single precision at a time.
         for rows in (0..window.1).step_by(ROWS) {
             let (mut plain, mut squared) = ([0.0; LANES], [0.0; LANES]);
             for r in rows..window.1.min(rows + ROWS) {
-                let line = &phase.values.row(y + r)[x..x + window.0];
-                let weights = &weights[r * stride..r * stride + window.0];
-                add_products(&mut plain, weights, line);
-                add_products3(&mut squared, weights, line, line);
+                row(r, self.row((corner.0, corner.1 + r), half, window.0), &mut plain, &mut squared);
             }
             sum += total(&plain);
             squares += total(&squared);
         }
-        phase.gain * (squares - sum * sum / count)
+        self.gain(half) * (squares - sum * sum / count)
     }
 }

@@ -12,6 +12,8 @@
 //! a detected radar image is aliased, and a low degree (B = sinc², linear) has nearly its phase, where a sharper
 //! interpolator pulls every displacement towards whole pixels.
 
+use super::lag_sums::Knots;
+
 /// Columns past the right end that a padded window may read.
 pub const ROW_PADDING: usize = 16;
 
@@ -221,6 +223,16 @@ impl Coefficients {
     /// Coefficient rows that a window of `height` pixels needs.
     pub fn rows(&self, height: usize) -> usize {
         self.factor * (height - 1) + 6
+    }
+
+    /// The coefficients, as [`super::lag_sums`] takes them.
+    pub fn knots(&self) -> Knots<'_> {
+        Knots {
+            planes: &self.planes,
+            stride: self.stride,
+            factor: self.factor,
+            margin: (self.margin * self.factor) as i64,
+        }
     }
 
     /// First pass: along x, for all coefficient rows from `first_row`; `out` gets `rows` rows of `width` (a multiple of

@@ -5,15 +5,14 @@
 //! share the whole-pixel search; neighbouring windows move alike and ask for the same lags.
 
 use super::batch_sums::{BatchSums, LANES, Part, Rows, Totals};
-use super::interp::Coefficients;
-use super::lsm::CAPTURE;
+use super::lag_block::{HALF, Half};
 use super::sums::Intervals;
 use crate::field::PixelShift;
 use crate::grid::Grid;
 
-/// Most lags along each axis: a spline of six taps anywhere within [`CAPTURE`] of the start on the fine grid of knots.
-pub const SIDE: usize = 12;
-/// Lags along x that are summed together.
+/// Most lags along each axis.
+pub const SIDE: usize = 8;
+/// Most lags along x over which neighbouring cells are summed together.
 const BATCH: usize = 2 * LANES;
 /// Cells between two that ask for a lag over which they are still summed together.
 const GAP: usize = 3;
@@ -24,123 +23,128 @@ const GROUP_BYTES: usize = 8 << 20;
 /// Values at all lags, rows of increasing y.
 pub type Lags = [f64; SIDE * SIDE];
 
-/// The lags of a group of cell rows, of `P` images f; `V` = 2 `P` + 2.
+/// Samples or spline coefficients of an image, `factor` a pixel along each axis.
+#[derive(Clone, Copy)]
+pub struct Knots<'a> {
+    /// Every `factor`-th column each; all rows, `stride` apart.
+    pub planes: &'a [Vec<f32>],
+    pub stride: usize,
+    pub factor: usize,
+    /// Where the tile's first pixel lies.
+    pub margin: i64,
+}
+
+/// The lags that a window needs at all displacements near its start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Around {
+    start: PixelShift,
+    /// Pixels from the start along each axis.
+    reach: f64,
+    /// First lag and one past the last along x and y, in knots.
+    first: (i64, i64),
+    end: (i64, i64),
+}
+
+impl Around {
+    /// Those of a spline of six taps with `factor` coefficients a pixel.
+    pub fn spline(start: PixelShift, factor: usize) -> Around {
+        let knot = |d: f64| (d * factor as f64).floor() as i64;
+        Around::new(start, factor, |low, high| (knot(low) - 2, knot(high) + 4))
+    }
+
+    /// Those of a quadratic through the nearest of `factor` samples a pixel and its neighbours.
+    pub fn quadratic(start: PixelShift, factor: usize) -> Around {
+        let knot = |d: f64| (d * factor as f64).round() as i64;
+        Around::new(start, factor, |low, high| (knot(low) - 1, knot(high) + 2))
+    }
+
+    fn new(start: PixelShift, factor: usize, lags: impl Fn(f64, f64) -> (i64, i64)) -> Around {
+        // Windows whose peak lies farther from the parabola through its pixels are rare. Eight lags at most.
+        let reach = if factor == 2 { 0.25 } else { 0.45 };
+        let (x, y) = (lags(start.dx - reach, start.dx + reach), lags(start.dy - reach, start.dy + reach));
+        Around { start, reach, first: (x.0, y.0), end: (x.1, y.1) }
+    }
+
+    /// Where the value at a lag lies in [`Lags`].
+    #[inline(always)]
+    pub fn index(&self, lag: (i64, i64)) -> usize {
+        ((lag.1 - self.first.1) * SIDE as i64 + lag.0 - self.first.0) as usize
+    }
+
+    /// The lags are enough for displacement `d`.
+    #[inline(always)]
+    pub fn reaches(&self, d: PixelShift) -> bool {
+        // Less than was asked for above, so that rounding cannot lead to another knot.
+        let near = |d: f64, start: f64| (d - start).abs() <= self.reach - 1e-9;
+        near(d.dx, self.start.dx) && near(d.dy, self.start.dy)
+    }
+
+    /// Displacement `d` (pixels) in coefficient units from the first lag.
+    #[inline(always)]
+    pub fn place(&self, d: PixelShift, factor: f64) -> (f64, f64) {
+        (d.dx * factor - self.first.0 as f64, d.dy * factor - self.first.1 as f64)
+    }
+}
+
+/// The lags of a group of cell rows, of `P` images f: `V` sums.
 pub struct LagSums<const P: usize, const V: usize> {
-    /// Σ f·c of each f and Σ c, for every cell.
-    products: Vec<[Lags; P]>,
-    plain: Vec<Lags>,
+    /// For every cell Σ f·c of each f, Σ c and, where `V` = `P` + 2, Σ c².
+    values: Vec<[Lags; V]>,
     sums: BatchSums,
-    totals: Totals,
+    totals: Vec<Totals>,
 }
 
-/// Lags along each axis that a spline with so many coefficients a pixel needs; more would reach beyond the image.
-fn side(factor: usize) -> i64 {
-    2 * (CAPTURE * factor as f64).ceil() as i64 + 6
-}
+/// Products with one image, with three, and sums and squares alone.
+pub type LagsOfOne = LagSums<1, 2>;
+pub type LagsOfThree = LagSums<3, 4>;
+pub type LagsOfNone = LagSums<0, 2>;
 
-/// First lag, in coefficients, for a start of `d` pixels: two taps before the knot that is farthest away.
-pub fn first_lag(d: f64, factor: usize) -> i64 {
-    let farthest = (CAPTURE * factor as f64).ceil() as i64;
-    (d * factor as f64).floor() as i64 - farthest - 2
-}
-
-/// Lags that begin at `first` reach around displacement `d`.
-#[inline(always)]
-pub fn reach(first: (i64, i64), factor: usize, d: PixelShift) -> bool {
-    let inside = |d: f64, first: i64| (2..=side(factor) - 4).contains(&((d * factor as f64).floor() as i64 - first));
-    inside(d.dx, first.0) && inside(d.dy, first.1)
+/// Lags (x.., y) for cells that neighbour each other.
+struct Batch {
+    part: Part,
+    first: (i64, i64),
+    lags: usize,
 }
 
 impl<const P: usize, const V: usize> Default for LagSums<P, V> {
     fn default() -> Self {
-        LagSums { products: Vec::new(), plain: Vec::new(), sums: BatchSums::default(), totals: Totals::default() }
+        LagSums { values: Vec::new(), sums: BatchSums::default(), totals: Vec::new() }
     }
 }
 
 impl<const P: usize, const V: usize> LagSums<P, V> {
     /// How many of `rows` cell rows of `columns` cells to compute together.
     pub fn group(columns: usize, rows: usize) -> usize {
-        (GROUP_BYTES / ((P + 1) * size_of::<Lags>() * columns)).clamp(1, rows)
+        (GROUP_BYTES / (V * size_of::<Lags>() * columns)).clamp(1, rows)
     }
 
-    /// Computes the lags of the cells of `rows` (of `columns` cells each); `firsts` has the first lag of each of them
-    /// or `None` where none are wanted.
+    /// Computes the lags of the cells of `rows` (of `columns` cells each) that `wanted` names.
     pub fn compute(
         &mut self,
-        (f, c): ([&Grid<f32>; P], &Coefficients),
+        (f, c): ([&Grid<f32>; P], Knots),
         (x, y): (&Intervals, &Intervals),
         (columns, rows): (usize, (usize, usize)),
-        firsts: &[Option<(i64, i64)>],
+        wanted: &[Option<Around>],
     ) {
-        self.products.resize(firsts.len(), [[0.0; SIDE * SIDE]; P]);
-        self.plain.resize(firsts.len(), [0.0; SIDE * SIDE]);
-        let side = side(c.factor);
-        let (mut low, mut high) = ((i64::MAX, i64::MAX), (i64::MIN, i64::MIN));
-        for f in firsts.iter().flatten() {
-            low = (low.0.min(f.0), low.1.min(f.1));
-            high = (high.0.max(f.0), high.1.max(f.1));
+        self.values.resize(wanted.len(), [[0.0; SIDE * SIDE]; V]);
+        let mut batches = Vec::new();
+        let low = wanted.iter().flatten().map(|a| a.first.1).min();
+        let high = wanted.iter().flatten().map(|a| a.end.1).max();
+        for ty in low.unwrap_or(0)..high.unwrap_or(0) {
+            batches_of_row((columns, rows), wanted, ty, &mut batches);
         }
-        if low.0 > high.0 {
-            return;
-        }
-        for ty in low.1..high.1 + side {
-            self.row((f, c), (x, y), (columns, rows), firsts, ty);
-        }
-    }
-
-    /// The lags (.., ty) of the cells that want them.
-    fn row(
-        &mut self,
-        (f, c): ([&Grid<f32>; P], &Coefficients),
-        (x, y): (&Intervals, &Intervals),
-        (columns, rows): (usize, (usize, usize)),
-        firsts: &[Option<(i64, i64)>],
-        ty: i64,
-    ) {
-        let side = side(c.factor);
-        let wants = |cell: usize| firsts[cell].filter(|f| (f.1..f.1 + side).contains(&ty)).map(|f| f.0);
-        let height = rows.1 - rows.0;
-        let mut column = 0;
-        while column < columns {
-            // A stretch of columns whose lags fit into one batch, with the rows that it needs.
-            let (mut first, mut last) = (None, column);
-            let (mut top, mut bottom, mut low, mut high) = (height, 0, i64::MAX, i64::MIN);
-            while column < columns && first.is_none_or(|_| column - last <= GAP) {
-                let of_column = || (0..height).filter_map(|r| Some((r, wants(r * columns + column)?)));
-                let (l, h) = of_column().fold((low, high), |(l, h), (_, f)| (l.min(f), h.max(f)));
-                if first.is_some() && h - l + side > BATCH as i64 && (l, h) != (low, high) {
-                    break;
-                }
-                for (r, _) in of_column() {
-                    first = first.or(Some(column));
-                    last = column;
-                    (top, bottom) = (top.min(r), bottom.max(r + 1));
-                }
-                (low, high) = (l, h);
-                column += 1;
-            }
-            let Some(first) = first else { break };
-            column = last + 1;
-            let part = Part { columns: (first, last + 1), rows: (rows.0 + top, rows.0 + bottom) };
-            for tx in (low..high + side).step_by(BATCH) {
-                let to = (high + side - tx).min(BATCH as i64) as usize;
-                let vectors = vectors(c, (tx, ty), to);
-                self.sums.products_and_sums::<P, V>(f.map(Rows::of), vectors, (x, y), part, &mut self.totals);
-                let width = last + 1 - first;
-                for r in top..bottom {
-                    for k in 0..width {
-                        let cell = r * columns + first + k;
-                        let Some(fx) = wants(cell) else { continue };
-                        let fy = firsts[cell].map_or(0, |f| f.1);
-                        let totals = self.totals.of((r - top) * width + k);
-                        let (from, to) = ((fx - tx).max(0), (fx + side - tx).min(BATCH as i64));
-                        for s in from..to {
-                            let to = ((ty - fy) * SIDE as i64 + tx + s - fx) as usize;
-                            let place = place(c.factor, s as usize);
-                            for p in 0..P {
-                                self.products[cell][p][to] = totals[place + p * BATCH];
-                            }
-                            self.plain[cell][to] = totals[place + P * BATCH];
+        let requests: Vec<_> = batches.iter().map(|b| (b.part, halves(&c, b.first, b.lags))).collect();
+        self.sums.lag_sums::<P, V>(f.map(Rows::of), &requests, (x, y), &mut self.totals);
+        for (Batch { part, first: (tx, ty), lags }, totals) in batches.iter().zip(&self.totals) {
+            for row in part.rows.0..part.rows.1 {
+                for column in part.columns.0..part.columns.1 {
+                    let cell = (row - rows.0) * columns + column;
+                    let Some(a) = wanted[cell].filter(|a| (a.first.1..a.end.1).contains(ty)) else { continue };
+                    let totals = totals.of(part.index(column, row));
+                    for t in a.first.0.max(*tx)..a.end.0.min(tx + *lags as i64) {
+                        let (to, lane) = (a.index((t, *ty)), lane(c.factor, (t - tx) as usize));
+                        for v in 0..V {
+                            self.values[cell][v][to] = totals[lane + v * LANES];
                         }
                     }
                 }
@@ -148,35 +152,80 @@ impl<const P: usize, const V: usize> LagSums<P, V> {
         }
     }
 
-    /// Σ (f - mean)·c of a cell, counted from the first of the computed rows.
+    /// Σ (f - mean)·c of a cell, counted from the first of the computed rows; those beyond its own lags mean nothing.
     #[inline(always)]
     pub fn of(&self, cell: usize, means: [f64; P]) -> [Lags; P] {
-        let (products, plain) = (&self.products[cell], &self.plain[cell]);
-        std::array::from_fn(|p| std::array::from_fn(|k| products[p][k] - means[p] * plain[k]))
+        let v = &self.values[cell];
+        std::array::from_fn(|p| std::array::from_fn(|k| v[p][k] - means[p] * v[P][k]))
     }
 }
 
-/// Where lag s of a batch lies among the totals of a cell.
-#[inline(always)]
-fn place(factor: usize, s: usize) -> usize {
-    if factor == 2 { (s % 2) * LANES + s / 2 } else { s }
+impl LagsOfNone {
+    /// Σ (c - c̄)² of a cell over `pixels` pixels.
+    #[inline(always)]
+    pub fn energies(&self, cell: usize, pixels: f64) -> Lags {
+        let [sum, squares] = &self.values[cell];
+        std::array::from_fn(|k| squares[k] - sum[k] * sum[k] / pixels)
+    }
 }
 
-/// The two vectors of lags (tx + s, ty), s = 0..`to`: lags a pixel apart lie side by side in one plane.
-fn vectors<'c>(c: &'c Coefficients, (tx, ty): (i64, i64), to: usize) -> [(Rows<'c>, usize); 2] {
+/// The batches that hold the lags (.., ty) of the cells that want them.
+fn batches_of_row(
+    (columns, rows): (usize, (usize, usize)),
+    wanted: &[Option<Around>],
+    ty: i64,
+    batches: &mut Vec<Batch>,
+) {
+    let wants = |cell: usize| wanted[cell].filter(|a| (a.first.1..a.end.1).contains(&ty));
+    let height = rows.1 - rows.0;
+    let mut column = 0;
+    while column < columns {
+        // A stretch of columns whose lags lie near each other, with the rows that it needs.
+        let (mut first, mut last) = (None, column);
+        let (mut top, mut bottom, mut low, mut high) = (height, 0, i64::MAX, i64::MIN);
+        while column < columns && first.is_none_or(|_| column - last <= GAP) {
+            let of_column = || (0..height).filter_map(|r| Some((r, wants(r * columns + column)?)));
+            let (l, h) = of_column().fold((low, high), |(l, h), (_, a)| (l.min(a.first.0), h.max(a.end.0)));
+            if first.is_some() && h - l > BATCH as i64 && (l, h) != (low, high) {
+                break;
+            }
+            for (r, _) in of_column() {
+                first = first.or(Some(column));
+                last = column;
+                (top, bottom) = (top.min(r), bottom.max(r + 1));
+            }
+            (low, high) = (l, h);
+            column += 1;
+        }
+        let Some(first) = first else { break };
+        column = last + 1;
+        let part = Part { columns: (first, last + 1), rows: (rows.0 + top, rows.0 + bottom) };
+        for tx in (low..high).step_by(LANES) {
+            batches.push(Batch { part, first: (tx, ty), lags: (high - tx).min(LANES as i64) as usize });
+        }
+    }
+}
+
+/// Where lag s of a batch lies in the vector of its totals.
+#[inline(always)]
+fn lane(factor: usize, s: usize) -> usize {
+    if factor == 2 { (s % 2) * HALF + s / 2 } else { s }
+}
+
+/// The lags (tx + s, ty), s = 0..`lags`, at most eight: lags a pixel apart lie side by side in one plane.
+fn halves<'a>(c: &Knots<'a>, (tx, ty): (i64, i64), lags: usize) -> [Half<'a>; 2] {
     let factor = c.factor as i64;
-    let margin = c.margin as i64 * factor;
-    let py = ty + margin;
     std::array::from_fn(|k| {
-        let (px, wanted) = match c.factor {
-            2 => (tx + k as i64 + margin, (to + 1 - k) / 2),
-            _ => (tx + (k * LANES) as i64 + margin, to.saturating_sub(k * LANES)),
+        let (offset, wanted) = match c.factor {
+            2 => (k, (lags + 1 - k) / 2),
+            _ => (k * HALF, lags.saturating_sub(k * HALF).min(HALF)),
         };
+        let px = tx + offset as i64 + c.margin;
         let plane = Rows {
             data: &c.planes[px.rem_euclid(factor) as usize],
             pitch: c.stride * c.factor,
-            first: py * c.stride as i64 + px.div_euclid(factor),
+            first: (ty + c.margin) * c.stride as i64 + px.div_euclid(factor),
         };
-        (plane, wanted.clamp(1, LANES))
+        (plane, wanted)
     })
 }

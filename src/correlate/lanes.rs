@@ -15,13 +15,17 @@ pub fn total(lanes: &[f32; LANES]) -> f64 {
     lanes.iter().map(|&v| v as f64).sum()
 }
 
-/// Adds whole vectors of `a`; its length is a multiple of [`LANES`].
 #[inline(always)]
 pub fn add(acc: &mut [f32; LANES], a: &[f32]) {
-    for a in a.chunks_exact(LANES) {
+    let a = a.chunks_exact(LANES);
+    let rest = a.remainder();
+    for a in a {
         for l in 0..LANES {
             acc[l] += a[l];
         }
+    }
+    for (l, a) in rest.iter().enumerate() {
+        acc[l] += a;
     }
 }
 

@@ -7,7 +7,7 @@
 //! energy of the post window. The solutions are those of [`super::lsm`] but for rounding.
 
 use super::interp::Coefficients;
-use super::lag_sums::{LagSums, Lags, SIDE, first_lag, reach};
+use super::lag_sums::{Around, Lags, LagsOfThree, SIDE};
 use super::lanes::vectors;
 use super::lsm::{Limits, LsmWindow, PostSums, Solution, descend, moments};
 use super::search::Peak;
@@ -16,9 +16,6 @@ use super::window_sums::{RegressionTerms, regression_terms};
 use super::{Band, Tile};
 use crate::field::{PixelShift, Status};
 use nalgebra::Matrix3;
-
-/// Lags of f, f_x and f_y.
-type ThreeLags = LagSums<3, 8>;
 
 /// The solutions of the cells for which `shares` holds, from their peaks; `None` for the others and for those that leave the
 /// lags that are there. `work` lends its buffers.
@@ -31,39 +28,35 @@ pub fn solutions(
 ) -> Vec<Option<Solution>> {
     let (band, windows) = (&tile.bands[0], &tile.windows);
     let c = &band.post.coefficients;
-    let firsts: Vec<Option<(i64, i64)>> = (0..windows.len())
-        .map(|cell| {
-            let d = peaks[cell].start();
-            shares(cell).then(|| (first_lag(d.dx, c.factor), first_lag(d.dy, c.factor)))
-        })
-        .collect();
-    if firsts.iter().flatten().next().is_none() {
+    let wanted: Vec<Option<Around>> =
+        (0..windows.len()).map(|cell| shares(cell).then(|| Around::spline(peaks[cell].start(), c.factor))).collect();
+    if wanted.iter().flatten().next().is_none() {
         return vec![None; windows.len()];
     }
     let x = Intervals::new(windows.cells.0, windows.window.0, windows.step.0);
     let y = Intervals::new(windows.cells.1, windows.window.1, windows.step.1);
     let terms = regression_terms(&band.pre, windows, (&x, &y));
     let basis = [&band.pre.values, &band.pre.gradient[0], &band.pre.gradient[1]];
-    let mut lags = ThreeLags::default();
+    let mut lags = LagsOfThree::default();
     let mut out = vec![None; windows.len()];
     let (columns, rows) = windows.cells;
-    let group = ThreeLags::group(columns, rows);
+    let group = LagsOfThree::group(columns, rows);
     for top in (0..rows).step_by(group) {
         if tile.stopped() {
             break;
         }
         let bottom = (top + group).min(rows);
         let cells = top * columns..bottom * columns;
-        lags.compute((basis, c), (&x, &y), (columns, (top, bottom)), &firsts[cells.clone()]);
+        lags.compute((basis, c.knots()), (&x, &y), (columns, (top, bottom)), &wanted[cells.clone()]);
         for (row, cell) in cells.enumerate() {
-            let Some(first) = firsts[cell] else { continue };
+            let Some(around) = wanted[cell] else { continue };
             out[cell] = vectors(
                 #[inline(always)]
                 || {
                     let t = &terms[cell];
                     let lags = lags.of(row, [t.terms.mean, t.means[0], t.means[1]]);
                     let corner = windows.corner(cell);
-                    solve(&Shared { band, corner, t, lags, first }, peaks[cell].start(), limits, work)
+                    solve(&Shared { band, corner, t, lags, around }, peaks[cell].start(), limits, work)
                 },
             );
         }
@@ -77,8 +70,7 @@ struct Shared<'a> {
     corner: (usize, usize),
     t: &'a RegressionTerms,
     lags: [Lags; 3],
-    /// The first lag, coefficient units.
-    first: (i64, i64),
+    around: Around,
 }
 
 /// `None` where the solution leaves the lags.
@@ -95,13 +87,13 @@ fn solve(shared: &Shared, start: PixelShift, limits: &Limits, work: &mut LsmWind
     let c = &shared.band.post.coefficients;
     let mut left = false;
     let (found, iterations) = descend(start, &inverse, |d| {
-        left = !reach(shared.first, c.factor, d);
+        left = !shared.around.reaches(d);
         (!left).then(|| shared.products(c, d, [Order::Value, Order::Value]))
     });
     let Some(d) = found else {
         return (!left).then(|| Solution::failed(Status::NoConvergence, iterations));
     };
-    if !reach(shared.first, c.factor, d) {
+    if !shared.around.reaches(d) {
         return None;
     }
     let [f, _, _] = shared.products(c, d, [Order::Value, Order::Value]);
@@ -125,8 +117,7 @@ impl Shared<'_> {
     #[inline(always)]
     fn products(&self, c: &Coefficients, d: PixelShift, orders: [Order; 2]) -> [f64; 3] {
         let factor = c.factor as f64;
-        let weights = |d: f64, first: i64, order: Order| -> (usize, [f64; 6]) {
-            let at = d * factor - first as f64;
+        let weights = |at: f64, order: Order| -> (usize, [f64; 6]) {
             let from = at.floor() as usize - 2;
             let x = |i: usize| at - (from + i) as f64;
             let weight = |i: usize| match order {
@@ -135,8 +126,8 @@ impl Shared<'_> {
             };
             (from, std::array::from_fn(weight))
         };
-        let (x0, x) = weights(d.dx, self.first.0, orders[0]);
-        let (y0, y) = weights(d.dy, self.first.1, orders[1]);
+        let (x, y) = self.around.place(d, factor);
+        let ((x0, x), (y0, y)) = (weights(x, orders[0]), weights(y, orders[1]));
         self.lags.each_ref().map(|lags| {
             let mut columns = [0.0; 6];
             for j in 0..6 {

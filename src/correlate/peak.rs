@@ -5,14 +5,15 @@
 //! curvature everywhere between them, and nothing is quantised. The coefficients may lie on the half-pixel grid (chips
 //! oversampled twice). The norm of the post window comes from its energies at half pixels.
 
+use super::eight::{self, Eight, Lanes, Work, eight};
 use super::half_pixel::HalfPixels;
 use super::interp::{Coefficients, Spline};
-use super::lag_sums::{Lags, SIDE, reach};
 use super::lanes::vectors;
 use super::lsm::{CAPTURE, Limits};
 use super::prepare::{PreparedPost, PreparedPre};
 use super::window_sums::WindowTerms;
 use crate::field::{PixelShift, Status};
+use pulp::f32x8;
 
 pub(super) const LANES: usize = 16;
 /// Lags along each axis: the support of a quintic spline around its nearest knot.
@@ -204,10 +205,7 @@ impl WindowCorrelation {
         let knot = (px.round() as i64, py.round() as i64);
         if knot != self.knot {
             self.knot = knot;
-            vectors(
-                #[inline(always)]
-                || self.correlate(c, corner),
-            );
+            self.correlate(c, corner);
         }
         if away(halves, d, self.half) {
             self.half = halves.nearest(d);
@@ -222,36 +220,11 @@ impl WindowCorrelation {
     }
 
     /// Σ f·c at the lags around the knot.
-    #[inline(always)]
     fn correlate(&mut self, c: &Coefficients, corner: (usize, usize)) {
-        let (h, wp) = (self.window.1, self.padded);
         let factor = c.factor as i64;
         let first = |corner: usize, knot: i64| (corner as i64 + c.margin as i64) * factor + knot - LAGS as i64 / 2;
-        let (fx, fy) = (first(corner.0, self.knot.0), first(corner.1, self.knot.1));
-        for j in 0..LAGS {
-            let mut sums = [[0.0f32; LANES]; LAGS];
-            for y in 0..h {
-                let row = (fy + j as i64 + factor * y as i64) as usize * c.stride;
-                let line: [&[f32]; LAGS] = std::array::from_fn(|i| {
-                    let t = fx + i as i64;
-                    let start = row + t.div_euclid(factor) as usize;
-                    &c.planes[t.rem_euclid(factor) as usize][start..start + wp]
-                });
-                let f = &self.f[y * wp..(y + 1) * wp];
-                for k in (0..wp).step_by(LANES) {
-                    let f: &[f32; LANES] = f[k..k + LANES].try_into().expect("whole vectors");
-                    for i in 0..LAGS {
-                        let g: &[f32; LANES] = line[i][k..k + LANES].try_into().expect("whole vectors");
-                        for l in 0..LANES {
-                            sums[i][l] += f[l] * g[l];
-                        }
-                    }
-                }
-            }
-            for i in 0..LAGS {
-                self.lags[j * LAGS + i] = sums[i].iter().map(|&v| v as f64).sum();
-            }
-        }
+        let first = (first(corner.0, self.knot.0), first(corner.1, self.knot.1));
+        self.lags = eight(Correlate { f: &self.f, padded: self.padded, rows: self.window.1, c, first });
     }
 
     #[inline(always)]
@@ -272,46 +245,46 @@ impl WindowCorrelation {
     }
 }
 
-/// One band of one window without masks or weights, from sums shared by all windows of a tile.
-pub struct SharedCorrelation {
-    pub window: (usize, usize),
-    pub corner: (usize, usize),
-    pub terms: WindowTerms,
-    /// Σ (f - mean)·c at [`SIDE`]² lags and the first of them, coefficient units.
-    pub lags: Lags,
-    pub first: (i64, i64),
-    /// Middle of `norms` in half pixels and the norms around it.
-    half: (i64, i64),
-    norms: [f64; 9],
+/// Σ f·c of one window at [`LAGS`]² lags from `first` on.
+struct Correlate<'a> {
+    /// Rows of `padded` values, whole vectors.
+    f: &'a [f32],
+    padded: usize,
+    rows: usize,
+    c: &'a Coefficients,
+    first: (i64, i64),
 }
 
-impl SharedCorrelation {
-    pub fn new(window: (usize, usize), corner: (usize, usize), terms: WindowTerms) -> Self {
-        let half = (i64::MAX, i64::MAX);
-        SharedCorrelation { window, corner, terms, lags: [0.0; SIDE * SIDE], first: (0, 0), half, norms: [0.0; 9] }
-    }
+impl Work for Correlate<'_> {
+    type Output = [f64; LAGS * LAGS];
 
-    /// The lags reach around displacement `d`.
     #[inline(always)]
-    pub fn reaches(&self, c: &Coefficients, d: PixelShift) -> bool {
-        reach(self.first, c.factor, d)
-    }
-
-    /// As [`WindowCorrelation::at`], within the reach of the lags.
-    #[inline(always)]
-    pub fn at(&mut self, c: &Coefficients, halves: &HalfPixels, d: PixelShift) -> Option<Jet> {
-        if away(halves, d, self.half) {
-            self.half = halves.nearest(d);
-            for k in 0..9 {
-                let half = (self.half.0 + k as i64 % 3 - 1, self.half.1 + k as i64 / 3 - 1);
-                self.norms[k] = halves.energy(self.corner, self.window, half);
+    fn run<S: Eight>(self, simd: S) -> Self::Output {
+        let Correlate { f, padded, rows, c, first } = self;
+        let factor = c.factor as i64;
+        let mut lags = [0.0; LAGS * LAGS];
+        for (j, lags) in lags.chunks_exact_mut(LAGS).enumerate() {
+            let mut sums = [simd.splat_f32s(0.0); LAGS];
+            for y in 0..rows {
+                let row = (first.1 + j as i64 + factor * y as i64) as usize * c.stride;
+                let line: [&[f32]; LAGS] = std::array::from_fn(|i| {
+                    let t = first.0 + i as i64;
+                    let start = row + t.div_euclid(factor) as usize;
+                    &c.planes[t.rem_euclid(factor) as usize][start..start + padded]
+                });
+                let f = &f[y * padded..(y + 1) * padded];
+                for x in (0..padded).step_by(eight::LANES) {
+                    let f = simd.load(f, x);
+                    for i in 0..LAGS {
+                        sums[i] = simd.add_product(sums[i], f, simd.load(line[i], x));
+                    }
+                }
+            }
+            for (lag, sum) in lags.iter_mut().zip(sums) {
+                *lag = pulp::cast::<f32x8, Lanes>(sum).iter().map(|&v| v as f64).sum();
             }
         }
-        let factor = c.factor as f64;
-        let at = (d.dx * factor - self.first.0 as f64, d.dy * factor - self.first.1 as f64);
-        let product = spline_of_six(c.spline, &self.lags, at, factor);
-        let norm = norm_at(halves, &self.norms, d, self.half);
-        (norm.value > 0.0 && self.terms.energy > 0.0).then(|| quotient(&product, &norm, self.terms.energy))
+        lags
     }
 }
 
@@ -419,7 +392,7 @@ pub(super) fn spline(kind: Spline, lags: &[f64; LAGS * LAGS], at: (f64, f64), fa
 /// A linear spline has its maxima at the knots only. There the derivative is the linear interpolation of central
 /// differences, the derivative that belongs to linear interpolation, and the function its integral.
 #[inline(always)]
-fn basis(kind: Spline, x: f64) -> [f64; 3] {
+pub(super) fn basis(kind: Spline, x: f64) -> [f64; 3] {
     let (triangle, cubic) = (|x: f64| Spline::Linear.basis(x), |x: f64| Spline::Cubic.basis(x));
     let second = |f: &dyn Fn(f64) -> f64| f(x + 1.0) - 2.0 * f(x) + f(x - 1.0);
     match kind {
@@ -456,31 +429,6 @@ fn quadratic(v: &[f64; 9], t: (f64, f64), per: f64) -> Jet {
     let (x, y) = (weights(t.0), weights(t.1));
     let value = |kx: usize, ky: usize| -> f64 { (0..9).map(|k| v[k] * x[kx][k % 3] * y[ky][k / 3]).sum() };
     Jet { value: value(0, 0), gradient: [value(1, 0), value(0, 1)], second: [value(2, 0), value(1, 1), value(0, 2)] }
-}
-
-/// The spline through the 6 × 6 of the lags around `at` (coefficient units from the first); derivatives per pixel.
-#[inline(always)]
-fn spline_of_six(kind: Spline, lags: &Lags, at: (f64, f64), factor: f64) -> Jet {
-    let weights = |t: f64| -> (usize, [[f64; 6]; 3]) {
-        let first = t.floor() as usize - 2;
-        let taps: [[f64; 3]; 6] = std::array::from_fn(|i| basis(kind, t - (first + i) as f64));
-        (first, std::array::from_fn(|k| std::array::from_fn(|i| taps[i][k])))
-    };
-    let ((x0, x), (y0, y)) = (weights(at.0), weights(at.1));
-    let mut along = [[0.0; 6]; 3];
-    for j in 0..6 {
-        let row = &lags[(y0 + j) * SIDE + x0..(y0 + j) * SIDE + x0 + 6];
-        for k in 0..3 {
-            along[k][j] = row.iter().zip(&x[k]).map(|(v, w)| v * w).sum();
-        }
-    }
-    let value = |kx: usize, ky: usize| -> f64 { along[kx].iter().zip(&y[ky]).map(|(v, w)| v * w).sum() };
-    let f2 = factor * factor;
-    Jet {
-        value: value(0, 0),
-        gradient: [factor * value(1, 0), factor * value(0, 1)],
-        second: [f2 * value(2, 0), f2 * value(1, 1), f2 * value(0, 2)],
-    }
 }
 
 /// product / sqrt(energy · norm).

@@ -6,16 +6,17 @@
 //! the search (Li et al. 2021) and their continuous correlations are added.
 //!
 //! Windows whose pixels are all valid take everything from sums shared by all windows of the tile: the whole-pixel
-//! search ([`super::surface`]), the lags around the peak ([`super::lag_sums`]) and the terms of the covariance
+//! search ([`super::surface`]), the lags and the norms around the peak ([`super::lag_sums`]) and the terms of the covariance
 //! ([`super::window_sums`]). Windows with gaps or beside a cut are refined one by one ([`super::peak`]).
 
 use super::ampcor::{self, At};
 use super::chance::Chance;
 use super::half_pixel::HalfPixels;
-use super::lag_sums::{LagSums, first_lag};
+use super::lag_sums::{Around, LagsOfNone, LagsOfOne};
 use super::lanes::vectors;
 use super::lsm::Limits;
-use super::peak::{self, Maximum, SharedCorrelation, WindowCorrelation};
+use super::peak::{self, Maximum, WindowCorrelation};
+use super::peak_shared::SharedCorrelation;
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks, peak};
 use super::sums::Intervals;
@@ -23,7 +24,7 @@ use super::surface::{NOTHING, Surfaces};
 use super::uncertainty::of_peak;
 use super::window_sums::{WindowTerms, terms};
 use super::{Method, Tile};
-use crate::field::{Covariance, Measurement, Status};
+use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::pipeline::{Params, PeakQuality, PeakSigma};
 
 pub struct Spatial {
@@ -34,7 +35,7 @@ pub struct Spatial {
     sigma: PeakSigma,
     /// One for each band.
     work: Vec<WindowCorrelation>,
-    lags: Vec<LagSums<1, 4>>,
+    lags: Vec<(LagsOfOne, LagsOfNone)>,
     /// The cell's window in every band, in those whose texture counts.
     shared: Vec<SharedCorrelation>,
     used: Vec<bool>,
@@ -73,7 +74,7 @@ impl Spatial {
             quality: params.peak_quality,
             sigma: params.peak_sigma,
             work: scenes.iter().map(|_| WindowCorrelation::new(params.window)).collect(),
-            lags: scenes.iter().map(|_| LagSums::default()).collect(),
+            lags: scenes.iter().map(|_| Default::default()).collect(),
             shared: Vec::new(),
             used: Vec::new(),
             own: Vec::new(),
@@ -110,17 +111,11 @@ impl Spatial {
         tile: &Tile,
         shared: &Shared,
         (cell, row): (usize, usize),
-        (found, first): (&Peak, &[Option<(i64, i64)>]),
+        (found, shares): (&Peak, bool),
         surface: &[f32],
     ) -> Measurement {
-        let together = match first[row] {
-            Some(_) => self.refine_shared(tile, shared, (cell, row), found),
-            None => None,
-        };
-        let maximum = match together {
-            Some(maximum) => maximum,
-            None => self.refine(tile, &shared.halves, cell, found),
-        };
+        let together = if shares { self.refine_shared(tile, shared, (cell, row), found) } else { None };
+        let maximum = together.unwrap_or_else(|| self.refine(tile, &shared.halves, cell, found));
         match maximum {
             Ok(maximum) => self.measure(tile, cell, surface, found, &maximum),
             Err(status) => Measurement::failed(status),
@@ -143,11 +138,11 @@ impl Spatial {
         for (k, band) in tile.bands.iter().enumerate() {
             let terms = shared.terms[k][cell];
             let used = !terms.flat(band.scene.min_variance);
-            let mut window = SharedCorrelation::new(self.window, tile.windows.corner(cell), terms);
+            let mut window = SharedCorrelation::new(terms, start, &band.post.coefficients);
             if used {
-                let factor = band.post.coefficients.factor;
-                window.first = (first_lag(start.dx, factor), first_lag(start.dy, factor));
-                [window.lags] = self.lags[k].of(row, [terms.mean]);
+                let (lags, energies) = &self.lags[k];
+                window.energies = energies.energies(row, terms.count);
+                [window.lags] = lags.of(row, [terms.mean]);
                 self.own.push(terms);
             }
             self.used.push(used);
@@ -161,7 +156,7 @@ impl Spatial {
         let maximum = peak::climb(start, |d| {
             let bands = tile.bands.iter().zip(&shared.halves).zip(work.iter_mut()).zip(used);
             peak::sum(bands.map(|(((b, h), w), u)| {
-                beyond |= *u && !w.reaches(&b.post.coefficients, d);
+                beyond |= *u && !w.reaches(d);
                 if *u && !beyond { w.at(&b.post.coefficients, h, d) } else { None }
             }))
         });
@@ -250,12 +245,10 @@ impl Method for Spatial {
             .then(|| Surfaces::new(&pairs, &tile.windows, &tile.area));
         let (all, group) = match &surfaces {
             Some(s) => (Vec::new(), s.group()),
-            None => {
-                (integer_peaks(&pairs, &tile.windows, &tile.area, tile.stop), LagSums::<1, 4>::group(columns, rows))
-            }
+            None => (integer_peaks(&pairs, &tile.windows, &tile.area, tile.stop), LagsOfOne::group(columns, rows)),
         };
         let mut out = Vec::with_capacity(tile.windows.len());
-        let (mut peaks, mut firsts) = (Vec::new(), Vec::new());
+        let (mut peaks, mut shares) = (Vec::new(), Vec::new());
         for first in (0..rows).step_by(group) {
             let last = (first + group).min(rows);
             let cells = first * columns..last * columns;
@@ -270,18 +263,22 @@ impl Method for Spatial {
             if tile.stopped() {
                 break;
             }
-            for (k, band) in tile.bands.iter().enumerate().rev() {
+            for (k, band) in tile.bands.iter().enumerate() {
                 let c = &band.post.coefficients;
-                firsts.clear();
-                firsts.extend(cells.clone().zip(&peaks).map(|(cell, p): (usize, &Peak)| {
-                    let d = p.start();
-                    self.shares(tile, cell, p).then(|| (first_lag(d.dx, c.factor), first_lag(d.dy, c.factor)))
-                }));
+                let around = |of: fn(PixelShift, usize) -> Around| {
+                    let of = |(cell, p): (usize, &Peak)| self.shares(tile, cell, p).then(|| of(p.start(), c.factor));
+                    cells.clone().zip(&peaks).map(of).collect::<Vec<_>>()
+                };
+                let (spline, quadratic) = (around(Around::spline), around(Around::quadratic));
                 let (x, y) = &shared.intervals;
-                self.lags[k].compute(([&band.pre.values], c), (x, y), (columns, (first, last)), &firsts);
+                let rows = (columns, (first, last));
+                let (lags, energies) = &mut self.lags[k];
+                lags.compute(([&band.pre.values], c.knots()), (x, y), rows, &spline);
+                energies.compute(([], shared.halves[k].knots()), (x, y), rows, &quadratic);
+                shares = spline.iter().map(Option::is_some).collect();
             }
             for (row, cell) in cells.enumerate() {
-                let at = (&peaks[row], firsts.as_slice());
+                let at = (&peaks[row], shares[row]);
                 let surface = surfaces.as_ref().map_or(&[][..], |s| s.of(cell));
                 out.push(vectors(
                     #[inline(always)]

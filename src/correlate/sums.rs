@@ -80,6 +80,71 @@ impl SquareSums {
     }
 }
 
+/// Σ f and Σ f² over the windows of cells, from summed-area tables at the borders of the windows alone.
+pub struct CellSums {
+    stride: usize,
+    table: Vec<[f64; 2]>,
+    cells: (Vec<(usize, usize)>, Vec<(usize, usize)>),
+}
+
+impl CellSums {
+    pub fn new(image: &Grid<f32>, x: &Intervals, y: &Intervals) -> Self {
+        let stride = x.at.len();
+        let mut table = vec![[0.0f64; 2]; stride * y.at.len()];
+        for e in 1..y.at.len() {
+            let (above, own) = table.split_at_mut(e * stride);
+            let (above, own) = (&above[(e - 1) * stride..], &mut own[..stride]);
+            vectors(
+                #[inline(always)]
+                || {
+                    for line in y.at[e - 1]..y.at[e] {
+                        let line = image.row(line);
+                        for (k, ends) in x.at.windows(2).enumerate() {
+                            let [f, ff] = sums(&line[ends[0]..ends[1]]);
+                            own[k + 1] = [own[k + 1][0] + f, own[k + 1][1] + ff];
+                        }
+                    }
+                },
+            );
+            let mut run = [0.0; 2];
+            for (own, above) in own.iter_mut().zip(above) {
+                run = [run[0] + own[0], run[1] + own[1]];
+                *own = [run[0] + above[0], run[1] + above[1]];
+            }
+        }
+        CellSums { stride, table, cells: (x.cells.clone(), y.cells.clone()) }
+    }
+
+    /// Of the window of cell (x, y).
+    #[inline(always)]
+    pub fn of(&self, x: usize, y: usize) -> [f64; 2] {
+        let ((x0, x1), (y0, y1)) = (self.cells.0[x], self.cells.1[y]);
+        let [a, b, c, d] = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| self.table[y * self.stride + x]);
+        [0, 1].map(|k| (d[k] - c[k]) - (b[k] - a[k]))
+    }
+}
+
+/// Σ and Σ of the squares, eight chains of additions each.
+#[inline(always)]
+fn sums(values: &[f32]) -> [f64; 2] {
+    const CHAINS: usize = 8;
+    let (mut plain, mut squares) = ([0.0f64; CHAINS], [0.0f64; CHAINS]);
+    let whole = values.chunks_exact(CHAINS);
+    let rest = whole.remainder();
+    for values in whole {
+        for k in 0..CHAINS {
+            let v = values[k] as f64;
+            plain[k] += v;
+            squares[k] += v * v;
+        }
+    }
+    for (k, &v) in rest.iter().enumerate() {
+        plain[k] += v as f64;
+        squares[k] += v as f64 * v as f64;
+    }
+    [plain.iter().sum(), squares.iter().sum()]
+}
+
 /// Running sums of rows and of their squares, from the second element on.
 #[inline(always)]
 fn run<const N: usize>(out: [&mut [[f64; 2]]; N], values: [&[f32]; N]) {

@@ -5,12 +5,12 @@
 //! image's gaps take away, and that is zero in all blocks of pixels but those with gaps. Several bands are stacked: the surfaces are averaged before anything is read
 //! off them (Li et al. 2021).
 
-use super::batch_sums::{BATCH, BatchSums, Part, Rows, Totals};
-use super::clear::{MaskedPlane, bands, clear_cells};
+use super::batch_sums::{BATCH, BatchSums, Part, Rows, Shifts, Totals};
+use super::clear::{Band, MaskedPlane, bands, clear_cells};
 use super::lanes::vectors;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::search::{SearchArea, TileWindows};
-use super::sums::{Intervals, Norms, SquareSums, norm};
+use super::sums::{CellSums, Intervals, Norms, SquareSums, norm};
 use crate::grid::Grid;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,6 +20,8 @@ pub(super) const SURFACE_BYTES: usize = 8 << 20;
 pub(super) const MIN_OVERLAP: f64 = 0.25;
 /// Share of a window's energy that rounding may leave.
 const ROUNDING: f64 = 1e-6;
+/// Batches of shifts that go through the images side by side.
+const ABREAST: usize = 6;
 /// Where there was nothing to correlate.
 pub const NOTHING: f32 = -2.0;
 
@@ -52,7 +54,8 @@ pub struct Planes<'a> {
 /// One pair of images and what its correlations share.
 struct Layer<'a> {
     planes: Planes<'a>,
-    sums: (SquareSums, SquareSums),
+    /// Of the pre windows, and of the post image.
+    sums: (CellSums, SquareSums),
     /// Of the post windows at every position, where about as many are asked for.
     norms: Option<Norms>,
     masked: Option<Masked>,
@@ -66,10 +69,19 @@ struct Masked {
     post: MaskedPlane,
 }
 
+/// Neighbouring shifts along x, the windows that ask for some of them, and among those the ones with gaps.
+#[derive(Clone, Copy)]
+struct Batch {
+    shift: (i32, i32),
+    shifts: usize,
+    part: Part,
+    gaps: Option<Part>,
+}
+
 impl<'a> Layer<'a> {
-    fn new(planes: Planes<'a>, windows: &TileWindows, search: &SearchArea) -> Self {
+    fn new(planes: Planes<'a>, windows: &TileWindows, (x, y): (&Intervals, &Intervals), search: &SearchArea) -> Self {
         let (pre, post) = (planes.pre, planes.post);
-        let sums = (SquareSums::new(pre.0), SquareSums::new(post.0));
+        let sums = (CellSums::new(pre.0, x, y), SquareSums::new(post.0));
         let asked = (2 * search.range.0 + 1) * (2 * search.range.1 + 1);
         let norms = (2 * asked > windows.step.0 * windows.step.1)
             .then(|| Norms::new(&sums.1, (post.0.width, post.0.height), windows.window));
@@ -107,12 +119,14 @@ impl<'a> Surfaces<'a> {
 
     /// As [`Surfaces::new`], of bare images.
     pub fn of_planes(layers: Vec<Planes<'a>>, windows: &'a TileWindows, search: &'a SearchArea<'a>) -> Self {
+        let x = Intervals::new(windows.cells.0, windows.window.0, windows.step.0);
+        let y = Intervals::new(windows.cells.1, windows.window.1, windows.step.1);
         Surfaces {
-            layers: layers.into_iter().map(|p| Layer::new(p, windows, search)).collect(),
+            layers: layers.into_iter().map(|p| Layer::new(p, windows, (&x, &y), search)).collect(),
             windows,
             search,
-            x: Intervals::new(windows.cells.0, windows.window.0, windows.step.0),
-            y: Intervals::new(windows.cells.1, windows.window.1, windows.step.1),
+            x,
+            y,
             rows: (0, 0),
             values: Vec::new(),
             layered: Vec::new(),
@@ -165,27 +179,21 @@ impl<'a> Surfaces<'a> {
         if self.layers.len() > 1 {
             self.layered.resize(self.values.len(), 0);
         }
-        let mut totals: [Totals; 6] = Default::default();
+        let (mut products, mut lost) = (<[Totals; ABREAST]>::default(), Default::default());
         let (low, high) = extent(self.search, first, last);
         for layer in 0..self.layers.len() {
             for band in bands(&self.layers[layer].clear, self.windows, rows) {
-                for sy in low.1..=high.1 {
+                let batches = self.batches(&band, (low, high));
+                for batches in batches.chunks(ABREAST) {
                     if stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    for sx in (low.0..=high.0).step_by(BATCH) {
-                        let shifts = (high.0 - sx + 1).min(BATCH as i32) as usize;
-                        let all = (0, cells_x);
-                        let wanted = columns(self.search, cells_x, band.rows, all, (sx, sy), shifts);
-                        let Some(wanted) = wanted else { continue };
-                        let part = Part { columns: wanted, rows: band.rows };
-                        let gaps =
-                            band.masked.and_then(|c| columns(self.search, cells_x, band.rows, c, (sx, sy), shifts));
-                        let gaps = gaps.map(|columns| Part { columns, rows: band.rows });
-                        self.sum(layer, (sx, sy), shifts, (part, gaps), &mut totals);
+                    self.products(layer, batches, &mut products);
+                    for (batch, products) in batches.iter().zip(&products) {
+                        self.lost(layer, batch, &mut lost);
                         vectors(
                             #[inline(always)]
-                            || self.normalise(layer, (sx, sy), shifts, (part, gaps), &totals),
+                            || self.normalise(layer, batch, products, &lost),
                         );
                     }
                 }
@@ -193,22 +201,37 @@ impl<'a> Surfaces<'a> {
         }
     }
 
-    /// The sums of one layer at `shifts` neighbouring shifts: products over the windows of `part`, what gaps take from
-    /// the other sums over those of `gaps`.
-    fn sum(
-        &mut self,
-        layer: usize,
-        shift: (i32, i32),
-        shifts: usize,
-        (part, gaps): (Part, Option<Part>),
-        totals: &mut [Totals; 6],
-    ) {
+    /// The batches of shifts between `low` and `high` that a band of cell rows asks for.
+    fn batches(&self, band: &Band, (low, high): ((i32, i32), (i32, i32))) -> Vec<Batch> {
+        let cells_x = self.windows.cells.0;
+        let mut out = Vec::new();
+        for sy in low.1..=high.1 {
+            for sx in (low.0..=high.0).step_by(BATCH) {
+                let (shift, shifts) = ((sx, sy), (high.0 - sx + 1).min(BATCH as i32) as usize);
+                let within = |columns| columns_of(self.search, cells_x, band.rows, columns, shift, shifts);
+                let part = |columns| Part { columns, rows: band.rows };
+                let Some(wanted) = within((0, cells_x)) else { continue };
+                let gaps = band.masked.and_then(within).map(part);
+                out.push(Batch { shift, shifts, part: part(wanted), gaps });
+            }
+        }
+        out
+    }
+
+    /// The products of one layer over the windows of all batches.
+    fn products(&mut self, layer: usize, batches: &[Batch], out: &mut [Totals]) {
         let (layer, intervals) = (&self.layers[layer], (&self.x, &self.y));
-        let at = layer.at(shift);
-        let [fg, rest @ ..] = totals;
-        let planes = (Rows::of(layer.planes.pre.0), Rows::of(layer.planes.post.0).from(at));
-        self.sums.window_sums(planes, shifts, intervals, part, fg);
-        let (Some(Masked { pre, post }), Some(part)) = (&layer.masked, gaps) else { return };
+        let (a, b) = (Rows::of(layer.planes.pre.0), Rows::of(layer.planes.post.0));
+        let request = |t: &Batch| Shifts { a, b: b.from(layer.at(t.shift)), shifts: t.shifts, part: t.part };
+        let requests: Vec<Shifts> = batches.iter().map(request).collect();
+        self.sums.window_sums(&requests, intervals, out);
+    }
+
+    /// What gaps take from the other sums of a batch.
+    fn lost(&mut self, layer: usize, batch: &Batch, totals: &mut [Totals; 5]) {
+        let (layer, intervals) = (&self.layers[layer], (&self.x, &self.y));
+        let (Some(Masked { pre, post }), Some(part)) = (&layer.masked, batch.gaps) else { return };
+        let (at, shifts) = (layer.at(batch.shift), batch.shifts);
         let pairs = [
             (&pre.invalid, &post.invalid),
             (layer.planes.pre.0, &post.invalid),
@@ -216,8 +239,7 @@ impl<'a> Surfaces<'a> {
             (&pre.invalid, layer.planes.post.0),
             (&pre.invalid, &post.squares),
         ];
-        for (k, (total, (p, q))) in rest.iter_mut().zip(pairs).enumerate() {
-            let planes = (Rows::of(p), Rows::of(q).from(at));
+        for (k, (total, (p, q))) in totals.iter_mut().zip(pairs).enumerate() {
             let nothing = |(x, y): (usize, usize), (w, h): (usize, usize)| {
                 let there = ((x as i64 + at.0) as usize, (y as i64 + at.1) as usize);
                 let (own, other) = (|| pre.gaps((x, y), (w, h)) == 0, || post.gaps(there, (w + shifts - 1, h)) == 0);
@@ -227,7 +249,8 @@ impl<'a> Surfaces<'a> {
                     _ => own(),
                 }
             };
-            self.sums.sparse_sums(planes, shifts, intervals, part, nothing, total);
+            let request = Shifts { a: Rows::of(p), b: Rows::of(q).from(at), shifts, part };
+            self.sums.sparse_sums(request, intervals, nothing, total);
         }
     }
 
@@ -236,10 +259,9 @@ impl<'a> Surfaces<'a> {
     fn normalise(
         &mut self,
         layer: usize,
-        shift: (i32, i32),
-        shifts: usize,
-        (part, gaps): (Part, Option<Part>),
-        totals: &[Totals; 6],
+        &Batch { shift, shifts, part, gaps }: &Batch,
+        products: &Totals,
+        lost: &[Totals; 5],
     ) {
         let layer = &self.layers[layer];
         let at = layer.at(shift);
@@ -254,11 +276,11 @@ impl<'a> Surfaces<'a> {
                 let mut found = [NOTHING; BATCH];
                 let (u, v) = self.windows.corner(cell);
                 let there = ((u as i64 + at.0) as usize, (v as i64 + at.1) as usize);
-                let fg = totals[0].of(part.index(x, y));
-                let own = layer.sums.0.of((u, v), window);
+                let fg = products.of(part.index(x, y));
+                let own = layer.sums.0.of(x, y);
                 if let (Some(Masked { pre, post }), Some(gaps), false) = (&layer.masked, gaps, layer.clear[cell]) {
                     let k = gaps.index(x, y);
-                    let [both, f_lost, ff_lost, g_lost, gg_lost] = std::array::from_fn(|t| totals[t + 1].of(k));
+                    let [both, f_lost, ff_lost, g_lost, gg_lost] = std::array::from_fn(|t| lost[t].of(k));
                     let (own, [f, ff_all]) = (pre.gaps((u, v), window) as f64, own);
                     for s in 0..shifts {
                         let there = (there.0 + s, there.1);
@@ -322,7 +344,7 @@ pub(super) fn extent(search: &SearchArea, first: usize, last: usize) -> ((i32, i
 
 /// The cell columns of `within` between which some cell of the rows asks for one of `shifts` shifts from `shift` on
 /// along x; `cells_x` is the number of cells in a row.
-pub(super) fn columns(
+pub(super) fn columns_of(
     search: &SearchArea,
     cells_x: usize,
     rows: (usize, usize),

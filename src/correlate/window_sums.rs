@@ -1,6 +1,6 @@
 //! What the `spatial` method needs of every pre window besides its correlations, as sums shared by all windows.
 
-use super::batch_sums::{BatchSums, Part, Rows, Totals};
+use super::batch_sums::{BatchSums, Job, Part, Rows, Totals};
 use super::block::Blocks;
 use super::eight::{Eight, LANES, Lanes, Work, eight};
 use super::prepare::PreparedPre;
@@ -102,8 +102,9 @@ impl Work for AllMoments<'_, '_> {
 
     #[inline(always)]
     fn run<S: Eight>(self, simd: S) {
-        let mut moments = Moments { simd, planes: self.planes, corner: (0, 0), height: 0 };
-        BatchSums::default().sums::<2>(self.intervals, self.part, &mut moments, self.totals);
+        let blocks = Moments { simd, planes: self.planes, corner: (0, 0), height: 0 };
+        let job = Job { part: self.part, blocks, out: self.totals };
+        BatchSums::default().sums::<2, _>(self.intervals, &mut [job]);
     }
 }
 

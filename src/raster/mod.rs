@@ -106,7 +106,9 @@ pub fn silence_gdal() {
     gdal::config::set_error_handler(|class, _, message| {
         if class == gdal::errors::CplErrType::Fatal {
             let end = if try_remove_unfinished() { "; nothing was written" } else { "" };
-            eprintln!("ERROR: GDAL cannot go on: {message}; if memory is short, use --threads 1 or a part of the scene{end}");
+            eprintln!(
+                "ERROR: GDAL cannot go on: {message}; if memory is short, use --threads 1 or a part of the scene{end}"
+            );
             std::process::exit(1);
         }
     });

@@ -4,10 +4,10 @@
 //! costs little as long as it is longer than two parts.
 
 use super::Layer;
-use crate::correlate::batch_sums::{BATCH, BatchSums, Part, Rows, Totals};
+use crate::correlate::batch_sums::{BATCH, BatchSums, Part, Rows, Shifts, Totals};
 use crate::correlate::search::{SearchArea, TileWindows};
 use crate::correlate::sums::{Intervals, SquareSums};
-use crate::correlate::surface::{MIN_OVERLAP, NOTHING, SURFACE_BYTES, columns, extent, slots};
+use crate::correlate::surface::{MIN_OVERLAP, NOTHING, SURFACE_BYTES, columns_of, extent, slots};
 use crate::grid::Grid;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -127,7 +127,7 @@ impl<'a> CoherenceSurfaces<'a> {
                 }
                 for sx in (low.0..=high.0).step_by(BATCH) {
                     let shifts = (high.0 - sx + 1).min(BATCH as i32) as usize;
-                    let wanted = columns(self.search, cells, (first, last), (0, cells), (sx, sy), shifts);
+                    let wanted = columns_of(self.search, cells, (first, last), (0, cells), (sx, sy), shifts);
                     let Some(columns) = wanted else { continue };
                     let part = Part { columns, rows: (first, last) };
                     self.sum(layer, (sx, sy), shifts, part, &mut totals);
@@ -155,16 +155,13 @@ impl<'a> CoherenceSurfaces<'a> {
         let [re, im] = l.bands;
         let (f, g) = ([&re.pre.values, &im.pre.values], [&re.post.values, &im.post.values]);
         let pairs = [(f[0], g[0]), (f[1], g[1]), (f[0], g[1]), (f[1], g[0])];
-        for (total, (f, g)) in totals.iter_mut().zip(pairs) {
-            let planes = (Rows::of(f), Rows::of(g).from(at));
-            self.sums.window_sums(planes, shifts, (&self.x, &self.y), fine, total);
-        }
+        let request =
+            |part: Part| move |(f, g): (_, _)| Shifts { a: Rows::of(f), b: Rows::of(g).from(at), shifts, part };
+        let (products, counts) = totals.split_at_mut(pairs.len());
+        self.sums.window_sums(&pairs.map(request(fine)), (&self.x, &self.y), products);
         if let Some((pre, post)) = &l.valid {
             let pairs = [(&l.pre, post), (pre, &l.post), (pre, post)];
-            for (total, (f, g)) in totals[4..].iter_mut().zip(pairs) {
-                let planes = (Rows::of(f), Rows::of(g).from(at));
-                self.sums.window_sums(planes, shifts, (&self.whole.0, &self.whole.1), part, total);
-            }
+            self.sums.window_sums(&pairs.map(request(part)), (&self.whole.0, &self.whole.1), counts);
         }
     }
 

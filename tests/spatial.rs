@@ -192,12 +192,17 @@ fn shared_sums_give_what_each_window_gives_by_itself() {
     let bounds = [(MethodName::Spatial, [2e-4, 2e-3, 1e-4]), (MethodName::Lsm, [3e-4, 2e-3, 1e-4])];
     let settings = [(32, 8), (64, 16), (33, 5), (20, 1), (16, 40)];
     for ((method, bounds), (window, step)) in bounds.into_iter().flat_map(|b| settings.map(|s| (b, s))) {
-        for gaps in [false, true] {
-            let mut post = noisy(image(d), 5);
-            if gaps {
-                (0..SIZE.1).for_each(|y| (300..310).for_each(|x| post.valid.set(x, y, false)));
+        for gaps in ["none", "a band", "single pixels"] {
+            let (mut pre, mut post) = (noisy(image((0.0, 0.0)), 1), noisy(image(d), 5));
+            match gaps {
+                "a band" => (0..SIZE.1).for_each(|y| (300..310).for_each(|x| post.valid.set(x, y, false))),
+                "single pixels" => (0..SIZE.0 * SIZE.1).for_each(|k| {
+                    pre.valid.data[k] = k * 7919 % 2003 != 0;
+                    post.valid.data[k] = k * 104_729 % 1511 != 0;
+                }),
+                _ => {}
             }
-            let (shared, alone) = both_ways(method, noisy(image((0.0, 0.0)), 1), post, window, step);
+            let (shared, alone) = both_ways(method, pre, post, window, step);
             let mut worst = [0.0f64; 3];
             for (a, b) in shared.iter().zip(&alone) {
                 assert_eq!(a.status, b.status, "{method:?} {window}/{step}: {a:?} {b:?}");
@@ -208,7 +213,7 @@ fn shared_sums_give_what_each_window_gives_by_itself() {
                 }
             }
             let valid = shared.iter().filter(|m| m.status == Status::Valid).count();
-            println!("{method:?} {window}/{step} gaps {gaps}: {valid} of {}: {worst:?}", shared.len());
+            println!("{method:?} {window}/{step} gaps: {gaps}: {valid} of {}: {worst:?}", shared.len());
             assert!(valid * 2 > shared.len());
             assert!(worst.iter().zip(bounds).all(|(w, b)| *w < b), "{worst:?}");
         }

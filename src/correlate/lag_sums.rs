@@ -34,6 +34,17 @@ pub struct Knots<'a> {
     pub margin: i64,
 }
 
+impl Knots<'_> {
+    /// The value for tile pixel (x, y) at a lag.
+    #[inline(always)]
+    fn get(&self, (x, y): (usize, usize), lag: (i64, i64)) -> f64 {
+        let factor = self.factor as i64;
+        let (px, py) = (x as i64 * factor + lag.0 + self.margin, y as i64 * factor + lag.1 + self.margin);
+        let plane = &self.planes[px.rem_euclid(factor) as usize];
+        plane[py as usize * self.stride + px.div_euclid(factor) as usize] as f64
+    }
+}
+
 /// The lags that a window needs at all displacements near its start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Around {
@@ -152,20 +163,72 @@ impl<const P: usize, const V: usize> LagSums<P, V> {
         }
     }
 
+    /// The sums of a cell, counted from the first of the computed rows, without those of tile pixels `without`; those beyond its
+    /// own lags mean nothing.
+    #[inline(always)]
+    fn without(
+        &self,
+        (cell, around): (usize, &Around),
+        (f, c): ([&Grid<f32>; P], &Knots),
+        without: &[(usize, usize)],
+    ) -> [Lags; V] {
+        let mut values = self.values[cell];
+        for &(x, y) in without {
+            for ty in around.first.1..around.end.1 {
+                for tx in around.first.0..around.end.0 {
+                    let (c, k) = (c.get((x, y), (tx, ty)), around.index((tx, ty)));
+                    for p in 0..P {
+                        values[p][k] -= f[p].get(x, y) as f64 * c;
+                    }
+                    values[P][k] -= c;
+                    if V > P + 1 {
+                        values[P + 1][k] -= c * c;
+                    }
+                }
+            }
+        }
+        values
+    }
+
     /// Σ (f - mean)·c of a cell, counted from the first of the computed rows; those beyond its own lags mean nothing.
     #[inline(always)]
     pub fn of(&self, cell: usize, means: [f64; P]) -> [Lags; P] {
-        let v = &self.values[cell];
-        std::array::from_fn(|p| std::array::from_fn(|k| v[p][k] - means[p] * v[P][k]))
+        centred(&self.values[cell], means)
+    }
+}
+
+#[inline(always)]
+fn centred<const P: usize, const V: usize>(v: &[Lags; V], means: [f64; P]) -> [Lags; P] {
+    std::array::from_fn(|p| std::array::from_fn(|k| v[p][k] - means[p] * v[P][k]))
+}
+
+impl LagsOfOne {
+    /// As [`LagSums::of`], without the tile pixels `without`.
+    #[inline(always)]
+    pub fn of_others(
+        &self,
+        cell: (usize, &Around),
+        (f, c): (&Grid<f32>, Knots),
+        without: &[(usize, usize)],
+        mean: f64,
+    ) -> Lags {
+        if without.is_empty() {
+            return self.of(cell.0, [mean])[0];
+        }
+        centred(&self.without(cell, ([f], &c), without), [mean])[0]
     }
 }
 
 impl LagsOfNone {
-    /// Σ (c - c̄)² of a cell over `pixels` pixels.
+    /// Σ (c - c̄)² of a cell over `pixels` pixels, `without` left out.
     #[inline(always)]
-    pub fn energies(&self, cell: usize, pixels: f64) -> Lags {
-        let [sum, squares] = &self.values[cell];
-        std::array::from_fn(|k| squares[k] - sum[k] * sum[k] / pixels)
+    pub fn energies(&self, cell: (usize, &Around), c: Knots, without: &[(usize, usize)], pixels: f64) -> Lags {
+        let energies = |[sum, squares]: &[Lags; 2]| std::array::from_fn(|k| squares[k] - sum[k] * sum[k] / pixels);
+        if without.is_empty() {
+            energies(&self.values[cell.0])
+        } else {
+            energies(&self.without(cell, ([], &c), without))
+        }
     }
 }
 

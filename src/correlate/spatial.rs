@@ -5,9 +5,9 @@
 //! drawn to whole pixels. Pixels count where both images are valid. The surfaces of several bands are averaged before
 //! the search (Li et al. 2021) and their continuous correlations are added.
 //!
-//! Windows whose pixels are all valid take everything from sums shared by all windows of the tile: the whole-pixel
+//! Windows whose pixels are all or nearly all valid take everything from sums shared by all windows of the tile: the whole-pixel
 //! search ([`super::surface`]), the lags and the norms around the peak ([`super::lag_sums`]) and the terms of the covariance
-//! ([`super::window_sums`]). Windows with gaps or beside a cut are refined one by one ([`super::peak`]).
+//! ([`super::window_sums`]). The few pixels that are missing are taken away from the window's own. Windows with more gaps or beside a cut are refined one by one ([`super::peak`]).
 
 use super::ampcor::{self, At};
 use super::chance::Chance;
@@ -22,10 +22,13 @@ use super::search::{Peak, integer_peaks, peak};
 use super::sums::Intervals;
 use super::surface::{NOTHING, Surfaces};
 use super::uncertainty::of_peak;
-use super::window_sums::{WindowTerms, terms};
+use super::window_sums::{RawSums, WindowTerms, raw_sums};
 use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::pipeline::{Params, PeakQuality, PeakSigma};
+
+/// Missing pixels, as a share of a window, that are taken away from shared sums: 1 in so many.
+const FEW: usize = 64;
 
 pub struct Spatial {
     min_valid: f64,
@@ -40,6 +43,7 @@ pub struct Spatial {
     shared: Vec<SharedCorrelation>,
     used: Vec<bool>,
     own: Vec<WindowTerms>,
+    missing: Vec<(usize, usize)>,
     /// Refine every window by itself.
     alone: bool,
 }
@@ -47,8 +51,8 @@ pub struct Spatial {
 /// What a tile's windows share.
 struct Shared {
     halves: Vec<HalfPixels>,
-    /// Terms of every window in every band.
-    terms: Vec<Vec<WindowTerms>>,
+    /// Of every window in every band.
+    sums: Vec<Vec<RawSums>>,
     intervals: (Intervals, Intervals),
 }
 
@@ -59,7 +63,7 @@ impl Shared {
             (Intervals::new(w.cells.0, w.window.0, w.step.0), Intervals::new(w.cells.1, w.window.1, w.step.1));
         Shared {
             halves: tile.bands.iter().map(|b| HalfPixels::new(&b.post)).collect(),
-            terms: tile.bands.iter().map(|b| terms(&b.pre, w, (&intervals.0, &intervals.1))).collect(),
+            sums: tile.bands.iter().map(|b| raw_sums(&b.pre, w, (&intervals.0, &intervals.1))).collect(),
             intervals,
         }
     }
@@ -78,6 +82,7 @@ impl Spatial {
             shared: Vec::new(),
             used: Vec::new(),
             own: Vec::new(),
+            missing: Vec::new(),
             alone: false,
         }
     }
@@ -93,8 +98,9 @@ impl Spatial {
         let clear = |band: &super::Band| {
             let at = |c: usize, s: i32| (c + band.post.search) as i64 + s as i64;
             let (px, py) = (at(corner.0, found.shift.0), at(corner.1, found.shift.1));
-            band.pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) == w * h
-                && band.post.counts.count(px, py, (w, h)) == w * h
+            let valid = band.pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h))
+                + band.post.counts.count(px, py, (w, h));
+            2 * w * h - valid <= w * h / FEW
         };
         !self.alone
             && w * h >= 8
@@ -136,13 +142,22 @@ impl Spatial {
         self.used.clear();
         let start = found.start();
         for (k, band) in tile.bands.iter().enumerate() {
-            let terms = shared.terms[k][cell];
+            let (corner, mut sums) = (tile.windows.corner(cell), shared.sums[k][cell]);
+            let missing = &mut self.missing;
+            let missing = match band.pre.all_valid && band.post.all_valid {
+                true => &[][..],
+                false => missing_pixels(band, corner, (self.window, found.shift), missing),
+            };
+            missing.iter().for_each(|&pixel| sums.remove(&band.pre, pixel));
+            let pixels = (self.window.0 * self.window.1 - missing.len()) as f64;
+            let terms = sums.terms(pixels).terms;
             let used = !terms.flat(band.scene.min_variance);
             let mut window = SharedCorrelation::new(terms, start, &band.post.coefficients);
             if used {
                 let (lags, energies) = &self.lags[k];
-                window.energies = energies.energies(row, terms.count);
-                [window.lags] = lags.of(row, [terms.mean]);
+                let (c, halves) = (band.post.coefficients.knots(), shared.halves[k].knots());
+                window.energies = energies.energies((row, &window.halves), halves, missing, pixels);
+                window.lags = lags.of_others((row, &window.around), (&band.pre.values, c), missing, terms.mean);
                 self.own.push(terms);
             }
             self.used.push(used);
@@ -218,6 +233,26 @@ impl Spatial {
         tile.check_search(cell, &mut m);
         m
     }
+}
+
+/// The tile pixels of a window that are invalid in either image at whole-pixel displacement `shift`.
+fn missing_pixels<'a>(
+    band: &super::Band,
+    corner: (usize, usize),
+    ((w, h), shift): ((usize, usize), (i32, i32)),
+    out: &'a mut Vec<(usize, usize)>,
+) -> &'a [(usize, usize)] {
+    let at = |c: usize, s: i32| (c + band.post.search).wrapping_add_signed(s as isize);
+    let (px, py) = (at(corner.0, shift.0), at(corner.1, shift.1));
+    out.clear();
+    for y in 0..h {
+        let a = &band.pre.valid.row(corner.1 + y)[corner.0..corner.0 + w];
+        let b = &band.post.valid.row(py + y)[px..px + w];
+        if a.iter().zip(b).any(|(&a, &b)| !(a & b)) {
+            out.extend((0..w).filter(|&x| !(a[x] & b[x])).map(|x| (corner.0 + x, corner.1 + y)));
+        }
+    }
+    out
 }
 
 /// K⁻¹ M K⁻¹ with K the curvature of the peak and M the variance of its gradient, both summed over the bands: the

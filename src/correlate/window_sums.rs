@@ -6,6 +6,7 @@ use super::eight::{Eight, LANES, Lanes, Work, eight};
 use super::prepare::PreparedPre;
 use super::search::TileWindows;
 use super::sums::Intervals;
+use crate::grid::Grid;
 use pulp::f32x8;
 
 /// Sums over one window of the pre image, means removed.
@@ -54,27 +55,45 @@ pub struct RegressionTerms {
     pub mixed: [f64; 2],
 }
 
-/// The terms of every window of a tile, all pixels counted.
-pub fn terms(pre: &PreparedPre, windows: &TileWindows, intervals: (&Intervals, &Intervals)) -> Vec<WindowTerms> {
-    regression_terms(pre, windows, intervals).into_iter().map(|t| t.terms).collect()
-}
-
-/// The same with what a regression needs.
+/// The terms of every window of a tile, all pixels counted, and what a regression needs.
 pub fn regression_terms(
     pre: &PreparedPre,
     windows: &TileWindows,
-    (x, y): (&Intervals, &Intervals),
+    intervals: (&Intervals, &Intervals),
 ) -> Vec<RegressionTerms> {
+    let pixels = (windows.window.0 * windows.window.1) as f64;
+    raw_sums(pre, windows, intervals).iter().map(|sums| sums.terms(pixels)).collect()
+}
+
+/// The sums of every window of a tile, all pixels counted.
+pub fn raw_sums(pre: &PreparedPre, windows: &TileWindows, (x, y): (&Intervals, &Intervals)) -> Vec<RawSums> {
     let part = Part { columns: (0, windows.cells.0), rows: (0, windows.cells.1) };
-    let [gx, gy] = &pre.gradient;
-    let [sx, sy] = &pre.spread;
-    let planes = [&pre.values, gx, gy, sx, sy].map(Rows::of);
+    let planes = planes(pre).map(Rows::of);
     let mut totals = Totals::default();
     eight(AllMoments { planes, intervals: (x, y), part, totals: &mut totals });
-    let n = (windows.window.0 * windows.window.1) as f64;
-    let of = |c: usize| {
-        let sums: [f64; SUMS] = std::array::from_fn(|k| totals.of(c)[k]);
-        let [f, gx, gy, ff, xx, xy, yy, sxx, sxy, syy, sx, sy, fx, fy] = sums;
+    (0..windows.len()).map(|c| RawSums(std::array::from_fn(|k| totals.of(c)[k]))).collect()
+}
+
+/// f, its gradient, and that convolved with the residual correlation.
+fn planes(pre: &PreparedPre) -> [&Grid<f32>; 5] {
+    let ([gx, gy], [sx, sy]) = (&pre.gradient, &pre.spread);
+    [&pre.values, gx, gy, sx, sy]
+}
+
+/// What the terms of one window are made of: the sums of [`moments`] over its pixels.
+#[derive(Debug, Clone, Copy)]
+pub struct RawSums([f64; SUMS]);
+
+impl RawSums {
+    /// Takes pixel (x, y) of the tile away.
+    pub fn remove(&mut self, pre: &PreparedPre, (x, y): (usize, usize)) {
+        let one = moments(planes(pre).map(|p| p.get(x, y) as f64));
+        self.0.iter_mut().zip(one).for_each(|(sum, v)| *sum -= v);
+    }
+
+    /// The terms of a window of so many pixels.
+    pub fn terms(&self, n: f64) -> RegressionTerms {
+        let [f, gx, gy, ff, xx, xy, yy, sxx, sxy, syy, sx, sy, fx, fy] = self.0;
         let terms = WindowTerms {
             count: n,
             mean: f / n,
@@ -83,8 +102,12 @@ pub fn regression_terms(
             spread: [sxx - gx * sx / n, sxy - gx * sy / n, syy - gy * sy / n],
         };
         RegressionTerms { terms, means: [gx / n, gy / n], mixed: [fx - f * gx / n, fy - f * gy / n] }
-    };
-    (0..windows.len()).map(of).collect()
+    }
+}
+
+/// f, fx, fy, f², fx·fx, fx·fy, fy·fy, fx·sx, fx·sy, fy·sy, sx, sy, f·fx, f·fy.
+fn moments([f, fx, fy, sx, sy]: [f64; 5]) -> [f64; SUMS] {
+    [f, fx, fy, f * f, fx * fx, fx * fy, fy * fy, fx * sx, fx * sy, fy * sy, sx, sy, f * fx, f * fy]
 }
 
 /// Sums that the terms are made of.
@@ -108,8 +131,7 @@ impl Work for AllMoments<'_, '_> {
     }
 }
 
-/// Blocks of the sums Σf, Σfx, Σfy, Σff, Σfx·fx, Σfx·fy, Σfy·fy, Σfx·sx, Σfx·sy, Σfy·sy, Σsx, Σsy, Σf·fx, Σf·fy: one in
-/// each lane.
+/// Blocks of the sums of [`moments`], one in each lane.
 struct Moments<'a, S> {
     simd: S,
     /// f, its gradient, and that convolved with the residual correlation.

@@ -36,7 +36,7 @@ impl SharedCorrelation {
         self.around.reaches(d)
     }
 
-    /// As [`WindowCorrelation::at`], within the reach of the lags.
+    /// As [`WindowCorrelation::at`](super::peak::WindowCorrelation::at), within the reach of the lags.
     #[inline(always)]
     pub fn at(&mut self, c: &Coefficients, halves: &HalfPixels, d: PixelShift) -> Option<Jet> {
         if away(halves, d, self.half) {

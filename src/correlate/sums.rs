@@ -84,7 +84,9 @@ impl SquareSums {
 pub struct CellSums {
     stride: usize,
     table: Vec<[f64; 2]>,
-    cells: (Vec<(usize, usize)>, Vec<(usize, usize)>),
+    /// First border and last of the windows of every cell column and row.
+    columns: Vec<(usize, usize)>,
+    rows: Vec<(usize, usize)>,
 }
 
 impl CellSums {
@@ -112,13 +114,13 @@ impl CellSums {
                 *own = [run[0] + above[0], run[1] + above[1]];
             }
         }
-        CellSums { stride, table, cells: (x.cells.clone(), y.cells.clone()) }
+        CellSums { stride, table, columns: x.cells.clone(), rows: y.cells.clone() }
     }
 
     /// Of the window of cell (x, y).
     #[inline(always)]
     pub fn of(&self, x: usize, y: usize) -> [f64; 2] {
-        let ((x0, x1), (y0, y1)) = (self.cells.0[x], self.cells.1[y]);
+        let ((x0, x1), (y0, y1)) = (self.columns[x], self.rows[y]);
         let [a, b, c, d] = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| self.table[y * self.stride + x]);
         [0, 1].map(|k| (d[k] - c[k]) - (b[k] - a[k]))
     }

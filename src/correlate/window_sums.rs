@@ -80,7 +80,7 @@ fn planes(pre: &PreparedPre) -> [&Grid<f32>; 5] {
     [&pre.values, gx, gy, sx, sy]
 }
 
-/// What the terms of one window are made of: the sums of [`moments`] over its pixels.
+/// What the terms of one window are made of: the sums of f, its gradient and their products over its pixels.
 #[derive(Debug, Clone, Copy)]
 pub struct RawSums([f64; SUMS]);
 
@@ -131,7 +131,7 @@ impl Work for AllMoments<'_, '_> {
     }
 }
 
-/// Blocks of the sums of [`moments`], one in each lane.
+/// Blocks of the sums of `moments`, one in each lane.
 struct Moments<'a, S> {
     simd: S,
     /// f, its gradient, and that convolved with the residual correlation.

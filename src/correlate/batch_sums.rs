@@ -283,8 +283,11 @@ impl<N: Fn((usize, usize), (usize, usize)) -> bool> Shifted<'_, '_, N> {
         let nothing = &self.nothing;
         let mut jobs = Vec::with_capacity(self.requests.len());
         for (&Shifts { a, b, shifts, part }, out) in self.requests.iter().zip(self.out) {
-            let wanted = |k: usize| shifts.saturating_sub(k * LANES).clamp(1, LANES);
-            let b = std::array::from_fn(|k| (b.from(((k * LANES) as i64, 0)), wanted(k)));
+            // A request with fewer vectors than another reads its first once more: the image may end behind it.
+            let b = std::array::from_fn(|k| match shifts.saturating_sub(k * LANES) {
+                0 => (b, 1),
+                wanted => (b.from(((k * LANES) as i64, 0)), wanted.min(LANES)),
+            });
             jobs.push(Job { part, blocks: Products::<S, G, U, _>::new(simd, a, b, nothing), out });
         }
         self.sums.sums::<G, _>(self.intervals, &mut jobs);

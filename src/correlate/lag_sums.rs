@@ -283,6 +283,8 @@ fn halves<'a>(c: &Knots<'a>, (tx, ty): (i64, i64), lags: usize) -> [Half<'a>; 2]
             2 => (k, (lags + 1 - k) / 2),
             _ => (k * HALF, lags.saturating_sub(k * HALF).min(HALF)),
         };
+        // Where none are wanted nothing may lie behind the first.
+        let (offset, wanted) = if wanted == 0 { (0, 1) } else { (offset, wanted) };
         let px = tx + offset as i64 + c.margin;
         let plane = Rows {
             data: &c.planes[px.rem_euclid(factor) as usize],

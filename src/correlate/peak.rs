@@ -366,14 +366,29 @@ pub fn sum(jets: impl Iterator<Item = Option<Jet>>) -> Option<Jet> {
 /// The spline through 7 × 7 lags at `at` (coefficient units from the middle); derivatives per pixel.
 #[inline(always)]
 pub(super) fn spline(kind: Spline, lags: &[f64; LAGS * LAGS], at: (f64, f64), factor: f64) -> Jet {
-    let weights = |t: f64| -> [[f64; LAGS]; 3] {
-        let taps: [[f64; 3]; LAGS] = std::array::from_fn(|i| basis(kind, t - (i as f64 - (LAGS / 2) as f64)));
-        std::array::from_fn(|k| std::array::from_fn(|i| taps[i][k]))
-    };
-    let (x, y) = (weights(at.0), weights(at.1));
-    let mut along = [[0.0; LAGS]; 3];
-    for j in 0..LAGS {
-        let row = &lags[j * LAGS..(j + 1) * LAGS];
+    let first = -((LAGS / 2) as f64);
+    let weights = (taps::<LAGS>(kind, at.0, first), taps(kind, at.1, first));
+    separable(lags, LAGS, &weights, factor)
+}
+
+/// Weights of `N` lags for the value of the spline at `t` and its two derivatives; the first lag is at `first`.
+#[inline(always)]
+pub(super) fn taps<const N: usize>(kind: Spline, t: f64, first: f64) -> [[f64; N]; 3] {
+    let taps: [[f64; 3]; N] = std::array::from_fn(|i| basis(kind, t - (first + i as f64)));
+    std::array::from_fn(|k| std::array::from_fn(|i| taps[i][k]))
+}
+
+/// Weights along x and y applied to the first `N` × `N` of lags in rows of `pitch`; derivatives per pixel.
+#[inline(always)]
+pub(super) fn separable<const N: usize>(
+    lags: &[f64],
+    pitch: usize,
+    (x, y): &([[f64; N]; 3], [[f64; N]; 3]),
+    factor: f64,
+) -> Jet {
+    let mut along = [[0.0; N]; 3];
+    for j in 0..N {
+        let row = &lags[j * pitch..j * pitch + N];
         for k in 0..3 {
             along[k][j] = row.iter().zip(&x[k]).map(|(v, w)| v * w).sum();
         }
@@ -392,7 +407,7 @@ pub(super) fn spline(kind: Spline, lags: &[f64; LAGS * LAGS], at: (f64, f64), fa
 /// A linear spline has its maxima at the knots only. There the derivative is the linear interpolation of central
 /// differences, the derivative that belongs to linear interpolation, and the function its integral.
 #[inline(always)]
-pub(super) fn basis(kind: Spline, x: f64) -> [f64; 3] {
+fn basis(kind: Spline, x: f64) -> [f64; 3] {
     let (triangle, cubic) = (|x: f64| Spline::Linear.basis(x), |x: f64| Spline::Cubic.basis(x));
     let second = |f: &dyn Fn(f64) -> f64| f(x + 1.0) - 2.0 * f(x) + f(x - 1.0);
     match kind {

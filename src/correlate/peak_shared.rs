@@ -4,11 +4,11 @@
 use super::half_pixel::HalfPixels;
 use super::interp::{Coefficients, Spline};
 use super::lag_sums::{Around, Lags, SIDE};
-use super::peak::{Jet, away, basis, norm_at, quotient};
+use super::peak::{Jet, away, norm_at, quotient, separable, taps};
 use super::window_sums::WindowTerms;
 use crate::field::PixelShift;
 
-/// One band of one window without masks or weights, from sums shared by all windows of a tile.
+/// One band of one window without weights, from sums shared by all windows of a tile.
 pub struct SharedCorrelation {
     pub terms: WindowTerms,
     /// Σ (f - mean)·c at the lags around the start.
@@ -56,24 +56,8 @@ impl SharedCorrelation {
 /// The spline through the 6 × 6 of the lags around `at` (coefficient units from the first); derivatives per pixel.
 #[inline(always)]
 fn spline_of_six(kind: Spline, lags: &Lags, at: (f64, f64), factor: f64) -> Jet {
-    let weights = |t: f64| -> (usize, [[f64; 6]; 3]) {
-        let first = t.floor() as usize - 2;
-        let taps: [[f64; 3]; 6] = std::array::from_fn(|i| basis(kind, t - (first + i) as f64));
-        (first, std::array::from_fn(|k| std::array::from_fn(|i| taps[i][k])))
-    };
-    let ((x0, x), (y0, y)) = (weights(at.0), weights(at.1));
-    let mut along = [[0.0; 6]; 3];
-    for j in 0..6 {
-        let row = &lags[(y0 + j) * SIDE + x0..(y0 + j) * SIDE + x0 + 6];
-        for k in 0..3 {
-            along[k][j] = row.iter().zip(&x[k]).map(|(v, w)| v * w).sum();
-        }
-    }
-    let value = |kx: usize, ky: usize| -> f64 { along[kx].iter().zip(&y[ky]).map(|(v, w)| v * w).sum() };
-    let f2 = factor * factor;
-    Jet {
-        value: value(0, 0),
-        gradient: [factor * value(1, 0), factor * value(0, 1)],
-        second: [f2 * value(2, 0), f2 * value(1, 1), f2 * value(0, 2)],
-    }
+    let first = |t: f64| t.floor() as usize - 2;
+    let (x, y) = (first(at.0), first(at.1));
+    let weights = (taps::<6>(kind, at.0, x as f64), taps(kind, at.1, y as f64));
+    separable(&lags[y * SIDE + x..], SIDE, &weights, factor)
 }

@@ -1,6 +1,6 @@
 //! Seconds per megapixel of `dense` at every pixel, one thread: matching of prepared tiles, and the whole run.
 //!
-//! `cargo bench --bench dense`. A tile is that of a run: 512 × 512 cells and the pixels around them that the method
+//! `cargo bench --bench dense`. A tile is that of a run: 768 × 768 cells and the pixels around them that the method
 //! wants; seconds are per million cells of the product, the best of several.
 
 mod fixture;
@@ -25,7 +25,6 @@ static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SIDE: usize = 1024;
 const WINDOW: usize = 33;
-const TILE: usize = 512;
 const ROUNDS: usize = 7;
 
 fn best(mut work: impl FnMut()) -> f64 {
@@ -49,18 +48,20 @@ fn main() {
             .map(|(values, valid)| MemoryImage(Image { values, valid }));
         let pair = Pair::new(&pre, &post, (0.0, 0.0));
         let method = MethodName::Dense;
+        let side = method.tile();
         let params = Params { method, window: (WINDOW, WINDOW), step: (1, 1), ..Params::default() };
-        let layout = Layout::new((SIDE, SIDE), params.window, params.step, None).expect("a valid layout");
+        let layout =
+            Layout::new((SIDE, SIDE), params.window, params.step, None).expect("a valid layout").with_tile(side);
         let go_on = AtomicBool::new(false);
         let engine = Engine::new(&pair, &layout, &params, &go_on).expect("the pair can be analysed");
         let (mut method, mut worker) = (engine.method(), engine.worker(&pair).expect("in memory"));
         let halo = method.halo();
-        let first = (SIDE - TILE - WINDOW).div_ceil(2);
-        let pixels = Window::new(first as i64, first as i64, TILE + WINDOW - 1, TILE + WINDOW - 1).grown(halo);
+        let first = (SIDE - side - WINDOW).div_ceil(2);
+        let pixels = Window::new(first as i64, first as i64, side + WINDOW - 1, side + WINDOW - 1).grown(halo);
         let bands = worker.images(pixels).expect("in memory").expect("valid pixels");
         let tile = Tile {
             bands: &bands,
-            windows: TileWindows { cells: (TILE, TILE), window: params.window, step: params.step },
+            windows: TileWindows { cells: (side, side), window: params.window, step: params.step },
             area: SearchArea { range: Alignment::new((0.0, 0.0), params.search).range, starts: &[] },
             offset: PixelShift::default(),
             prior: &[],
@@ -76,7 +77,7 @@ fn main() {
         let per = |seconds: f64, cells: usize| 1e6 * seconds / cells as f64;
         println!(
             "| {preset:?} | {:.3} | {:.3} |",
-            per(matching, TILE * TILE),
+            per(matching, side * side),
             per(whole, layout.cells.0 * layout.cells.1)
         );
     }

@@ -12,9 +12,10 @@ use crate::{Error, Result};
 /// Smallest and largest window side in pixels.
 pub const WINDOW_RANGE: std::ops::RangeInclusive<usize> = 5..=512;
 
-/// Side of a tile in pre pixels that the tiling aims at, fixed because every tile is computed as a whole; and the
-/// largest, for steps so wide that the cells around a tile, which the outlier filter needs, would outnumber its own.
-const TILE_PIXELS: usize = 512;
+/// Side of a tile in pre pixels that the tiling aims at unless a method wants another, fixed because every tile is computed as a
+/// whole; and the largest, for steps so wide that the cells around a tile, which the outlier filter needs, would outnumber
+/// its own.
+pub const TILE_PIXELS: usize = 512;
 const LARGEST_TILE: usize = 1024;
 
 /// The geometry of a run.
@@ -30,6 +31,8 @@ pub struct Layout {
     pub first: (i64, i64),
     /// The cells asked for.
     pub region: Window,
+    /// Side of a tile in pre pixels, about.
+    pub tile: usize,
 }
 
 impl Layout {
@@ -57,6 +60,7 @@ impl Layout {
             cells: (cells_x, cells_y),
             first: (first_x, first_y),
             region: Window::new(0, 0, cells_x, cells_y),
+            tile: TILE_PIXELS,
         };
         if let Some(pixels) = region {
             layout.region = layout.cells_in(pixels).ok_or_else(|| {
@@ -86,7 +90,13 @@ impl Layout {
             cells: (cells_x, cells_y),
             first: (first_x, first_y),
             region: Window::new(0, 0, cells_x, cells_y),
+            tile: self.tile,
         }
+    }
+
+    /// The same cells in tiles of about so many pre pixels a side.
+    pub fn with_tile(self, tile: usize) -> Layout {
+        Layout { tile, ..self }
     }
 
     /// The same cells with windows of another size.
@@ -128,7 +138,7 @@ impl Layout {
 
     /// Cells of a full tile along columns and rows. Tiles are anchored at cell (0, 0), whatever the region.
     pub fn tile_cells(&self) -> (usize, usize) {
-        let side = |step: usize| match TILE_PIXELS / step {
+        let side = |step: usize| match self.tile / step {
             n if n >= 16 => n / 16 * 16,
             _ => (LARGEST_TILE / step).clamp(1, 16),
         };
@@ -247,6 +257,7 @@ mod tests {
     fn tiles_cover_every_cell_once() {
         for (window, step) in [((32, 32), (8, 8)), ((64, 64), (100, 3)), ((5, 5), (1, 1))] {
             let layout = Layout::new((1100, 900), window, step, None).unwrap();
+            let layout = if step.0 == 1 { layout.with_tile(768) } else { layout };
             let mut seen = vec![0u8; layout.cells.0 * layout.cells.1];
             for t in layout.tiles() {
                 for j in t.y..t.bottom() {

@@ -9,7 +9,7 @@ pub use crate::correlate::taper::Taper;
 use crate::engine::{Engine, Jump, Worker};
 use crate::field::{Measurement, Status};
 use crate::grid::{Grid, ImageFile, PointFile, Window};
-use crate::layout::Layout;
+use crate::layout::{Layout, TILE_PIXELS};
 use crate::net::Net;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -42,6 +42,11 @@ impl MethodName {
             MethodName::Regularized => "regularized",
             MethodName::Net => "net",
         }
+    }
+
+    /// Side of its tiles in pre pixels. Around each, `dense` looks at 80 pixels more on every side.
+    pub fn tile(self) -> usize {
+        if self == MethodName::Dense { 768 } else { TILE_PIXELS }
     }
 }
 

@@ -30,7 +30,7 @@ pub use super::eight::LANES;
 /// Most neighbouring shifts whose products are summed in one pass.
 pub const BATCH: usize = 3 * LANES;
 /// Rows of a block that are summed in single precision.
-const SINGLE_ROWS: usize = 16;
+pub(super) const SINGLE_ROWS: usize = 16;
 /// Running sums that stay in the cache.
 const CACHED: usize = (1 << 20) / size_of::<f64>();
 

@@ -206,7 +206,7 @@ impl Estimator {
         if !(pf > 0.0 && pg > 0.0) {
             return;
         }
-        let fit = self.plane.fit(&self.re, &self.im, &self.plane.weights, 1, &mut self.scratch);
+        let fit = self.plane.fit(&self.re, &self.im, &self.plane.weights, &mut self.scratch);
         if !fit.converged || fit.dx.abs() > 1.5 || fit.dy.abs() > 1.5 {
             return;
         }

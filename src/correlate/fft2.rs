@@ -116,6 +116,7 @@ impl ComplexFft2 {
     }
 
     /// Row-major in, transposed spectrum out.
+    #[inline(always)]
     pub fn forward(&mut self, data: &mut [Complex32]) {
         self.rows.process_with_scratch(data, &mut self.scratch);
         transpose(data, &mut self.spare, self.width, self.height);
@@ -173,14 +174,25 @@ pub fn omega(k: usize, n: usize) -> f64 {
 }
 
 /// `from` has `height` rows of `width`; `to` gets `width` rows of `height`. Blocked for the cache.
+#[inline(always)]
 pub fn transpose<T: Copy>(from: &[T], to: &mut [T], width: usize, height: usize) {
-    const B: usize = 16;
+    const B: usize = 8;
     for y0 in (0..height).step_by(B) {
         for x0 in (0..width).step_by(B) {
-            for x in x0..(x0 + B).min(width) {
-                let line = &mut to[x * height + y0..x * height + (y0 + B).min(height)];
-                for (i, v) in line.iter_mut().enumerate() {
-                    *v = from[(y0 + i) * width + x];
+            let whole = x0 + B <= width && y0 + B <= height;
+            if whole {
+                // A block in registers.
+                let row = |i: usize| *from[(y0 + i) * width + x0..].first_chunk::<B>().expect("a whole block");
+                let block: [[T; B]; B] = std::array::from_fn(row);
+                for x in 0..B {
+                    let line: [T; B] = std::array::from_fn(|i| block[i][x]);
+                    to[(x0 + x) * height + y0..][..B].copy_from_slice(&line);
+                }
+            } else {
+                for x in x0..(x0 + B).min(width) {
+                    for y in y0..(y0 + B).min(height) {
+                        to[x * height + y] = from[y * width + x];
+                    }
                 }
             }
         }

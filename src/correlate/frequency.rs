@@ -1,20 +1,28 @@
-//! The `frequency` method: phase correlation, then a robust plane through the phase of the cross-spectrum.
+//! The `frequency` method: a robust plane through the phase of the cross-spectrum of two windows that show the same ground.
 //!
-//! In the manner of Leprince et al. (2007, IEEE TGRS 45(6)): the whole-pixel shift is the peak of the phase correlation
-//! of a Hann-tapered initial window; the final window, tapered only at its rim, is cut there, and its phase is fitted
-//! with a plane; the post window is then interpolated at that displacement and the fit repeated, which removes the bias
-//! of windows that overlap only in part. Frequencies are weighted by the amplitude of the window's own cross-spectrum
+//! In the manner of Leprince et al. (2007, IEEE TGRS 45(6)): the post window is interpolated at the displacement found so far,
+//! which removes the bias of windows that overlap only in part, both are tapered at their rim, and the phase of their
+//! cross-spectrum is fitted with a plane. Frequencies are weighted by the amplitude of the window's own cross-spectrum
 //! after the coherence prefilter (see [`super::prefilter`]), whose expectation is their Fisher information c²/(1-c²),
 //! not by a mask on the spectrum.
+//!
+//! The first displacement is the peak of the normalised cross-correlation, whose sums overlapping windows share
+//! ([`super::search`]). Where the phases do not confirm it, it is that of the phase correlation of a larger window under a Hann
+//! taper, made better by a plain fit; beside a cut it is the peak of the window's own side.
 
 use rustfft::num_complex::Complex32;
 
+use super::chance::Chance;
+use super::cut::Support;
 use super::fft2::FftCache;
 use super::lsm_cut::{self, Lean};
-use super::phase::{LANES, PhaseFit, PhasePlane, PhaseScratch, ROUNDS};
+use super::phase::{LANES, PhaseFit, PhasePlane, PhaseScratch};
 use super::prefilter::information;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::scene::Scene;
+use super::search::{Peak, integer_peaks};
+use super::sums::{CellSums, Intervals};
+use super::surface::NOTHING;
 use super::uncertainty::{RESAMPLING_FLOOR, congruence};
 use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
@@ -23,6 +31,10 @@ use crate::pipeline::{Params, Prefilter};
 
 /// Share of the final window, at each end, over which it is faded.
 const RIM: f64 = 0.25;
+/// Interpolations at a better displacement, and the last correction that ends them, pixels: what windows that overlap only in
+/// part do to it is a small share of it.
+const PASSES: usize = 3;
+const NEAR: f64 = 0.1;
 /// Farthest the fit may move from the whole-pixel peak, pixels.
 const CAPTURE: f64 = 1.5;
 /// A fit whose phases agree less than this with its plane is noise (0 random, 1 perfect).
@@ -33,13 +45,13 @@ pub struct Frequency<'a> {
     params: &'a Params,
     min_variance: f64,
     scene: &'a Scene,
+    chance: Chance,
     initial: Option<Stage>,
     last: Stage,
     /// Equivalent number of samples per independent one, from the rim taper.
     overlap: f64,
     ffts: FftCache,
     rows: Vec<f32>,
-    line: Vec<f32>,
     scratch: PhaseScratch,
     /// Of the tile's windows that a line cuts.
     leans: Vec<Lean>,
@@ -98,6 +110,8 @@ impl Stage {
         self.re.resize(half, 0.0);
         self.im.resize(half, 0.0);
         self.weights.resize(half, 0.0);
+        // The amplitude of this window's own cross-spectrum around its expectation.
+        let mut sum = [0.0f32; LANES];
         for kx in 0..=nx / 2 {
             let z = &self.packed[kx * ny..(kx + 1) * ny];
             let mx = (nx - kx) % nx;
@@ -109,21 +123,13 @@ impl Stage {
             }
             let row = kx * stride..(kx + 1) * stride;
             let (re, im) = (&mut self.re[row.clone()], &mut self.im[row.clone()]);
-            unit_crosses::<UNIT>(z, &self.mirror, re, im, &mut self.weights[row]);
+            let given = &self.plane.weights[row.clone()];
+            unit_crosses::<UNIT>(z, &self.mirror, (re, im, &mut self.weights[row]), given, &mut sum);
         }
         if !UNIT {
-            self.weights.copy_from_slice(&self.plane.weights);
             return;
         }
-        // The amplitude of this window's own cross-spectrum around its expectation, with unit mean for f32's sake.
-        let mut sum = [0.0f32; LANES];
-        let weights = self.weights.as_chunks_mut::<LANES>().0;
-        for (w, p) in weights.iter_mut().zip(self.plane.weights.as_chunks::<LANES>().0) {
-            for l in 0..LANES {
-                w[l] *= p[l];
-                sum[l] += w[l];
-            }
-        }
+        // With unit mean for f32's sake.
         let (sum, count) = (sum.iter().sum::<f32>(), self.weights.len());
         let scale = if sum > 0.0 { count as f32 / sum } else { 0.0 };
         self.weights.iter_mut().for_each(|w| *w *= scale);
@@ -165,28 +171,34 @@ impl Stage {
     }
 }
 
-/// [`unit_cross`], or the cross-spectrum itself, for a row of bins and the mirrored row.
+/// [`unit_cross`], or the cross-spectrum itself, for a row of bins and the mirrored row; its magnitude, or one, times the weights
+/// `given` are the weights, which are added up.
 #[inline(always)]
 fn unit_crosses<const UNIT: bool>(
     z: &[Complex32],
     mirror: &[Complex32],
-    re: &mut [f32],
-    im: &mut [f32],
-    weight: &mut [f32],
+    (re, im, weight): (&mut [f32], &mut [f32], &mut [f32]),
+    given: &[f32],
+    sum: &mut [f32; LANES],
 ) {
     let (za, zr) = z.as_chunks::<LANES>();
     let (ma, mr) = mirror.as_chunks::<LANES>();
     let whole = za.len() * LANES;
     let (ra, ia) = (re.as_chunks_mut::<LANES>().0, im.as_chunks_mut::<LANES>().0);
-    let wa = weight.as_chunks_mut::<LANES>().0;
+    let (wa, ga) = (weight.as_chunks_mut::<LANES>().0, given.as_chunks::<LANES>().0);
     for j in 0..za.len() {
-        let (z, m, re, im, w) = (&za[j], &ma[j], &mut ra[j], &mut ia[j], &mut wa[j]);
+        let (z, m, re, im, w, given) = (&za[j], &ma[j], &mut ra[j], &mut ia[j], &mut wa[j], &ga[j]);
         for l in 0..LANES {
             (re[l], im[l], w[l]) = unit_cross::<UNIT>(z[l], m[l]);
+            w[l] *= given[l];
+            sum[l] += w[l];
         }
     }
     for (i, (z, m)) in zr.iter().zip(mr).enumerate() {
-        (re[whole + i], im[whole + i], weight[whole + i]) = unit_cross::<UNIT>(*z, *m);
+        let k = whole + i;
+        (re[k], im[k], weight[k]) = unit_cross::<UNIT>(*z, *m);
+        weight[k] *= given[k];
+        sum[i] += weight[k];
     }
 }
 
@@ -255,12 +267,12 @@ impl<'a> Frequency<'a> {
             params,
             min_variance: scene.min_variance,
             scene,
+            chance: Chance::new(params, scene),
             initial: None,
             last: Stage::new(params.window, RIM, &gain, centred),
             overlap,
             ffts: FftCache::default(),
             rows: Vec::new(),
-            line: Vec::new(),
             scratch: PhaseScratch::default(),
             leans: Vec::new(),
         }
@@ -280,17 +292,61 @@ impl<'a> Frequency<'a> {
     }
 
     #[inline(always)]
-    fn window(&mut self, tile: &Tile, cell: usize) -> Measurement {
+    fn window(&mut self, tile: &Tile, sums: &CellSums, cell: usize, peak: &Peak) -> Measurement {
         let (w, h) = self.params.window;
         let corner = tile.windows.corner(cell);
-        let Some(initial) = &mut self.initial else { return Measurement::failed(Status::NoData) };
-        if let Err(status) = check(tile.pre(), corner, self.params, self.min_variance) {
+        let (x, y) = (cell % tile.windows.cells.0, cell / tile.windows.cells.0);
+        if let Err(status) = check(tile.pre(), corner, sums.of(x, y), self.params, self.min_variance) {
             return Measurement::failed(status);
         }
-        let search = tile.post().search as i64;
         let size = (tile.pre().values.width, tile.pre().values.height);
         let support = tile.cuts.and_then(|c| c.support(corner, (w, h), size));
-        let peak = match &support {
+        let near = if support.is_none() { self.from_peak(tile, corner, peak) } else { None };
+        let mut m = near.unwrap_or_else(|| self.from_initial(tile, cell, support.as_ref()));
+        tile.check_search(cell, &mut m);
+        m
+    }
+
+    /// From the peak of the normalised cross-correlation, which is nearer than a pixel where it is the right one; `None` when
+    /// the fit does not confirm it.
+    #[inline(always)]
+    fn from_peak(&mut self, tile: &Tile, corner: (usize, usize), peak: &Peak) -> Option<Measurement> {
+        let (w, h) = self.params.window;
+        let pixels = tile.pre().counts.count(corner.0 as i64, corner.1 as i64, (w, h)) as f64;
+        if peak.edge || peak.correlation <= NOTHING || f64::from(peak.correlation) < self.chance.least(pixels) {
+            return None;
+        }
+        let at = |c: usize, s: i32| c as i64 + tile.post().search as i64 + i64::from(s);
+        let at = (at(corner.0, peak.shift.0), at(corner.1, peak.shift.1));
+        if (tile.post().counts.count(at.0, at.1, (w, h)) as f64) < self.params.min_valid * (w * h) as f64 {
+            return None;
+        }
+        cut(&tile.pre().values, (corner.0 as i64, corner.1 as i64), (w, h), &mut self.last.pre);
+        let mut d = peak.start();
+        for _ in 0..PASSES {
+            self.resample(tile.post(), corner, d);
+            self.last.phases::<true>(&mut self.ffts);
+            let last = &self.last;
+            let fit = last.plane.fit(&last.re, &last.im, &last.weights, &mut self.scratch);
+            if !fit.converged || fit.dx.hypot(fit.dy) > CAPTURE {
+                return None;
+            }
+            (d.dx, d.dy) = (d.dx + fit.dx, d.dy + fit.dy);
+            if fit.dx.hypot(fit.dy) <= NEAR {
+                return Some(self.judge(&fit, d, peak.shift)).filter(|m| m.status == Status::Valid);
+            }
+        }
+        None
+    }
+
+    /// From the peak of the phase correlation of a larger window, or of one side of a line.
+    #[inline(always)]
+    fn from_initial(&mut self, tile: &Tile, cell: usize, support: Option<&Support>) -> Measurement {
+        let (w, h) = self.params.window;
+        let corner = tile.windows.corner(cell);
+        let search = tile.post().search as i64;
+        let Some(initial) = &mut self.initial else { return Measurement::failed(Status::NoData) };
+        let peak = match support {
             // The peak of the whole initial window may be that of the other side.
             Some(own) => Some(lsm_cut::own_peak(tile, cell, own)).filter(|p| !p.edge).map(|p| p.shift),
             None => {
@@ -305,7 +361,7 @@ impl<'a> Frequency<'a> {
             }
         };
         let Some(shift) = peak else { return Measurement::failed(Status::SearchEdge) };
-        let corner = support.as_ref().map_or(corner, |s| s.corner);
+        let corner = support.map_or(corner, |s| s.corner);
         let begin = (corner.0 as i64, corner.1 as i64);
         cut(&tile.pre().values, begin, (w, h), &mut self.last.pre);
         let at = (begin.0 + search + shift.0 as i64, begin.1 + search + shift.1 as i64);
@@ -314,7 +370,7 @@ impl<'a> Frequency<'a> {
         if share < self.params.min_valid {
             return Measurement::failed(Status::NoData);
         }
-        if let Some(own) = &support {
+        if let Some(own) = support {
             self.leans.extend(lsm_cut::lean(tile, cell, own));
             weigh(&mut self.last.pre, &own.weights);
             weigh(&mut self.last.post, &own.weights);
@@ -329,23 +385,22 @@ impl<'a> Frequency<'a> {
         d.dx += dx;
         d.dy += dy;
         self.resample(tile.post(), corner, d);
-        if let Some(own) = &support {
+        if let Some(own) = support {
             weigh(&mut self.last.post, &own.weights);
         }
         self.last.phases::<true>(&mut self.ffts);
         let last = &self.last;
-        let fit = last.plane.fit(&last.re, &last.im, &last.weights, ROUNDS, &mut self.scratch);
+        let fit = last.plane.fit(&last.re, &last.im, &last.weights, &mut self.scratch);
         d.dx += fit.dx;
         d.dy += fit.dy;
         let mut m = self.judge(&fit, d, shift);
-        if let Some(own) = &support {
+        if let Some(own) = support {
             // Fewer pixels carry the phases.
             let share = own.weights.iter().map(|&v| v as f64).sum::<f64>() / (w * h) as f64;
             m.covariance.xx /= share;
             m.covariance.xy /= share;
             m.covariance.yy /= share;
         }
-        tile.check_search(cell, &mut m);
         m
     }
 
@@ -357,15 +412,13 @@ impl<'a> Frequency<'a> {
         let (tx, ty) = (c.taps(corner.0 as i64, d.dx), c.taps(corner.1 as i64, d.dy));
         let rows = c.rows(h);
         self.rows.resize(rows * w, 0.0);
-        self.line.resize(w, 0.0);
         c.along_x(&tx, ty.first, rows, w, &mut self.rows);
         let search = post.search as i64;
         let near = (corner.0 as i64 + search + d.dx.round() as i64, corner.1 as i64 + search + d.dy.round() as i64);
         let whole = post.counts.count(near.0, near.1, (w, h)) == w * h;
         for y in 0..h {
-            c.along_y(&ty.weights, &self.rows, y, w, &mut self.line);
             let out = &mut self.last.post[y * w..(y + 1) * w];
-            out.copy_from_slice(&self.line);
+            c.along_y(&ty.weights, &self.rows, y, w, out);
             if !whole {
                 for (i, v) in out.iter_mut().enumerate() {
                     let (x, y) = (near.0 + i as i64, near.1 + y as i64);
@@ -405,31 +458,20 @@ fn weigh(values: &mut [f32], weights: &[f32]) {
     values.iter_mut().zip(weights).for_each(|(v, w)| *v *= w);
 }
 
-/// Enough valid pixels and some texture.
-#[inline(always)]
-fn check(pre: &PreparedPre, corner: (usize, usize), params: &Params, min_variance: f64) -> Result<(), Status> {
+/// Enough valid pixels and some texture; `sums` are those of the window's values and of their squares.
+fn check(
+    pre: &PreparedPre,
+    corner: (usize, usize),
+    [sum, square]: [f64; 2],
+    params: &Params,
+    min_variance: f64,
+) -> Result<(), Status> {
     let (w, h) = params.window;
     let n = pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) as f64;
-    // Invalid pixels are zero.
-    let (mut sum, mut square) = ([0.0f32; LANES], [0.0f32; LANES]);
-    for y in corner.1..corner.1 + h {
-        let (vectors, rest) = pre.values.row(y)[corner.0..corner.0 + w].as_chunks::<LANES>();
-        for v in vectors {
-            for l in 0..LANES {
-                sum[l] += v[l];
-                square[l] += v[l] * v[l];
-            }
-        }
-        for (l, v) in rest.iter().enumerate() {
-            sum[l] += v;
-            square[l] += v * v;
-        }
-    }
-    let total = |v: [f32; LANES]| v.iter().map(|&t| t as f64).sum::<f64>();
-    let (sum, square) = (total(sum), total(square));
     if n < params.min_valid * (w * h) as f64 || n < 8.0 {
         return Err(Status::NoData);
     }
+    // Invalid pixels are zero.
     if square / n - (sum / n).powi(2) <= min_variance {
         return Err(Status::LowTexture);
     }
@@ -470,7 +512,11 @@ fn cut(values: &Grid<f32>, at: (i64, i64), (w, h): (usize, usize), out: &mut [f3
 impl Method for Frequency<'_> {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
         self.prepare_initial(tile.area.range);
-        pulp::Arch::new().dispatch(AllWindows { method: self, tile })
+        let pair = [(tile.pre(), tile.post())];
+        let peaks = integer_peaks(&pair, &tile.windows, &tile.area, tile.stop);
+        let ((columns, rows), (w, h), (sx, sy)) = (tile.windows.cells, tile.windows.window, tile.windows.step);
+        let sums = CellSums::new(&tile.pre().values, &Intervals::new(columns, w, sx), &Intervals::new(rows, h, sy));
+        pulp::Arch::new().dispatch(AllWindows { method: self, tile, peaks: &peaks, sums: &sums })
     }
 }
 
@@ -478,6 +524,8 @@ impl Method for Frequency<'_> {
 struct AllWindows<'t, 'm, 'a> {
     method: &'m mut Frequency<'a>,
     tile: &'t Tile<'t>,
+    peaks: &'t [Peak],
+    sums: &'t CellSums,
 }
 
 impl pulp::WithSimd for AllWindows<'_, '_, '_> {
@@ -492,7 +540,7 @@ impl pulp::WithSimd for AllWindows<'_, '_, '_> {
             if self.tile.stopped() {
                 break;
             }
-            found.push(self.method.window(self.tile, cell));
+            found.push(self.method.window(self.tile, self.sums, cell, &self.peaks[cell]));
         }
         found.resize(cells, Measurement::failed(Status::NoData));
         let tile = self.tile;

@@ -12,6 +12,9 @@ use crate::field::PixelShift;
 /// Pixels beyond the search that a peak between whole pixels may touch.
 const BEYOND: usize = 2;
 
+/// Rows that are interpolated together.
+const STRIP: usize = 32;
+
 /// Rows whose weighted sums are added in single precision.
 const ROWS: usize = 16;
 
@@ -47,30 +50,35 @@ impl HalfPixels {
         let c = &post.coefficients;
         let per = c.factor as i64;
         let halves = 0..per as usize;
-        // Along x once for the images half a pixel apart along y.
         let ty: Vec<_> = halves.clone().map(|j| c.taps(-margin, 0.5 * j as f64)).collect();
-        let (first, rows) = (ty[0].first, c.rows(h) + per as usize - 1);
-        let mut along = vec![0.0; rows * w];
-        let (mut planes, mut powers) = (Vec::new(), Vec::new());
-        for i in halves.clone() {
-            let tx = c.taps(-margin, 0.5 * i as f64);
-            let (mut plane, mut power) = (vec![0.0; h * halves.len() * w], vec![0.0; halves.len()]);
-            vectors(
-                #[inline(always)]
-                || {
-                    c.along_x(&tx, first, rows, w, &mut along);
-                    for (y, lines) in plane.chunks_exact_mut(halves.len() * w).enumerate() {
-                        for ((line, ty), power) in lines.chunks_exact_mut(w).zip(&ty).zip(&mut power) {
-                            c.along_y(&ty.weights, &along[(ty.first - first) as usize * w..], y, w, line);
-                            let mut squares = [0.0; LANES];
-                            add_products(&mut squares, line, line);
-                            *power += total(&squares);
+        let tx: Vec<_> = halves.clone().map(|i| c.taps(-margin, 0.5 * i as f64)).collect();
+        let first = ty[0].first;
+        let (mut along, mut line) = (Vec::new(), vec![0.0; w]);
+        let mut planes: Vec<Vec<f32>> = halves.clone().map(|_| Vec::with_capacity(h * halves.len() * w)).collect();
+        let mut powers = vec![0.0; halves.len() * halves.len()];
+        // Strips whose rows stay in the cache between the passes along x and y.
+        for top in (0..h).step_by(STRIP) {
+            let height = STRIP.min(h - top);
+            let rows = c.rows(height) + per as usize - 1;
+            along.resize(rows * w, 0.0);
+            for ((tx, plane), powers) in tx.iter().zip(&mut planes).zip(powers.chunks_exact_mut(halves.len())) {
+                vectors(
+                    #[inline(always)]
+                    || {
+                        // Along x once for the images half a pixel apart along y.
+                        c.along_x(tx, first + top as i64 * per, rows, w, &mut along);
+                        for y in 0..height {
+                            for (ty, power) in ty.iter().zip(&mut *powers) {
+                                c.along_y(&ty.weights, &along[(ty.first - first) as usize * w..], y, w, &mut line);
+                                plane.extend_from_slice(&line);
+                                let mut squares = [0.0; LANES];
+                                add_products(&mut squares, &line, &line);
+                                *power += total(&squares);
+                            }
                         }
-                    }
-                },
-            );
-            planes.push(plane);
-            powers.extend(power);
+                    },
+                );
+            }
         }
         let gains = powers.iter().map(|&here| if here > 0.0 { powers[0] / here } else { 1.0 }).collect();
         HalfPixels { planes, width: w, margin, per, gains }

@@ -4,8 +4,11 @@
 //! ([`super::peak`]). At one lag those are sums of one product image, so that overlapping windows share them as they
 //! share the whole-pixel search; neighbouring windows move alike and ask for the same lags.
 
-use super::batch_sums::{BatchSums, LANES, Part, Rows, Totals};
-use super::lag_block::{HALF, Half};
+use super::batch_sums::{BatchSums, LANES, Part, Rows, SINGLE_ROWS, Totals};
+use super::block::Blocks;
+use super::eight::{Eight, Lanes, Work, eight};
+use super::lag_block::{HALF, Half, LagProducts};
+use super::missing::Missing;
 use super::sums::Intervals;
 use crate::field::PixelShift;
 use crate::grid::Grid;
@@ -32,17 +35,6 @@ pub struct Knots<'a> {
     pub factor: usize,
     /// Where the tile's first pixel lies.
     pub margin: i64,
-}
-
-impl Knots<'_> {
-    /// The value for tile pixel (x, y) at a lag.
-    #[inline(always)]
-    fn get(&self, (x, y): (usize, usize), lag: (i64, i64)) -> f64 {
-        let factor = self.factor as i64;
-        let (px, py) = (x as i64 * factor + lag.0 + self.margin, y as i64 * factor + lag.1 + self.margin);
-        let plane = &self.planes[px.rem_euclid(factor) as usize];
-        plane[py as usize * self.stride + px.div_euclid(factor) as usize] as f64
-    }
 }
 
 /// The lags that a window needs at all displacements near its start.
@@ -163,30 +155,17 @@ impl<const P: usize, const V: usize> LagSums<P, V> {
         }
     }
 
-    /// The sums of a cell, counted from the first of the computed rows, without those of tile pixels `without`; those beyond its
+    /// The sums of a cell, counted from the first of the computed rows, less those of the `missing` pixels; those beyond its
     /// own lags mean nothing.
     #[inline(always)]
     fn without(
         &self,
         (cell, around): (usize, &Around),
         (f, c): ([&Grid<f32>; P], &Knots),
-        without: &[(usize, usize)],
+        missing: &Missing,
     ) -> [Lags; V] {
         let mut values = self.values[cell];
-        for &(x, y) in without {
-            for ty in around.first.1..around.end.1 {
-                for tx in around.first.0..around.end.0 {
-                    let (c, k) = (c.get((x, y), (tx, ty)), around.index((tx, ty)));
-                    for p in 0..P {
-                        values[p][k] -= f[p].get(x, y) as f64 * c;
-                    }
-                    values[P][k] -= c;
-                    if V > P + 1 {
-                        values[P + 1][k] -= c * c;
-                    }
-                }
-            }
-        }
+        eight(Without { values: &mut values, f: f.map(Rows::of), c, around, missing });
         values
     }
 
@@ -202,32 +181,58 @@ fn centred<const P: usize, const V: usize>(v: &[Lags; V], means: [f64; P]) -> [L
     std::array::from_fn(|p| std::array::from_fn(|k| v[p][k] - means[p] * v[P][k]))
 }
 
-impl LagsOfOne {
-    /// As [`LagSums::of`], without the tile pixels `without`.
+/// Takes the products of missing pixels away.
+struct Without<'a, const P: usize, const V: usize> {
+    values: &'a mut [Lags; V],
+    f: [Rows<'a>; P],
+    c: &'a Knots<'a>,
+    around: &'a Around,
+    missing: &'a Missing,
+}
+
+impl<const P: usize, const V: usize> Work for Without<'_, P, V> {
+    type Output = ();
+
     #[inline(always)]
-    pub fn of_others(
-        &self,
-        cell: (usize, &Around),
-        (f, c): (&Grid<f32>, Knots),
-        without: &[(usize, usize)],
-        mean: f64,
-    ) -> Lags {
-        if without.is_empty() {
+    fn run<S: Eight>(self, simd: S) {
+        let Without { values, f, c, around, missing } = self;
+        let lags = (around.end.0 - around.first.0) as usize;
+        for ty in around.first.1..around.end.1 {
+            let first = around.index((around.first.0, ty));
+            let mut products = LagProducts::<S, P, 2>::new(simd, f, halves(c, (around.first.0, ty), lags));
+            for (corner, size) in missing.pieces(SINGLE_ROWS) {
+                Blocks::<V>::strip(&mut products, corner, size);
+                let Some::<[Lanes; V]>(sums) = products.block(0, size.0) else { continue };
+                for (values, sums) in values.iter_mut().zip(&sums) {
+                    for s in 0..lags {
+                        values[first + s] -= f64::from(sums[lane(c.factor, s)]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl LagsOfOne {
+    /// As [`LagSums::of`], without the `missing` pixels.
+    #[inline(always)]
+    pub fn of_others(&self, cell: (usize, &Around), (f, c): (&Grid<f32>, Knots), missing: &Missing, mean: f64) -> Lags {
+        if missing.is_empty() {
             return self.of(cell.0, [mean])[0];
         }
-        centred(&self.without(cell, ([f], &c), without), [mean])[0]
+        centred(&self.without(cell, ([f], &c), missing), [mean])[0]
     }
 }
 
 impl LagsOfNone {
-    /// Σ (c - c̄)² of a cell over `pixels` pixels, `without` left out.
+    /// Σ (c - c̄)² of a cell over `pixels` pixels, the `missing` ones left out.
     #[inline(always)]
-    pub fn energies(&self, cell: (usize, &Around), c: Knots, without: &[(usize, usize)], pixels: f64) -> Lags {
+    pub fn energies(&self, cell: (usize, &Around), c: Knots, missing: &Missing, pixels: f64) -> Lags {
         let energies = |[sum, squares]: &[Lags; 2]| std::array::from_fn(|k| squares[k] - sum[k] * sum[k] / pixels);
-        if without.is_empty() {
+        if missing.is_empty() {
             energies(&self.values[cell.0])
         } else {
-            energies(&self.without(cell, ([], &c), without))
+            energies(&self.without(cell, ([], &c), missing))
         }
     }
 }

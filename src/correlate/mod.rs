@@ -30,6 +30,7 @@ pub mod lsm_level;
 pub mod lsm_shared;
 pub mod lsm_tile;
 pub mod lsm_window;
+pub mod missing;
 pub mod peak;
 pub mod peak_shared;
 pub mod phase;

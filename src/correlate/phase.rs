@@ -39,16 +39,50 @@ pub struct PhaseFit {
 }
 
 /// Exponent of the robust weight.
-const EXPONENT: u32 = 4;
-/// Robust rounds after the first plain one.
-pub const ROUNDS: usize = 1;
-/// Newton iterations per round and the step that ends them, in pixels.
+const EXPONENT: f64 = 4.0;
+/// Most Newton steps in a row, and the step that ends them, in pixels.
 const ITERATIONS: usize = 12;
 const TOLERANCE: f64 = 2e-4;
 /// The step that ends what another pass will refine.
 const COARSE: f64 = 5e-3;
 /// Longest Newton step in pixels.
 const STEP_LIMIT: f64 = 0.5;
+/// Rows of bins that are summed in single precision.
+const SINGLE_ROWS: usize = 16;
+
+/// What a pass over the bins makes of the weights: takes them as they are, multiplies them by the robust term, or takes the
+/// robust ones of the pass before and sums up all that a fit reports.
+const PLAIN: u8 = 0;
+const REWEIGHT: u8 = 1;
+const LAST: u8 = 2;
+
+/// Sums over all bins, ω = (ω_x, ω_y) and P the phasor left at a displacement.
+#[derive(Default)]
+struct Sums {
+    /// Σ W ω Im P.
+    gradient: [f64; 2],
+    /// Σ W ω ωᵀ Re P (xx, xy, yy).
+    curvature: [f64; 3],
+    /// Σ W² ω ωᵀ Im² P and Σ W ω ωᵀ.
+    meat: [f64; 3],
+    spread: [f64; 3],
+    /// Σ W and Σ W Re P with the weights as given.
+    agreement: [f64; 2],
+}
+
+impl Sums {
+    /// The Newton step, held back; `None` where the curvature says nothing.
+    fn step(&self) -> Option<(f64, f64)> {
+        let ([gx, gy], [xx, xy, yy]) = (self.gradient, self.curvature);
+        let det = xx * yy - xy * xy;
+        if !(det > 0.0 && xx > 0.0) {
+            return None;
+        }
+        let (sx, sy) = ((yy * gx - xy * gy) / det, (xx * gy - xy * gx) / det);
+        let hold = (STEP_LIMIT / sx.hypot(sy)).min(1.0);
+        Some((sx * hold, sy * hold))
+    }
+}
 
 impl PhasePlane {
     /// `weight(|ω|)` is asked for every usable bin.
@@ -71,86 +105,47 @@ impl PhasePlane {
         PhasePlane { omega_x, omega_y, bins: ny, stride, weights }
     }
 
-    /// Fits the plane to the unit phasors (`re`, `im`) with `weights`, all in the order of [`Self::weights`], from zero,
-    /// with `rounds` robust rounds. `scratch` is resized as needed.
+    /// Fits the plane to the unit phasors (`re`, `im`) with `weights`, all in the order of [`Self::weights`], from zero:
+    /// plain, then with robust weights. `scratch` is resized as needed.
     #[inline(always)]
-    pub fn fit(&self, re: &[f32], im: &[f32], weights: &[f32], rounds: usize, scratch: &mut PhaseScratch) -> PhaseFit {
-        let (dx, dy, converged) = self.iterate(re, im, weights, rounds, TOLERANCE, scratch);
-        let mut s = self.sums::<3, 3>(re, im, dx, dy, scratch);
-        if rounds > 0 {
-            // d/dθ [sin θ·r^n] = r^n·((1 + n) cos θ - n), r = (1 + cos θ)/2.
-            let n = EXPONENT as f64;
-            for i in 0..3 {
-                s[2 + i] = (1.0 + n) * s[2 + i] - n * s[8 + i];
+    pub fn fit(&self, re: &[f32], im: &[f32], weights: &[f32], scratch: &mut PhaseScratch) -> PhaseFit {
+        let data = (re, im, weights);
+        let (mut dx, mut dy) = (0.0, 0.0);
+        let mut sums = Sums::default();
+        let mut converged = false;
+        if let Some(plain) = self.locate(re, im, weights, scratch) {
+            (dx, dy) = plain;
+            let mut step = self.pass::<REWEIGHT>(data, plain, scratch).step();
+            for _ in 0..ITERATIONS {
+                let Some((sx, sy)) = step else { break };
+                (dx, dy) = (dx + sx, dy + sy);
+                if converged {
+                    break;
+                }
+                sums = self.pass::<LAST>(data, (dx, dy), scratch);
+                step = sums.step();
+                converged = step.is_some_and(|(sx, sy)| sx.hypot(sy) < TOLERANCE);
             }
         }
-        let (total, agree) = self.agreement(re, im, weights, dx, dy, scratch);
+        // d/dθ [sin θ·r^n] = r^n·((1 + n) cos θ - n), r = (1 + cos θ)/2.
+        let hessian = std::array::from_fn(|i| (1.0 + EXPONENT) * sums.curvature[i] - EXPONENT * sums.spread[i]);
+        let [total, agree] = sums.agreement;
         let coherence = if total > 0.0 { 0.5 + 0.5 * agree / total } else { 0.0 };
-        PhaseFit { dx, dy, coherence, hessian: [s[2], s[3], s[4]], meat: [s[5], s[6], s[7]], converged }
+        PhaseFit { dx, dy, coherence, hessian, meat: sums.meat, converged }
     }
 
     /// A plain fit from zero that is good enough to interpolate at and fit again: (dx, dy), `None` without convergence.
     #[inline(always)]
     pub fn locate(&self, re: &[f32], im: &[f32], weights: &[f32], scratch: &mut PhaseScratch) -> Option<(f64, f64)> {
-        let (dx, dy, converged) = self.iterate(re, im, weights, 0, COARSE, scratch);
-        converged.then_some((dx, dy))
-    }
-
-    #[inline(always)]
-    fn iterate(
-        &self,
-        re: &[f32],
-        im: &[f32],
-        weights: &[f32],
-        rounds: usize,
-        tolerance: f64,
-        scratch: &mut PhaseScratch,
-    ) -> (f64, f64, bool) {
         let (mut dx, mut dy) = (0.0, 0.0);
-        scratch.robust.clear();
-        scratch.robust.extend_from_slice(weights);
-        let mut converged = false;
-        let mut hessian = [0.0; 3];
-        for round in 0..=rounds {
-            converged = false;
-            for iteration in 0..ITERATIONS {
-                let g = if iteration < 2 || iteration % 3 == 0 {
-                    let sums = self.sums::<3, 0>(re, im, dx, dy, scratch);
-                    hessian = [sums[2], sums[3], sums[4]];
-                    [sums[0], sums[1]]
-                } else {
-                    // Near the solution the curvature changes little.
-                    let sums = self.sums::<0, 0>(re, im, dx, dy, scratch);
-                    [sums[0], sums[1]]
-                };
-                let h = hessian;
-                let det = h[0] * h[2] - h[1] * h[1];
-                if !(det > 0.0 && h[0] > 0.0) {
-                    break;
-                }
-                let mut sx = (h[2] * g[0] - h[1] * g[1]) / det;
-                let mut sy = (h[0] * g[1] - h[1] * g[0]) / det;
-                let length = sx.hypot(sy);
-                if length > STEP_LIMIT {
-                    sx *= STEP_LIMIT / length;
-                    sy *= STEP_LIMIT / length;
-                }
-                dx += sx;
-                dy += sy;
-                // Early rounds only have to come near: their weights are about to change.
-                if length < if round < rounds { COARSE } else { tolerance } {
-                    converged = true;
-                    break;
-                }
-            }
-            if !converged {
-                break;
-            }
-            if round < rounds {
-                self.reweight(re, im, weights, dx, dy, scratch);
+        for _ in 0..ITERATIONS {
+            let (sx, sy) = self.pass::<PLAIN>((re, im, weights), (dx, dy), scratch).step()?;
+            (dx, dy) = (dx + sx, dy + sy);
+            if sx.hypot(sy) < COARSE {
+                return Some((dx, dy));
             }
         }
-        (dx, dy, converged)
+        None
     }
 
     /// Phasors exp(-jω·d) along the two axes, by the recurrence of a geometric series.
@@ -185,125 +180,69 @@ impl PhasePlane {
         }
     }
 
-    /// Σ W·{ω_x Im P, ω_y Im P}, then (with `H` = 3) Σ W ω ωᵀ Re P, then (with `M` = 3) Σ W² ω ωᵀ Im² P
-    /// and Σ W ω ωᵀ.
+    /// The sums at displacement `d` of unit phasors with weights; which weights and which sums says `KIND`.
     #[inline(always)]
-    fn sums<const H: usize, const M: usize>(
+    fn pass<const KIND: u8>(
         &self,
-        re: &[f32],
-        im: &[f32],
-        dx: f64,
-        dy: f64,
+        (re, im, weights): (&[f32], &[f32], &[f32]),
+        d: (f64, f64),
         scratch: &mut PhaseScratch,
-    ) -> [f64; 11] {
-        self.phasors(dx, dy, scratch);
+    ) -> Sums {
+        self.phasors(d.0, d.1, scratch);
+        scratch.robust.resize(weights.len(), 0.0);
         let (cos, sin, omega_y) = (vectors(&scratch.cos), vectors(&scratch.sin), vectors(&self.omega_y));
-        let mut sums = [0.0; 11];
+        let mut out = [0.0f64; 13];
+        let mut sums = [[0.0f32; LANES]; 13];
         for (k, &wx) in self.omega_x.iter().enumerate() {
             let row = k * self.stride..(k + 1) * self.stride;
             let (re, im) = (vectors(&re[row.clone()]), vectors(&im[row.clone()]));
-            let weight = vectors(&scratch.robust[row]);
+            let given = vectors(&weights[row.clone()]);
+            let robust = scratch.robust[row].as_chunks_mut::<LANES>().0;
             let (c, s) = scratch.row[k];
-            let mut g = [[0.0f32; LANES]; 2];
-            let mut h = [[0.0f32; LANES]; 3];
-            let mut m = [[0.0f32; LANES]; 6];
             for j in 0..omega_y.len() {
-                let (re, im, weight, wy) = (&re[j], &im[j], &weight[j], &omega_y[j]);
-                let (cos, sin) = (&cos[j], &sin[j]);
+                let (re, im, given, wy) = (&re[j], &im[j], &given[j], &omega_y[j]);
+                let (cos, sin, robust) = (&cos[j], &sin[j], &mut robust[j]);
                 for l in 0..LANES {
                     let (er, ei) = (c * cos[l] - s * sin[l], c * sin[l] + s * cos[l]);
-                    let pi = weight[l] * (re[l] * ei + im[l] * er);
-                    g[0][l] += pi;
-                    g[1][l] += wy[l] * pi;
-                    if H > 0 {
-                        let pr = weight[l] * (re[l] * er - im[l] * ei);
-                        h[0][l] += pr;
-                        h[1][l] += wy[l] * pr;
-                        h[2][l] += wy[l] * wy[l] * pr;
+                    let (pr, pi) = (re[l] * er - im[l] * ei, re[l] * ei + im[l] * er);
+                    if KIND == REWEIGHT {
+                        let keep = (0.5 + 0.5 * pr).max(0.0);
+                        let square = keep * keep;
+                        robust[l] = given[l] * square * square;
                     }
-                    if M > 0 {
-                        let square = pi * pi;
-                        m[0][l] += square;
-                        m[1][l] += wy[l] * square;
-                        m[2][l] += wy[l] * wy[l] * square;
-                        m[3][l] += weight[l];
-                        m[4][l] += weight[l] * wy[l];
-                        m[5][l] += weight[l] * wy[l] * wy[l];
+                    let weight = if KIND == PLAIN { given[l] } else { robust[l] };
+                    let wy = wy[l];
+                    let (wi, outer) = (weight * pi, [wx * wx, wx * wy, wy * wy]);
+                    sums[0][l] += wx * wi;
+                    sums[1][l] += wy * wi;
+                    for i in 0..3 {
+                        sums[2 + i][l] += outer[i] * (weight * pr);
+                        if KIND == LAST {
+                            sums[5 + i][l] += outer[i] * (wi * wi);
+                            sums[8 + i][l] += outer[i] * weight;
+                        }
+                    }
+                    if KIND == LAST {
+                        sums[11][l] += given[l];
+                        sums[12][l] += given[l] * pr;
                     }
                 }
             }
-            let wx = wx as f64;
-            sums[0] += wx * total(&g[0]);
-            sums[1] += total(&g[1]);
-            if H > 0 {
-                sums[2] += wx * wx * total(&h[0]);
-                sums[3] += wx * total(&h[1]);
-                sums[4] += total(&h[2]);
-            }
-            if M > 0 {
-                sums[5] += wx * wx * total(&m[0]);
-                sums[6] += wx * total(&m[1]);
-                sums[7] += total(&m[2]);
-                sums[8] += wx * wx * total(&m[3]);
-                sums[9] += wx * total(&m[4]);
-                sums[10] += total(&m[5]);
-            }
-        }
-        sums
-    }
-
-    /// W ← W₀ · ((1 + Re P)/2)^n.
-    #[inline(always)]
-    fn reweight(&self, re: &[f32], im: &[f32], weights: &[f32], dx: f64, dy: f64, scratch: &mut PhaseScratch) {
-        self.phasors(dx, dy, scratch);
-        let (cos, sin) = (vectors(&scratch.cos), vectors(&scratch.sin));
-        for (k, &(c, s)) in scratch.row.iter().enumerate() {
-            let row = k * self.stride..(k + 1) * self.stride;
-            let (re, im) = (vectors(&re[row.clone()]), vectors(&im[row.clone()]));
-            let base = vectors(&weights[row.clone()]);
-            let out = scratch.robust[row].as_chunks_mut::<LANES>().0;
-            for j in 0..cos.len() {
-                let (re, im, base, out) = (&re[j], &im[j], &base[j], &mut out[j]);
-                let (cos, sin) = (&cos[j], &sin[j]);
-                for l in 0..LANES {
-                    let (er, ei) = (c * cos[l] - s * sin[l], c * sin[l] + s * cos[l]);
-                    let p = re[l] * er - im[l] * ei;
-                    let keep = (0.5 + 0.5 * p).max(0.0);
-                    let square = keep * keep;
-                    out[l] = base[l] * square * square;
+            if k % SINGLE_ROWS == SINGLE_ROWS - 1 || k + 1 == self.omega_x.len() {
+                for (out, sums) in out.iter_mut().zip(&mut sums).take(if KIND == LAST { 13 } else { 5 }) {
+                    *out += sums.iter().map(|&v| f64::from(v)).sum::<f64>();
+                    *sums = [0.0; LANES];
                 }
             }
         }
-    }
-
-    /// Σ W and Σ W Re P with the given weights.
-    #[inline(always)]
-    fn agreement(
-        &self,
-        re: &[f32],
-        im: &[f32],
-        weights: &[f32],
-        dx: f64,
-        dy: f64,
-        scratch: &mut PhaseScratch,
-    ) -> (f64, f64) {
-        self.phasors(dx, dy, scratch);
-        let (cos, sin) = (vectors(&scratch.cos), vectors(&scratch.sin));
-        let mut acc = [[0.0f32; LANES]; 2];
-        for (k, &(c, s)) in scratch.row.iter().enumerate() {
-            let row = k * self.stride..(k + 1) * self.stride;
-            let (re, im) = (vectors(&re[row.clone()]), vectors(&im[row.clone()]));
-            let weight = vectors(&weights[row]);
-            for j in 0..cos.len() {
-                let (re, im, w, cos, sin) = (&re[j], &im[j], &weight[j], &cos[j], &sin[j]);
-                for l in 0..LANES {
-                    let (er, ei) = (c * cos[l] - s * sin[l], c * sin[l] + s * cos[l]);
-                    acc[0][l] += w[l];
-                    acc[1][l] += w[l] * (re[l] * er - im[l] * ei);
-                }
-            }
+        let three = |k: usize| [out[k], out[k + 1], out[k + 2]];
+        Sums {
+            gradient: [out[0], out[1]],
+            curvature: three(2),
+            meat: three(5),
+            spread: three(8),
+            agreement: [out[11], out[12]],
         }
-        (total(&acc[0]), total(&acc[1]))
     }
 }
 
@@ -322,11 +261,6 @@ pub const LANES: usize = 16;
 #[inline(always)]
 fn vectors(v: &[f32]) -> &[[f32; LANES]] {
     v.as_chunks::<LANES>().0
-}
-
-#[inline(always)]
-fn total(lanes: &[f32; LANES]) -> f64 {
-    lanes.iter().map(|&t| t as f64).sum()
 }
 
 #[cfg(test)]
@@ -350,7 +284,7 @@ mod tests {
                 im.push(phase.sin() as f32);
             }
         }
-        let fit = plane.fit(&re, &im, &plane.weights, 2, &mut PhaseScratch::default());
+        let fit = plane.fit(&re, &im, &plane.weights, &mut PhaseScratch::default());
         assert!(fit.converged);
         assert!((fit.dx - dx).abs() < 0.01 && (fit.dy - dy).abs() < 0.01, "{fit:?}");
         assert!(fit.coherence > 0.8 && fit.coherence < 0.95);

@@ -7,7 +7,8 @@
 //!
 //! Windows whose pixels are all or nearly all valid take everything from sums shared by all windows of the tile: the whole-pixel
 //! search ([`super::surface`]), the lags and the norms around the peak ([`super::lag_sums`]) and the terms of the covariance
-//! ([`super::window_sums`]). The few pixels that are missing are taken away from the window's own. Windows with more gaps or beside a cut are refined one by one ([`super::peak`]).
+//! ([`super::window_sums`]). The pixels that are missing are taken away from the window's own
+//! ([`super::missing`]). Windows with large gaps or beside a cut are refined one by one ([`super::peak`]).
 
 use super::ampcor::{self, At};
 use super::chance::Chance;
@@ -15,6 +16,7 @@ use super::half_pixel::HalfPixels;
 use super::lag_sums::{Around, LagsOfNone, LagsOfOne};
 use super::lanes::vectors;
 use super::lsm::Limits;
+use super::missing::Missing;
 use super::peak::{self, Maximum, WindowCorrelation};
 use super::peak_shared::SharedCorrelation;
 use super::scene::Scene;
@@ -27,8 +29,9 @@ use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::pipeline::{Params, PeakQuality, PeakSigma};
 
-/// Missing pixels, as a share of a window, that are taken away from shared sums: 1 in so many.
-const FEW: usize = 64;
+/// Missing pixels, as a share of a window, that are taken away from shared sums: 1 in so many. For more a window by itself is
+/// faster, and rounding grows.
+const FEW: usize = 4;
 
 pub struct Spatial {
     min_valid: f64,
@@ -43,7 +46,7 @@ pub struct Spatial {
     shared: Vec<SharedCorrelation>,
     used: Vec<bool>,
     own: Vec<WindowTerms>,
-    missing: Vec<(usize, usize)>,
+    missing: Missing,
     /// Refine every window by itself.
     alone: bool,
 }
@@ -82,7 +85,7 @@ impl Spatial {
             shared: Vec::new(),
             used: Vec::new(),
             own: Vec::new(),
-            missing: Vec::new(),
+            missing: Missing::default(),
             alone: false,
         }
     }
@@ -128,7 +131,8 @@ impl Spatial {
         }
     }
 
-    /// The continuous maximum from shared sums; `None` when it lies beyond the lags that are there.
+    /// The continuous maximum from shared sums; `None` when it lies beyond the lags that are there, or too many pixels are
+    /// missing.
     #[inline(always)]
     fn refine_shared(
         &mut self,
@@ -143,13 +147,14 @@ impl Spatial {
         let start = found.start();
         for (k, band) in tile.bands.iter().enumerate() {
             let (corner, mut sums) = (tile.windows.corner(cell), shared.sums[k][cell]);
-            let missing = &mut self.missing;
-            let missing = match band.pre.all_valid && band.post.all_valid {
-                true => &[][..],
-                false => missing_pixels(band, corner, (self.window, found.shift), missing),
-            };
-            missing.iter().for_each(|&pixel| sums.remove(&band.pre, pixel));
-            let pixels = (self.window.0 * self.window.1 - missing.len()) as f64;
+            self.missing.find(band, corner, self.window, found.shift);
+            let missing = &self.missing;
+            let all = self.window.0 * self.window.1;
+            let pixels = (all - missing.pixels()) as f64;
+            if !missing.is_empty() && pixels < self.min_valid * all as f64 {
+                return None;
+            }
+            sums.remove(&band.pre, missing);
             let terms = sums.terms(pixels).terms;
             let used = !terms.flat(band.scene.min_variance);
             let mut window = SharedCorrelation::new(terms, start, &band.post.coefficients);
@@ -233,26 +238,6 @@ impl Spatial {
         tile.check_search(cell, &mut m);
         m
     }
-}
-
-/// The tile pixels of a window that are invalid in either image at whole-pixel displacement `shift`.
-fn missing_pixels<'a>(
-    band: &super::Band,
-    corner: (usize, usize),
-    ((w, h), shift): ((usize, usize), (i32, i32)),
-    out: &'a mut Vec<(usize, usize)>,
-) -> &'a [(usize, usize)] {
-    let at = |c: usize, s: i32| (c + band.post.search).wrapping_add_signed(s as isize);
-    let (px, py) = (at(corner.0, shift.0), at(corner.1, shift.1));
-    out.clear();
-    for y in 0..h {
-        let a = &band.pre.valid.row(corner.1 + y)[corner.0..corner.0 + w];
-        let b = &band.post.valid.row(py + y)[px..px + w];
-        if a.iter().zip(b).any(|(&a, &b)| !(a & b)) {
-            out.extend((0..w).filter(|&x| !(a[x] & b[x])).map(|x| (corner.0 + x, corner.1 + y)));
-        }
-    }
-    out
 }
 
 /// K⁻¹ M K⁻¹ with K the curvature of the peak and M the variance of its gradient, both summed over the bands: the

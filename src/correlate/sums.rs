@@ -36,38 +36,43 @@ impl Intervals {
 /// Rows of a summed-area table that are summed together.
 const ABREAST: usize = 4;
 
-/// Summed-area table of an image and of its square: Σ g and Σ g² over any rectangle of pixels.
+/// Summed-area tables of an image and of its square: Σ g and Σ g² over any rectangle of pixels.
 pub struct SquareSums {
     stride: usize,
-    table: Vec<[f64; 2]>,
+    tables: [Vec<f64>; 2],
 }
 
 impl SquareSums {
     pub fn new(image: &Grid<f32>) -> Self {
         let stride = image.width + 1;
-        let mut table = vec![[0.0f64; 2]; stride * (image.height + 1)];
-        let (first, mut rest) = table.split_at_mut(stride);
-        let mut above: &[[f64; 2]] = first;
+        let mut above = [0, 1].map(|_| vec![0.0f64; stride]);
+        let mut tables = above.each_ref().map(|row| {
+            let mut table = Vec::with_capacity(stride * (image.height + 1));
+            table.extend_from_slice(row);
+            table
+        });
+        let mut rows: [[Vec<f64>; 2]; ABREAST] = std::array::from_fn(|_| [0, 1].map(|_| vec![0.0; stride]));
         // Rows side by side: each running sum waits for its own last addition.
         for first in (0..image.height).step_by(ABREAST) {
             let n = ABREAST.min(image.height - first);
-            let (rows, later) = rest.split_at_mut(n * stride);
-            let mut rows: Vec<&mut [[f64; 2]]> = rows.chunks_exact_mut(stride).collect();
-            if let [a, b, c, d] = &mut rows[..] {
-                let values = [0, 1, 2, 3].map(|k| image.row(first + k));
-                run([a, b, c, d], values);
-            } else {
-                rows.iter_mut().enumerate().for_each(|(k, row)| run([row], [image.row(first + k)]));
-            }
-            for row in rows {
-                for (own, above) in row.iter_mut().zip(above) {
-                    *own = [own[0] + above[0], own[1] + above[1]];
-                }
-                above = row;
-            }
-            rest = later;
+            vectors(
+                #[inline(always)]
+                || {
+                    if n == ABREAST {
+                        run(rows.each_mut(), std::array::from_fn(|k| image.row(first + k)));
+                    } else {
+                        rows.iter_mut().take(n).enumerate().for_each(|(k, row)| run([row], [image.row(first + k)]));
+                    }
+                    for row in &rows[..n] {
+                        for ((above, own), table) in above.iter_mut().zip(row).zip(&mut tables) {
+                            above.iter_mut().zip(own).for_each(|(a, own)| *a += own);
+                            table.extend_from_slice(above);
+                        }
+                    }
+                },
+            );
         }
-        SquareSums { stride, table }
+        SquareSums { stride, tables }
     }
 
     /// Σ g and Σ g² over `size` pixels from `corner` on.
@@ -75,8 +80,19 @@ impl SquareSums {
     pub fn of(&self, corner: (usize, usize), size: (usize, usize)) -> [f64; 2] {
         let top = corner.1 * self.stride + corner.0;
         let bottom = top + size.1 * self.stride;
-        let [a, b, c, d] = [top, top + size.0, bottom, bottom + size.0].map(|i| self.table[i]);
-        [0, 1].map(|k| (d[k] - c[k]) - (b[k] - a[k]))
+        self.tables.each_ref().map(|t| (t[bottom + size.0] - t[bottom]) - (t[top + size.0] - t[top]))
+    }
+
+    /// The same over the rectangles from `n` neighbouring corners on.
+    #[inline(always)]
+    fn of_row(&self, corner: (usize, usize), size: (usize, usize), n: usize) -> impl Iterator<Item = [f64; 2]> {
+        let top = corner.1 * self.stride + corner.0;
+        let bottom = top + size.1 * self.stride;
+        let sums = self.tables.each_ref().map(|t| {
+            let [a, b, c, d] = [top, top + size.0, bottom, bottom + size.0].map(|first| &t[first..first + n]);
+            move |k: usize| (d[k] - c[k]) - (b[k] - a[k])
+        });
+        (0..n).map(move |k| [sums[0](k), sums[1](k)])
     }
 }
 
@@ -149,26 +165,26 @@ fn sums(values: &[f32]) -> [f64; 2] {
 
 /// Running sums of rows and of their squares, from the second element on.
 #[inline(always)]
-fn run<const N: usize>(out: [&mut [[f64; 2]]; N], values: [&[f32]; N]) {
+fn run<const N: usize>(out: [&mut [Vec<f64>; 2]; N], values: [&[f32]; N]) {
     let mut runs = [[0.0f64; 2]; N];
-    let out = out.map(|row| &mut row[1..]);
-    for x in 0..values[0].len() {
+    let n = values[0].len();
+    let out = out.map(|row| row.each_mut().map(|line| &mut line[1..=n]));
+    for x in 0..n {
         for k in 0..N {
             let v = values[k][x] as f64;
             runs[k] = [runs[k][0] + v, runs[k][1] + v * v];
-            out[k][x] = runs[k];
+            [out[k][0][x], out[k][1][x]] = runs[k];
         }
     }
 }
 
-/// What normalises a correlation with a window: its mean and the inverse of the root of its energy, NaN without
-/// texture.
+/// What normalises a correlation with a window of 1 / `share` pixels: its mean and the inverse of the root of its energy,
+/// NaN without texture.
 #[inline(always)]
-pub fn norm(sums: [f64; 2], pixels: f64) -> [f64; 2] {
-    let [g, gg] = sums;
-    let energy = gg - g * g / pixels;
+pub fn norm([g, gg]: [f64; 2], share: f64) -> [f64; 2] {
+    let energy = gg - g * g * share;
     // Rounding leaves a little energy in a constant window; it carries no texture.
-    [g / pixels, if energy > 1e-10 * gg { 1.0 / energy.sqrt() } else { f64::NAN }]
+    [g * share, if energy > 1e-10 * gg { 1.0 / energy.sqrt() } else { f64::NAN }]
 }
 
 /// The norms of the windows at every position inside an image; position (x, y) is at y · `width` + x.
@@ -181,16 +197,17 @@ pub struct Norms {
 impl Norms {
     pub fn new(sums: &SquareSums, image: (usize, usize), window: (usize, usize)) -> Self {
         let (w, h) = ((image.0 + 1).saturating_sub(window.0), (image.1 + 1).saturating_sub(window.1));
-        let pixels = (window.0 * window.1) as f64;
+        let share = 1.0 / (window.0 * window.1) as f64;
         let (mut mean, mut inverse) = (vec![0.0; w * h], vec![0.0; w * h]);
         let lines = mean.chunks_exact_mut(w.max(1)).zip(inverse.chunks_exact_mut(w.max(1)));
         for (y, (mean, inverse)) in lines.enumerate() {
             vectors(
                 #[inline(always)]
                 || {
-                    for x in 0..w {
-                        [mean[x], inverse[x]] = norm(sums.of((x, y), window), pixels);
-                    }
+                    let norms = sums.of_row((0, y), window, w).map(|sums| norm(sums, share));
+                    mean.iter_mut().zip(inverse).zip(norms).for_each(|((m, i), [mean, inverse])| {
+                        (*m, *i) = (mean, inverse);
+                    });
                 },
             );
         }

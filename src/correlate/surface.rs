@@ -295,7 +295,8 @@ impl<'a> Surfaces<'a> {
                         }
                     }
                 } else {
-                    let [mean, inverse] = norm(own, pixels);
+                    let share = 1.0 / pixels;
+                    let [mean, inverse] = norm(own, share);
                     let mean = mean * pixels;
                     let value = |fg: f64, there: [f64; 2]| {
                         let value = ((fg - mean * there[0]) * (inverse * there[1])) as f32;
@@ -310,7 +311,7 @@ impl<'a> Surfaces<'a> {
                         }
                     } else {
                         for s in skip..skip + n {
-                            found[s] = value(fg[s], norm(layer.sums.1.of((there.0 + s, there.1), window), pixels));
+                            found[s] = value(fg[s], norm(layer.sums.1.of((there.0 + s, there.1), window), share));
                         }
                     }
                 }

@@ -1,8 +1,9 @@
 //! What the `spatial` method needs of every pre window besides its correlations, as sums shared by all windows.
 
-use super::batch_sums::{BatchSums, Job, Part, Rows, Totals};
+use super::batch_sums::{BatchSums, Job, Part, Rows, SINGLE_ROWS, Totals};
 use super::block::Blocks;
 use super::eight::{Eight, LANES, Lanes, Work, eight};
+use super::missing::Missing;
 use super::prepare::PreparedPre;
 use super::search::TileWindows;
 use super::sums::Intervals;
@@ -85,10 +86,11 @@ fn planes(pre: &PreparedPre) -> [&Grid<f32>; 5] {
 pub struct RawSums([f64; SUMS]);
 
 impl RawSums {
-    /// Takes pixel (x, y) of the tile away.
-    pub fn remove(&mut self, pre: &PreparedPre, (x, y): (usize, usize)) {
-        let one = moments(planes(pre).map(|p| p.get(x, y) as f64));
-        self.0.iter_mut().zip(one).for_each(|(sum, v)| *sum -= v);
+    /// Takes the `missing` pixels of the tile away.
+    pub fn remove(&mut self, pre: &PreparedPre, missing: &Missing) {
+        if !missing.is_empty() {
+            eight(Without { sums: self, planes: planes(pre).map(Rows::of), missing });
+        }
     }
 
     /// The terms of a window of so many pixels.
@@ -105,12 +107,7 @@ impl RawSums {
     }
 }
 
-/// f, fx, fy, f², fx·fx, fx·fy, fy·fy, fx·sx, fx·sy, fy·sy, sx, sy, f·fx, f·fy.
-fn moments([f, fx, fy, sx, sy]: [f64; 5]) -> [f64; SUMS] {
-    [f, fx, fy, f * f, fx * fx, fx * fy, fy * fy, fx * sx, fx * sy, fy * sy, sx, sy, f * fx, f * fy]
-}
-
-/// Sums that the terms are made of.
+/// Sums that the terms are made of: of f, fx, fy, f², fx·fx, fx·fy, fy·fy, fx·sx, fx·sy, fy·sy, sx, sy, f·fx, f·fy.
 const SUMS: usize = 14;
 
 struct AllMoments<'a, 'b> {
@@ -131,7 +128,30 @@ impl Work for AllMoments<'_, '_> {
     }
 }
 
-/// Blocks of the sums of `moments`, one in each lane.
+/// [`RawSums::remove`].
+struct Without<'a> {
+    sums: &'a mut RawSums,
+    planes: [Rows<'a>; 5],
+    missing: &'a Missing,
+}
+
+impl Work for Without<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Eight>(self, simd: S) {
+        let mut blocks = Moments { simd, planes: self.planes, corner: (0, 0), height: 0 };
+        for (corner, size) in self.missing.pieces(SINGLE_ROWS) {
+            blocks.strip(corner, size);
+            let sums = blocks.block(0, size.0);
+            for (sum, one) in self.sums.0.iter_mut().zip(sums.iter().flatten().flatten()) {
+                *sum -= f64::from(*one);
+            }
+        }
+    }
+}
+
+/// Blocks of [`SUMS`], one in each lane.
 struct Moments<'a, S> {
     simd: S,
     /// f, its gradient, and that convolved with the residual correlation.

@@ -40,6 +40,7 @@ impl Job {
         };
         let origin = if self.resample { (0.0, 0.0) } else { compare(&pre, &post)? };
         let layout = Layout::new(ImageFile::size(&pre), params.window, params.step, self.region)?;
+        let layout = layout.with_tile(params.method.tile());
         let cuts = self.cuts(&pre, note)?;
         let metadata = self.metadata(&pre, &post, &params, ground, origin);
         let georef = pre.georef().clone();

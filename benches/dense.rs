@@ -1,6 +1,6 @@
 //! Seconds per megapixel of `dense` at every pixel, one thread: matching of prepared tiles, and the whole run.
 //!
-//! `cargo bench --bench dense`. A tile is that of a run: 768 × 768 cells and the pixels around them that the method
+//! `cargo bench --bench dense`. A tile is that of a run: 640 × 640 cells and the pixels around them that the method
 //! wants; seconds are per million cells of the product, the best of several.
 
 mod fixture;

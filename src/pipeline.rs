@@ -46,7 +46,7 @@ impl MethodName {
 
     /// Side of its tiles in pre pixels. Around each, `dense` looks at 80 pixels more on every side.
     pub fn tile(self) -> usize {
-        if self == MethodName::Dense { 768 } else { TILE_PIXELS }
+        if self == MethodName::Dense { 640 } else { TILE_PIXELS }
     }
 }
 

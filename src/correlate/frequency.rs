@@ -10,13 +10,12 @@
 //! ([`super::search`]). Where the phases do not confirm it, it is that of the phase correlation of a larger window under a Hann
 //! taper, made better by a plain fit; beside a cut it is the peak of the window's own side.
 
-use rustfft::num_complex::Complex32;
-
 use super::chance::Chance;
+use super::cross_spectrum::{Stage, correlated_samples, cut, fade};
 use super::cut::Support;
 use super::fft2::FftCache;
 use super::lsm_cut::{self, Lean};
-use super::phase::{LANES, PhaseFit, PhasePlane, PhaseScratch};
+use super::phase::{PhaseFit, PhaseScratch};
 use super::prefilter::information;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::scene::Scene;
@@ -26,7 +25,6 @@ use super::surface::NOTHING;
 use super::uncertainty::{RESAMPLING_FLOOR, congruence};
 use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
-use crate::grid::Grid;
 use crate::pipeline::{Params, Prefilter};
 
 /// Share of the final window, at each end, over which it is faded.
@@ -55,197 +53,6 @@ pub struct Frequency<'a> {
     scratch: PhaseScratch,
     /// Of the tile's windows that a line cuts.
     leans: Vec<Lean>,
-}
-
-/// Buffers for windows of one size and taper.
-struct Stage {
-    size: (usize, usize),
-    taper: Vec<f32>,
-    plane: PhasePlane,
-    pre: Vec<f32>,
-    post: Vec<f32>,
-    packed: Vec<Complex32>,
-    re: Vec<f32>,
-    im: Vec<f32>,
-    weights: Vec<f32>,
-    mirror: Vec<Complex32>,
-    /// The windows come without a mean.
-    centred: bool,
-    spectrum: Vec<Complex32>,
-    surface: Vec<f32>,
-}
-
-impl Stage {
-    /// `gain(|ω|)` makes Fisher information of the amplitude of the cross-spectrum.
-    fn new(size: (usize, usize), rim: f64, gain: &dyn Fn(f64) -> f32, centred: bool) -> Self {
-        let (x, y) = (fade(size.0, rim), fade(size.1, rim));
-        let taper = y.iter().flat_map(|v| x.iter().map(move |u| u * v)).collect();
-        let n = size.0 * size.1;
-        Stage {
-            size,
-            taper,
-            plane: PhasePlane::new(size.0, size.1, gain),
-            pre: vec![0.0; n],
-            post: vec![0.0; n],
-            packed: vec![Complex32::ZERO; n],
-            re: Vec::new(),
-            im: Vec::new(),
-            weights: Vec::new(),
-            mirror: vec![Complex32::ZERO; size.1],
-            centred,
-            spectrum: Vec::new(),
-            surface: vec![0.0; n],
-        }
-    }
-
-    /// Cross-spectrum of the loaded windows: with `UNIT` as unit phasors and weights, else as it is with the gain as
-    /// weights, which is the same to a plain fit and spares the root.
-    #[inline(always)]
-    fn phases<const UNIT: bool>(&mut self, ffts: &mut FftCache) {
-        let (nx, ny) = self.size;
-        self.load_packed();
-        ffts.complex(nx, ny).forward(&mut self.packed);
-        let stride = self.plane.stride;
-        let half = (nx / 2 + 1) * stride;
-        self.re.resize(half, 0.0);
-        self.im.resize(half, 0.0);
-        self.weights.resize(half, 0.0);
-        // The amplitude of this window's own cross-spectrum around its expectation.
-        let mut sum = [0.0f32; LANES];
-        for kx in 0..=nx / 2 {
-            let z = &self.packed[kx * ny..(kx + 1) * ny];
-            let mx = (nx - kx) % nx;
-            let mirror = &self.packed[mx * ny..(mx + 1) * ny];
-            // Bin -ky of the mirror row, in the order of ky.
-            self.mirror[0] = mirror[0];
-            for (m, v) in self.mirror[1..].iter_mut().zip(mirror[1..].iter().rev()) {
-                *m = *v;
-            }
-            let row = kx * stride..(kx + 1) * stride;
-            let (re, im) = (&mut self.re[row.clone()], &mut self.im[row.clone()]);
-            let given = &self.plane.weights[row.clone()];
-            unit_crosses::<UNIT>(z, &self.mirror, (re, im, &mut self.weights[row]), given, &mut sum);
-        }
-        if !UNIT {
-            return;
-        }
-        // With unit mean for f32's sake.
-        let (sum, count) = (sum.iter().sum::<f32>(), self.weights.len());
-        let scale = if sum > 0.0 { count as f32 / sum } else { 0.0 };
-        self.weights.iter_mut().for_each(|w| *w *= scale);
-    }
-
-    #[inline(always)]
-    fn load_packed(&mut self) {
-        // The prefilter has removed the mean already.
-        let (mf, mg) = if self.centred { (0.0, 0.0) } else { (mean(&self.pre), mean(&self.post)) };
-        for (((p, f), g), t) in self.packed.iter_mut().zip(&self.pre).zip(&self.post).zip(&self.taper) {
-            *p = Complex32::new((f - mf) * t, (g - mg) * t);
-        }
-    }
-
-    /// Whole-pixel shift at the maximum of the weighted phase correlation within ±range; `None` at its border.
-    #[inline(always)]
-    fn peak(&mut self, range: (usize, usize), ffts: &mut FftCache) -> Option<(i32, i32)> {
-        self.phases::<true>(ffts);
-        let (nx, ny) = self.size;
-        self.spectrum.clear();
-        for kx in 0..=nx / 2 {
-            let row = kx * self.plane.stride..kx * self.plane.stride + ny;
-            let bins = self.re[row.clone()].iter().zip(&self.im[row.clone()]).zip(&self.plane.weights[row]);
-            self.spectrum.extend(bins.map(|((re, im), w)| Complex32::new(re * w, -im * w)));
-        }
-        ffts.real(nx, ny).inverse(&mut self.spectrum, &mut self.surface);
-        let (rx, ry) = (range.0 as i32, range.1 as i32);
-        let wrap = |v: i32, n: usize| v.rem_euclid(n as i32) as usize;
-        let (mut best, mut at) = (f32::MIN, (0, 0));
-        for sy in -ry..=ry {
-            for sx in -rx..=rx {
-                let v = self.surface[wrap(sy, ny) * nx + wrap(sx, nx)];
-                if v > best {
-                    (best, at) = (v, (sx, sy));
-                }
-            }
-        }
-        (at.0.abs() < rx && at.1.abs() < ry).then_some(at)
-    }
-}
-
-/// [`unit_cross`], or the cross-spectrum itself, for a row of bins and the mirrored row; its magnitude, or one, times the weights
-/// `given` are the weights, which are added up.
-#[inline(always)]
-fn unit_crosses<const UNIT: bool>(
-    z: &[Complex32],
-    mirror: &[Complex32],
-    (re, im, weight): (&mut [f32], &mut [f32], &mut [f32]),
-    given: &[f32],
-    sum: &mut [f32; LANES],
-) {
-    let (za, zr) = z.as_chunks::<LANES>();
-    let (ma, mr) = mirror.as_chunks::<LANES>();
-    let whole = za.len() * LANES;
-    let (ra, ia) = (re.as_chunks_mut::<LANES>().0, im.as_chunks_mut::<LANES>().0);
-    let (wa, ga) = (weight.as_chunks_mut::<LANES>().0, given.as_chunks::<LANES>().0);
-    for j in 0..za.len() {
-        let (z, m, re, im, w, given) = (&za[j], &ma[j], &mut ra[j], &mut ia[j], &mut wa[j], &ga[j]);
-        for l in 0..LANES {
-            (re[l], im[l], w[l]) = unit_cross::<UNIT>(z[l], m[l]);
-            w[l] *= given[l];
-            sum[l] += w[l];
-        }
-    }
-    for (i, (z, m)) in zr.iter().zip(mr).enumerate() {
-        let k = whole + i;
-        (re[k], im[k], weight[k]) = unit_cross::<UNIT>(*z, *m);
-        weight[k] *= given[k];
-        sum[i] += weight[k];
-    }
-}
-
-/// F·conj(G) as unit phasor and magnitude from bin z of the transform of f + j·g and its mirror bin m.
-#[inline(always)]
-fn unit_cross<const UNIT: bool>(z: Complex32, m: Complex32) -> (f32, f32, f32) {
-    // 2F = z + m*, 2jG = z - m*.
-    let (fr, fi) = (z.re + m.re, z.im - m.im);
-    let (gr, gi) = (z.im + m.im, m.re - z.re);
-    let (re, im) = (fr * gr + fi * gi, fi * gr - fr * gi);
-    if !UNIT {
-        return (re, im, 1.0);
-    }
-    let power = re * re + im * im;
-    let magnitude = power.sqrt();
-    // A vanishing bin has no phase; its weight is zero anyway.
-    let scale = 1.0 / magnitude.max(f32::MIN_POSITIVE);
-    (re * scale, im * scale, magnitude)
-}
-
-#[inline(always)]
-fn mean(v: &[f32]) -> f32 {
-    let mut sum = [0.0f32; LANES];
-    let (vectors, rest) = v.as_chunks::<LANES>();
-    for v in vectors {
-        for l in 0..LANES {
-            sum[l] += v[l];
-        }
-    }
-    (sum.iter().sum::<f32>() + rest.iter().sum::<f32>()) / v.len() as f32
-}
-
-/// Raised-cosine fade over the share `rim` at both ends of `n` samples (0.5 is a Hann window).
-fn fade(n: usize, rim: f64) -> Vec<f32> {
-    let width = rim * n as f64;
-    (0..n)
-        .map(|i| {
-            let edge = (i.min(n - 1 - i) as f64 + 0.5) / width;
-            if edge >= 1.0 { 1.0 } else { (0.5 - 0.5 * (std::f64::consts::PI * edge).cos()) as f32 }
-        })
-        .collect()
-}
-
-/// n·Σt⁴/(Σt²)²: how many samples of a tapered window carry the information of one.
-fn correlated_samples(t: &[f32]) -> f64 {
-    let sum = |p: i32| t.iter().map(|&v| (v as f64).powi(p)).sum::<f64>();
-    t.len() as f64 * sum(4) / sum(2).powi(2)
 }
 
 impl<'a> Frequency<'a> {
@@ -301,8 +108,8 @@ impl<'a> Frequency<'a> {
         }
         let size = (tile.pre().values.width, tile.pre().values.height);
         let support = tile.cuts.and_then(|c| c.support(corner, (w, h), size));
-        let near = if support.is_none() { self.from_peak(tile, corner, peak) } else { None };
-        let mut m = near.unwrap_or_else(|| self.from_initial(tile, cell, support.as_ref()));
+        let near = if support.is_none() { self.near_peak(tile, corner, peak) } else { None };
+        let mut m = near.unwrap_or_else(|| self.any_peak(tile, cell, support.as_ref()));
         tile.check_search(cell, &mut m);
         m
     }
@@ -310,7 +117,7 @@ impl<'a> Frequency<'a> {
     /// From the peak of the normalised cross-correlation, which is nearer than a pixel where it is the right one; `None` when
     /// the fit does not confirm it.
     #[inline(always)]
-    fn from_peak(&mut self, tile: &Tile, corner: (usize, usize), peak: &Peak) -> Option<Measurement> {
+    fn near_peak(&mut self, tile: &Tile, corner: (usize, usize), peak: &Peak) -> Option<Measurement> {
         let (w, h) = self.params.window;
         let pixels = tile.pre().counts.count(corner.0 as i64, corner.1 as i64, (w, h)) as f64;
         if peak.edge || peak.correlation <= NOTHING || f64::from(peak.correlation) < self.chance.least(pixels) {
@@ -341,7 +148,7 @@ impl<'a> Frequency<'a> {
 
     /// From the peak of the phase correlation of a larger window, or of one side of a line.
     #[inline(always)]
-    fn from_initial(&mut self, tile: &Tile, cell: usize, support: Option<&Support>) -> Measurement {
+    fn any_peak(&mut self, tile: &Tile, cell: usize, support: Option<&Support>) -> Measurement {
         let (w, h) = self.params.window;
         let corner = tile.windows.corner(cell);
         let search = tile.post().search as i64;
@@ -487,26 +294,6 @@ fn coarse(w: f64) -> f32 {
 fn centred(corner: (usize, usize), inner: (usize, usize), size: (usize, usize)) -> (i64, i64) {
     let at = |c: usize, n: usize, s: usize| c as i64 - (s as i64 - n as i64) / 2;
     (at(corner.0, inner.0, size.0), at(corner.1, inner.1, size.1))
-}
-
-/// Copies a window, zero where it reaches outside.
-#[inline(always)]
-fn cut(values: &Grid<f32>, at: (i64, i64), (w, h): (usize, usize), out: &mut [f32]) {
-    let (width, height) = (values.width as i64, values.height as i64);
-    let x0 = at.0.clamp(0, width);
-    let x1 = (at.0 + w as i64).clamp(x0, width);
-    for j in 0..h {
-        let out = &mut out[j * w..(j + 1) * w];
-        let y = at.1 + j as i64;
-        if y < 0 || y >= height || x1 <= x0 {
-            out.fill(0.0);
-            continue;
-        }
-        let (a, b) = ((x0 - at.0) as usize, (x1 - at.0) as usize);
-        out[..a].fill(0.0);
-        out[b..].fill(0.0);
-        out[a..b].copy_from_slice(&values.row(y as usize)[x0 as usize..x1 as usize]);
-    }
 }
 
 impl Method for Frequency<'_> {

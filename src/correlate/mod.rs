@@ -11,6 +11,7 @@ pub mod chance;
 pub mod clear;
 pub mod coherence;
 pub mod coherent;
+pub mod cross_spectrum;
 pub mod cut;
 pub mod dense;
 pub mod eight;

@@ -148,35 +148,26 @@ impl PhasePlane {
         None
     }
 
-    /// Phasors exp(-jω·d) along the two axes, by the recurrence of a geometric series.
+    /// Phasors exp(-jω·d) along the two axes.
     #[inline(always)]
     fn phasors(&self, dx: f64, dy: f64, scratch: &mut PhaseScratch) {
-        let series = |w: f64, d: f64| {
-            let (s, c) = (w * d).sin_cos();
+        let unit = |omega: &[f32], d: f64| {
+            let (s, c) = (omega.get(1).map_or(0.0, |&w| f64::from(w).abs()) * d).sin_cos();
             (c, -s)
         };
-        let times = |a: (f64, f64), b: (f64, f64)| (a.0 * b.0 - a.1 * b.1, a.0 * b.1 + a.1 * b.0);
-        scratch.row.clear();
-        let unit = series(self.omega_x.get(1).map_or(0.0, |&w| (w as f64).abs()), dx);
-        let mut p = (1.0, 0.0);
-        for _ in 0..self.omega_x.len() {
-            scratch.row.push((p.0 as f32, p.1 as f32));
-            p = times(p, unit);
-        }
+        powers(unit(&self.omega_x, dx), self.omega_x.len(), &mut scratch.row);
         let n = self.bins;
+        powers(unit(&self.omega_y, dy), n / 2 + 1, &mut scratch.column);
         scratch.cos.resize(self.stride, 0.0);
         scratch.sin.resize(self.stride, 0.0);
-        let unit = series(self.omega_y.get(1).map_or(0.0, |&w| (w as f64).abs()), dy);
-        let mut p = (1.0, 0.0);
-        for k in 0..=n / 2 {
-            // Bins k and n - k are conjugates; of an even n, bin n/2 counts as negative and has no weight.
-            scratch.cos[(n - k) % n] = p.0 as f32;
-            scratch.sin[(n - k) % n] = -p.1 as f32;
-            if 2 * k != n {
-                scratch.cos[k] = p.0 as f32;
-                scratch.sin[k] = p.1 as f32;
-            }
-            p = times(p, unit);
+        let half = &scratch.column[..=n / 2];
+        // Bins k and n - k are conjugates; of an even n, bin n/2 counts as negative and has no weight.
+        let positive = n.div_ceil(2);
+        for ((cos, sin), p) in scratch.cos[..positive].iter_mut().zip(&mut scratch.sin[..positive]).zip(half) {
+            (*cos, *sin) = *p;
+        }
+        for (k, p) in half.iter().enumerate().skip(1) {
+            (scratch.cos[n - k], scratch.sin[n - k]) = (p.0, -p.1);
         }
     }
 
@@ -246,11 +237,29 @@ impl PhasePlane {
     }
 }
 
+/// The powers 0.. of a phasor, at least `n` of them, in blocks so that they do not all wait for each other.
+#[inline(always)]
+fn powers(unit: (f64, f64), n: usize, out: &mut Vec<(f32, f32)>) {
+    const BLOCK: usize = 8;
+    let times = |a: (f64, f64), b: (f64, f64)| (a.0 * b.0 - a.1 * b.1, a.0 * b.1 + a.1 * b.0);
+    let mut first = [(1.0, 0.0); BLOCK];
+    for k in 1..BLOCK {
+        first[k] = times(first[k - 1], unit);
+    }
+    let (mut block, step) = ((1.0, 0.0), times(first[BLOCK - 1], unit));
+    out.clear();
+    for _ in 0..n.div_ceil(BLOCK) {
+        out.extend(first.map(|p| times(block, p)).map(|(re, im)| (re as f32, im as f32)));
+        block = times(block, step);
+    }
+}
+
 /// Buffers of [`PhasePlane::fit`], one per thread.
 #[derive(Debug, Default)]
 pub struct PhaseScratch {
     robust: Vec<f32>,
     row: Vec<(f32, f32)>,
+    column: Vec<(f32, f32)>,
     cos: Vec<f32>,
     sin: Vec<f32>,
 }

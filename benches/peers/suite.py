@@ -37,6 +37,7 @@ from run import BORDER, NEAR, ROOT, Pair, at, cells, distance
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
+import matplotlib.ticker
 
 SEARCH = 10
 
@@ -244,19 +245,32 @@ def processor():
 
 
 def draw(rows, path):
-    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "shiftmap", "font.size": 9})
+    """One panel for each setting; a tool looks the same in all of them."""
+    plt.rcParams.update({"svg.fonttype": "path", "svg.hashsalt": "shiftmap", "font.size": 9})
     names = list(dict.fromkeys(row["setting"] for row in rows))
-    figure, axes = plt.subplots(1, len(names), figsize=(4.6 * len(names), 4.2), layout="constrained")
-    for axis, name in zip(np.atleast_1d(axes), names):
+    tools = sorted(dict.fromkeys(row["tool"] for row in rows), key=lambda tool: not tool.startswith("shiftmap"))
+    own = [tool for tool in tools if tool.startswith("shiftmap")]
+    looks = {}
+    for tool in tools:
+        mine = tool in own
+        k = own.index(tool) if mine else tools.index(tool) - len(own)
+        colour = plt.cm.viridis(k / max(1, len(own) - 1) * 0.85) if mine else plt.cm.gray(0.25 + 0.1 * k)
+        looks[tool] = {"color": colour, "marker": "oD^vp"[k % 5] if mine else "sPX*hd8<"[k % 8], "ms": 8 if mine else 7}
+    figure, axes = plt.subplots(1, len(names), figsize=(4.4 * len(names), 4.6), layout="constrained", squeeze=False)
+    for axis, name in zip(axes[0], names):
         for row in (r for r in rows if r["setting"] == name):
-            own = row["tool"].startswith("shiftmap")
-            axis.plot(row["rate"], row["mae"], "o" if own else "s", color="#1f6feb" if own else "#8a8f98")
-            axis.annotate(row["tool"].replace("shiftmap ", ""), (row["rate"], row["mae"]), xytext=(4, 4),
-                          textcoords="offset points", fontsize=7)
+            axis.plot(row["rate"], row["mae"], ls="", **looks[row["tool"]])
         axis.set(xscale="log", yscale="log", title=name, xlabel="windows per second of one core")
-        axis.margins(x=0.3, y=0.15)
-        axis.grid(alpha=0.3, which="both")
-    np.atleast_1d(axes)[0].set_ylabel("mean absolute error, px")
+        axis.margins(x=0.15, y=0.15)
+        for line, form in ((axis.xaxis, "{:,.0f}"), (axis.yaxis, "{:g}")):
+            line.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 3) if line is axis.xaxis else (1, 2, 5)))
+            line.set_minor_locator(matplotlib.ticker.LogLocator(subs=range(2, 10)))
+            line.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda v, _, form=form: form.format(v)))
+            line.set_minor_formatter(matplotlib.ticker.NullFormatter())
+        axis.grid(alpha=0.3, which="major")
+    axes[0][0].set_ylabel("mean absolute error, px")
+    handles = [plt.Line2D([], [], ls="", label=tool, **looks[tool]) for tool in tools]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     figure.savefig(path, metadata={"Date": None})
 
 

@@ -131,10 +131,7 @@ impl<'a> Frequency<'a> {
         cut(&tile.pre().values, (corner.0 as i64, corner.1 as i64), (w, h), &mut self.last.pre);
         let mut d = peak.start();
         for _ in 0..PASSES {
-            self.resample(tile.post(), corner, d);
-            self.last.phases::<true>(&mut self.ffts);
-            let last = &self.last;
-            let fit = last.plane.fit(&last.re, &last.im, &last.weights, &mut self.scratch);
+            let fit = self.fit_at(tile.post(), corner, d, None);
             if !fit.converged || fit.dx.hypot(fit.dy) > CAPTURE {
                 return None;
             }
@@ -191,13 +188,7 @@ impl<'a> Frequency<'a> {
         };
         d.dx += dx;
         d.dy += dy;
-        self.resample(tile.post(), corner, d);
-        if let Some(own) = support {
-            weigh(&mut self.last.post, &own.weights);
-        }
-        self.last.phases::<true>(&mut self.ffts);
-        let last = &self.last;
-        let fit = last.plane.fit(&last.re, &last.im, &last.weights, &mut self.scratch);
+        let fit = self.fit_at(tile.post(), corner, d, support);
         d.dx += fit.dx;
         d.dy += fit.dy;
         let mut m = self.judge(&fit, d, shift);
@@ -209,6 +200,24 @@ impl<'a> Frequency<'a> {
             m.covariance.yy /= share;
         }
         m
+    }
+
+    /// The robust fit of the pre window that is there and the post window interpolated at displacement `d`, on its own side.
+    #[inline(always)]
+    fn fit_at(
+        &mut self,
+        post: &PreparedPost,
+        corner: (usize, usize),
+        d: PixelShift,
+        support: Option<&Support>,
+    ) -> PhaseFit {
+        self.resample(post, corner, d);
+        if let Some(own) = support {
+            weigh(&mut self.last.post, &own.weights);
+        }
+        self.last.phases::<true>(&mut self.ffts);
+        let last = &self.last;
+        last.plane.fit(&last.re, &last.im, &last.weights, &mut self.scratch)
     }
 
     /// The post window interpolated at displacement `d`; invalid pixels, taken at the nearest pixel, stay zero.

@@ -19,9 +19,6 @@ impl Missing {
         self.parts.clear();
         self.open.clear();
         self.pixels = 0;
-        if band.pre.all_valid && band.post.all_valid {
-            return;
-        }
         let at = |c: usize, s: i32| (c + band.post.search).wrapping_add_signed(s as isize);
         let (px, py) = (at(corner.0, shift.0), at(corner.1, shift.1));
         let counts = [(&band.pre.counts, corner), (&band.post.counts, (px, py))];

@@ -8,7 +8,7 @@
 //! (2008), "Efficient subpixel image registration algorithms", Optics Letters 33(2).
 
 use crate::correlate::fill::fill_invalid;
-use crate::grid::{Grid, Image, ImageFile, ImageReader, Window};
+use crate::grid::{Image, ImageFile, ImageReader, Window};
 use crate::robust;
 use crate::{Error, Result};
 use rustfft::FftPlanner;
@@ -186,7 +186,7 @@ fn spectrum(image: &Image) -> Option<Vec<Complex<f64>>> {
     if (valid as f64) < VALID * (width * height) as f64 {
         return None;
     }
-    let filled: Grid<f32> = fill_invalid(image)?;
+    let filled = fill_invalid(image)?;
     let values = image.values.data.iter().zip(&image.valid.data).filter(|(_, ok)| **ok).map(|(v, _)| f64::from(*v));
     let mean = values.clone().sum::<f64>() / valid as f64;
     if values.map(|v| (v - mean).powi(2)).sum::<f64>() <= 1e-12 * mean * mean * valid as f64 {
@@ -217,7 +217,7 @@ fn fft2(data: &mut [Complex<f64>], width: usize, height: usize, inverse: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::MemoryImage;
+    use crate::grid::{Grid, MemoryImage};
     use crate::synth::field::FieldSpec;
     use crate::synth::pair::{PairSpec, make_pair};
 

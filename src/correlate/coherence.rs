@@ -4,7 +4,7 @@
 //! whole-pixel peak and its remaining phase plane is removed, so motion does not pass for change. Windows count equally,
 //! whatever their contrast.
 
-use rustfft::num_complex::Complex32;
+use rustfft::num_complex::{Complex32, Complex64};
 
 use super::fft2::{ComplexFft2, FftCache};
 use super::interp::Spline;
@@ -196,7 +196,8 @@ impl Estimator {
                 power_g[k] = g.norm_sqr();
                 let c = f * g.conj();
                 cross[k] = c;
-                let unit = if c.norm() > 0.0 { c / c.norm() } else { Complex32::ZERO };
+                let magnitude = c.norm_sqr().sqrt();
+                let unit = if magnitude > 0.0 { c / magnitude } else { Complex32::ZERO };
                 self.re[kx * stride + ky] = unit.re;
                 self.im[kx * stride + ky] = unit.im;
             }
@@ -214,11 +215,13 @@ impl Estimator {
         let (wx, wy) = (&self.plane.omega_x, &self.plane.omega_y);
         self.rings.add(&mut into.pre, |k| power_f[k] as f64 / pf);
         self.rings.add(&mut into.post, |k| power_g[k] as f64 / pg);
-        let px: Vec<f64> = wx.iter().map(|&w| self.spline.phase(w as f64, fit.dx)).collect();
-        let py: Vec<f64> = wy.iter().map(|&w| self.spline.phase(w as f64, fit.dy)).collect();
+        let phasors = |omega: &[f32], d: f64| -> Vec<Complex64> {
+            omega.iter().map(|&w| Complex64::cis(self.spline.phase(w as f64, d))).collect()
+        };
+        let (px, py) = (phasors(wx, fit.dx), phasors(wy, fit.dy));
         self.rings.add(&mut into.cross, |k| {
-            let (s, c) = (px[k / n] + py[k % n]).sin_cos();
-            (cross[k].re as f64 * c + cross[k].im as f64 * s) / both
+            let p = px[k / n] * py[k % n];
+            (cross[k].re as f64 * p.re + cross[k].im as f64 * p.im) / both
         });
         self.agreement((fit.dx, fit.dy), into);
         into.windows += 1;

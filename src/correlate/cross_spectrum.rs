@@ -104,7 +104,7 @@ impl Stage {
             let bins = self.re[row.clone()].iter().zip(&self.im[row.clone()]).zip(&self.plane.weights[row]);
             self.spectrum.extend(bins.map(|((re, im), w)| Complex32::new(re * w, -im * w)));
         }
-        ffts.real(nx, ny).inverse(&mut self.spectrum, &mut self.surface);
+        ffts.real(nx, ny).inverse(&self.spectrum, &mut self.surface);
         let (rx, ry) = (range.0 as i32, range.1 as i32);
         let wrap = |v: i32, n: usize| v.rem_euclid(n as i32) as usize;
         let (mut best, mut at) = (f32::MIN, (0, 0));

@@ -6,8 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use realfft::RealFftPlanner;
 use rustfft::{Fft, FftPlanner, num_complex::Complex32};
+
+use super::real_fft2::RealFft2;
 
 /// Smallest size >= n whose only prime factors are 2, 3 and 5 and which is even.
 pub fn good_size(n: usize) -> usize {
@@ -22,72 +24,6 @@ pub fn good_size(n: usize) -> usize {
             r == 1 && m % 2 == 0
         })
         .unwrap_or(n)
-}
-
-/// Transforms of one size for real data.
-pub struct RealFft2 {
-    pub width: usize,
-    pub height: usize,
-    rows_forward: Arc<dyn RealToComplex<f32>>,
-    rows_inverse: Arc<dyn ComplexToReal<f32>>,
-    columns_forward: Arc<dyn Fft<f32>>,
-    columns_inverse: Arc<dyn Fft<f32>>,
-    scratch: Vec<Complex32>,
-    half: Vec<Complex32>,
-}
-
-impl RealFft2 {
-    /// `width` must be even.
-    pub fn new(width: usize, height: usize, real: &mut RealFftPlanner<f32>, complex: &mut FftPlanner<f32>) -> Self {
-        let rows_forward = real.plan_fft_forward(width);
-        let rows_inverse = real.plan_fft_inverse(width);
-        let columns_forward = complex.plan_fft_forward(height);
-        let columns_inverse = complex.plan_fft_inverse(height);
-        let scratch = rows_forward
-            .get_scratch_len()
-            .max(rows_inverse.get_scratch_len())
-            .max(columns_forward.get_inplace_scratch_len())
-            .max(columns_inverse.get_inplace_scratch_len());
-        RealFft2 {
-            width,
-            height,
-            rows_forward,
-            rows_inverse,
-            columns_forward,
-            columns_inverse,
-            scratch: vec![Complex32::ZERO; scratch],
-            half: vec![Complex32::ZERO; (width / 2 + 1) * height],
-        }
-    }
-
-    /// Length of a spectrum: (width/2 + 1) · height.
-    pub fn spectrum_len(&self) -> usize {
-        (self.width / 2 + 1) * self.height
-    }
-
-    /// Real array (row-major, destroyed) to transposed half spectrum.
-    pub fn forward(&mut self, data: &mut [f32], spectrum: &mut [Complex32]) {
-        let columns = self.width / 2 + 1;
-        for (row, out) in data.chunks_exact_mut(self.width).zip(self.half.chunks_exact_mut(columns)) {
-            // Lengths match by construction, the only error these calls can report.
-            let _ = self.rows_forward.process_with_scratch(row, out, &mut self.scratch);
-        }
-        transpose(&self.half, spectrum, columns, self.height);
-        self.columns_forward.process_with_scratch(spectrum, &mut self.scratch);
-    }
-
-    /// Transposed half spectrum (destroyed) to real array.
-    pub fn inverse(&mut self, spectrum: &mut [Complex32], data: &mut [f32]) {
-        let columns = self.width / 2 + 1;
-        self.columns_inverse.process_with_scratch(spectrum, &mut self.scratch);
-        transpose(spectrum, &mut self.half, self.height, columns);
-        for (row, out) in self.half.chunks_exact_mut(columns).zip(data.chunks_exact_mut(self.width)) {
-            // The imaginary parts of the zero and Nyquist terms carry rounding only.
-            row[0].im = 0.0;
-            row[columns - 1].im = 0.0;
-            let _ = self.rows_inverse.process_with_scratch(row, out, &mut self.scratch);
-        }
-    }
 }
 
 /// Forward complex transform of one size, in place; the spectrum is left transposed (row kx, `height` values along ky).
@@ -226,7 +162,7 @@ mod tests {
         let as_complex: Vec<Complex32> = real.iter().map(|&v| Complex32::new(v, 0.0)).collect();
         let plan = cache.real(w, h);
         let mut spectrum = vec![Complex32::ZERO; plan.spectrum_len()];
-        plan.forward(&mut real.clone(), &mut spectrum);
+        plan.forward(&real, &mut spectrum);
         let mut full = as_complex.clone();
         cache.complex(w, h).forward(&mut full);
         for kx in 0..w {
@@ -239,7 +175,7 @@ mod tests {
             }
         }
         let mut back = vec![0.0; w * h];
-        cache.real(w, h).inverse(&mut spectrum, &mut back);
+        cache.real(w, h).inverse(&spectrum, &mut back);
         for i in 0..w * h {
             assert!((back[i] / (w * h) as f32 - real[i]).abs() < 1e-3);
         }

@@ -4,45 +4,63 @@
 //! (Gortler et al. 1996, "The Lumigraph", section 3.4): average the valid pixels down a pyramid, then fill each level
 //! from the coarser one.
 
+use std::borrow::Cow;
+
+use super::lanes::vectors;
 use crate::grid::{Grid, Image};
 
 /// Replaces invalid values by a smooth continuation of the valid ones. Returns `None` when nothing is valid.
-pub fn fill_invalid(image: &Image) -> Option<Grid<f32>> {
+pub fn fill_invalid(image: &Image) -> Option<Cow<'_, Grid<f32>>> {
     if image.all_valid() {
-        return Some(image.values.clone());
+        return Some(Cow::Borrowed(&image.values));
     }
-    if !image.valid.data.iter().any(|&v| v) {
+    if !image.valid.data.contains(&true) {
         return None;
     }
     let weights = image.valid.map(|v| if v { 1.0f32 } else { 0.0 });
-    Some(pull(image.values.clone(), weights))
+    let mut filled = image.values.clone();
+    pull(&mut filled, &weights);
+    Some(Cow::Owned(filled))
 }
 
 /// Fills where the weight is below 1 from the next coarser level.
-fn pull(values: Grid<f32>, weights: Grid<f32>) -> Grid<f32> {
+fn pull(values: &mut Grid<f32>, weights: &Grid<f32>) {
     let (w, h) = (values.width, values.height);
     if (w <= 1 && h <= 1) || weights.data.iter().all(|&v| v >= 1.0) {
-        return values;
+        return;
     }
     let (cw, ch) = (w.div_ceil(2), h.div_ceil(2));
-    let (mut sum, mut mass) = (Grid::filled(cw, ch, 0.0f32), Grid::filled(cw, ch, 0.0f32));
+    let (mut mean, mut mass) = (Grid::filled(cw, ch, 0.0f32), Grid::filled(cw, ch, 0.0f32));
     for y in 0..h {
-        for x in 0..w {
-            let k = weights.get(x, y);
-            let i = (y / 2) * cw + x / 2;
-            sum.data[i] += k * values.get(x, y);
-            mass.data[i] += k;
+        let (sums, masses) = (mean.row_mut(y / 2), mass.row_mut(y / 2));
+        vectors(|| halve(values.row(y), weights.row(y), sums, masses));
+    }
+    for (m, k) in mean.data.iter_mut().zip(mass.data.iter_mut()) {
+        *m = if *k > 0.0 { *m / *k } else { 0.0 };
+        *k = k.min(1.0);
+    }
+    pull(&mut mean, &mass);
+    for y in 0..h {
+        for (x, (v, &k)) in values.row_mut(y).iter_mut().zip(weights.row(y)).enumerate() {
+            if k < 1.0 {
+                *v = k * *v + (1.0 - k) * bilinear(&mean, x, y);
+            }
         }
     }
-    for (s, m) in sum.data.iter_mut().zip(mass.data.iter_mut()) {
-        *s = if *m > 0.0 { *s / *m } else { 0.0 };
-        *m = m.min(1.0);
+}
+
+/// Adds the weighted values of pairs of pixels, and their weights.
+#[inline(always)]
+fn halve(values: &[f32], weights: &[f32], sums: &mut [f32], masses: &mut [f32]) {
+    let ((v, last), (k, last_weight)) = (values.as_chunks::<2>(), weights.as_chunks::<2>());
+    for (((sum, mass), v), k) in sums.iter_mut().zip(masses.iter_mut()).zip(v).zip(k) {
+        *sum += k[0] * v[0] + k[1] * v[1];
+        *mass += k[0] + k[1];
     }
-    let coarse = pull(sum, mass);
-    Grid::from_fn(w, h, |x, y| {
-        let k = weights.get(x, y);
-        if k >= 1.0 { values.get(x, y) } else { k * values.get(x, y) + (1.0 - k) * bilinear(&coarse, x, y) }
-    })
+    if let ([v], [k], Some(sum), Some(mass)) = (last, last_weight, sums.last_mut(), masses.last_mut()) {
+        *sum += k * v;
+        *mass += k;
+    }
 }
 
 /// Value of the half-resolution grid at the centre of fine pixel (x, y).
@@ -94,42 +112,37 @@ impl ValidCounts {
 
 /// Invalidates every pixel closer than or at `radius` (Chebyshev distance) to an invalid one.
 pub fn erode(valid: &Grid<bool>, radius: usize) -> Grid<bool> {
-    if radius == 0 || valid.data.iter().all(|&v| v) {
-        return valid.clone();
+    let mut out = valid.clone();
+    if radius == 0 || valid.all_true() {
+        return out;
     }
-    let (w, h) = (valid.width, valid.height);
-    let line = |input: &[bool], out: &mut [bool]| {
-        let mut last_bad: Option<usize> = None;
-        for (i, &v) in input.iter().enumerate() {
-            if !v {
-                last_bad = Some(i);
-            }
-            out[i] = last_bad.is_none_or(|b| i - b > radius);
-        }
-        let mut next_bad: Option<usize> = None;
-        for (i, &v) in input.iter().enumerate().rev() {
-            if !v {
-                next_bad = Some(i);
-            }
-            out[i] &= next_bad.is_none_or(|b| b - i > radius);
+    for y in 0..valid.height {
+        erode_row(valid.row(y), radius, out.row_mut(y));
+    }
+    // Along y by rows: how many rows ago, at most, a pixel of each column was invalid.
+    let (rows, far) = (out.clone(), radius.min(u16::MAX as usize - 1) as u16 + 1);
+    let mut ago = vec![far; valid.width];
+    let mut pass = |y: usize, ago: &mut [u16]| {
+        for ((ago, &ok), out) in ago.iter_mut().zip(rows.row(y)).zip(out.row_mut(y)) {
+            *ago = if ok { (*ago + 1).min(far) } else { 0 };
+            *out &= *ago >= far;
         }
     };
-    let mut rows = Grid::filled(w, h, true);
-    for y in 0..h {
-        line(valid.row(y), rows.row_mut(y));
-    }
-    let mut out = rows.clone();
-    let (mut column, mut result) = (vec![true; h], vec![true; h]);
-    for x in 0..w {
-        for (y, v) in column.iter_mut().enumerate() {
-            *v = rows.get(x, y);
-        }
-        line(&column, &mut result);
-        for (y, v) in result.iter().enumerate() {
-            out.set(x, y, *v);
-        }
-    }
+    (0..valid.height).for_each(|y| pass(y, &mut ago));
+    ago.fill(far);
+    (0..valid.height).rev().for_each(|y| pass(y, &mut ago));
     out
+}
+
+/// One row of [`erode`]; `out` comes as a copy of `valid`.
+fn erode_row(valid: &[bool], radius: usize, out: &mut [bool]) {
+    let mut done = 0;
+    while let Some(next) = valid[done..].iter().position(|&ok| !ok) {
+        let first = done + next;
+        let run = valid[first..].iter().position(|&ok| ok).unwrap_or(valid.len() - first);
+        out[first.saturating_sub(radius)..(first + run + radius).min(valid.len())].fill(false);
+        done = first + run;
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::fft2::FftCache;
 use super::lsm_cut::{self, Lean};
 use super::phase::{PhaseFit, PhaseScratch};
 use super::prefilter::information;
-use super::prepare::{PreparedPost, PreparedPre};
+use super::prepare::{Parts, PreparedPost, PreparedPre};
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
 use super::sums::{CellSums, Intervals};
@@ -306,6 +306,11 @@ fn centred(corner: (usize, usize), inner: (usize, usize), size: (usize, usize)) 
 }
 
 impl Method for Frequency<'_> {
+    fn parts(&self, cut: bool) -> Parts {
+        // Windows that lean to one side of a line weigh their pixels by the gradient.
+        if cut { Parts::Gradient } else { Parts::Coefficients }
+    }
+
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
         self.prepare_initial(tile.area.range);
         let pair = [(tile.pre(), tile.post())];

@@ -187,22 +187,11 @@ pub struct Coefficients {
 }
 
 impl Coefficients {
-    /// Splits a row-major array of `width` × `height` coefficients into planes.
-    pub fn new(spline: Spline, margin: usize, width: usize, height: usize, data: &[f32], data_stride: usize) -> Self {
+    /// Room for those of a rectangle of `width` × `height` pixels.
+    pub fn zero(spline: Spline, margin: usize, width: usize, height: usize) -> Self {
         let factor = spline.factor();
-        let columns = width / factor;
-        let stride = columns + ROW_PADDING;
-        let mut planes = vec![vec![0.0; stride * height]; factor];
-        for y in 0..height {
-            let row = &data[y * data_stride..y * data_stride + width];
-            for (p, plane) in planes.iter_mut().enumerate() {
-                let out = &mut plane[y * stride..y * stride + columns];
-                for (o, v) in out.iter_mut().zip(row[p..].iter().step_by(factor)) {
-                    *o = *v;
-                }
-            }
-        }
-        Coefficients { spline, factor, margin, stride, planes }
+        let stride = width + ROW_PADDING;
+        Coefficients { spline, factor, margin, stride, planes: vec![vec![0.0; stride * height * factor]; factor] }
     }
 
     /// Taps along one axis for tile pixel `at` displaced by `shift` pixels.

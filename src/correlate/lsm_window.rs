@@ -279,7 +279,7 @@ impl LsmWindow {
 mod tests {
     use super::super::interp::Spline;
     use super::super::prefilter::Kernel;
-    use super::super::prepare::{PAD, Preparer, SPLINE_MARGIN};
+    use super::super::prepare::{PAD, Parts, Preparer, Recipe, SPLINE_MARGIN};
     use super::*;
     use crate::grid::{Grid, Image};
 
@@ -299,8 +299,9 @@ mod tests {
         };
         let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
         let mut p = Preparer::default();
-        let pre = p.pre(&image(PAD), &delta, &delta, Spline::QuinticX2).unwrap();
-        let post = p.post(&image(PAD + SPLINE_MARGIN + 2), &delta, 2, Spline::QuinticX2).unwrap();
+        let recipe = Recipe { prefilter: &delta, residual: &delta, spline: Spline::QuinticX2, parts: Parts::Spread };
+        let pre = p.pre(&image(PAD), &recipe).unwrap();
+        let post = p.post(&image(PAD + SPLINE_MARGIN + 2), 2, &recipe).unwrap();
         (pre, post)
     }
 

@@ -42,6 +42,7 @@ pub mod prepare;
 pub mod pyramid;
 pub mod quick_search;
 pub mod radial;
+pub mod real_fft2;
 pub mod regularized;
 pub mod residual;
 pub mod scene;
@@ -53,6 +54,7 @@ pub mod split_line;
 pub mod sums;
 pub mod surface;
 pub mod taper;
+pub mod tile_filter;
 pub mod uncertainty;
 pub mod window_sums;
 
@@ -63,7 +65,7 @@ use crate::net::images::Pixels;
 use crate::net::matcher::NetMethod;
 use crate::pipeline::{ComplexUse, MethodName, Params};
 use cut::Cuts;
-use prepare::{PreparedPost, PreparedPre};
+use prepare::{Parts, PreparedPost, PreparedPre};
 use pyramid::{DIRECT, GRAIN};
 use scene::Scene;
 use search::{SearchArea, TileWindows};
@@ -192,6 +194,11 @@ pub trait Method {
 
     /// Measures every window of the tile, in cell order; displacements are relative to the tile's base.
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement>;
+
+    /// What it works on besides the filtered images; `cut` where lines that no window may reach across are near.
+    fn parts(&self, _cut: bool) -> Parts {
+        Parts::Spread
+    }
 
     /// Whether the method looks at the normalised pixels of [`Band::pixels`].
     fn wants_pixels(&self) -> bool {

@@ -71,10 +71,10 @@ impl Kernel {
     pub fn from_radial(response: &Radial, ffts: &mut FftCache) -> Kernel {
         let n = 4 * (RADIUS + 1);
         let plan = ffts.real(n, n);
-        let mut spectrum: Vec<Complex32> =
+        let spectrum: Vec<Complex32> =
             response.on_half_spectrum(n, n).into_iter().map(|v| Complex32::new(v, 0.0)).collect();
         let mut image = vec![0.0; n * n];
-        plan.inverse(&mut spectrum, &mut image);
+        plan.inverse(&spectrum, &mut image);
         let side = 2 * RADIUS + 1;
         let at = |i: usize| (i + n - RADIUS) % n;
         let taper = |i: usize, j: usize| {
@@ -122,7 +122,7 @@ impl Kernel {
             }
         }
         let mut spectrum = vec![Complex32::ZERO; plan.spectrum_len()];
-        plan.forward(&mut image, &mut spectrum);
+        plan.forward(&image, &mut spectrum);
         spectrum.into_iter().map(|v| v.re).collect()
     }
 }

@@ -3,18 +3,14 @@
 //! Everything is computed in the Fourier domain of the tile grown by [`PAD`] pixels, the outer half of which are
 //! faded to zero. A tile is always prepared as a whole, so its numbers do not depend on region, thread or caller.
 
-use rustfft::num_complex::Complex32;
-
-use super::fft2::{FftCache, good_size, omega};
-use super::fill::{ValidCounts, erode, fill_invalid};
+use super::fill::{ValidCounts, fill_invalid};
 use super::interp::{Coefficients, Spline};
 use super::prefilter::Kernel;
+use super::tile_filter::{FilterWork, TileSpectrum};
 use crate::grid::{Grid, Image, Window};
 
 /// Pixels needed around a tile for the filters.
 pub const PAD: usize = 32;
-/// Outer part of [`PAD`] that is faded to zero.
-const TAPER: usize = 16;
 /// Pixels around the search area that interpolation may touch.
 pub const SPLINE_MARGIN: usize = 5;
 
@@ -44,104 +40,71 @@ pub struct PreparedPost {
     pub all_valid: bool,
 }
 
-/// The transform of a faded tile, ready for filters.
-struct Spectrum {
-    data: Vec<Complex32>,
-    width: usize,
-    height: usize,
+/// What is made of a tile's images besides their values; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Parts {
+    Values,
+    /// The post image's spline coefficients.
+    Coefficients,
+    /// The pre image's derivatives.
+    Gradient,
+    /// Those convolved with the residual correlation.
+    Spread,
 }
 
-/// Kernels as spectra, kept for the tile sizes met. Every band has kernels of its own.
-#[derive(Default)]
-pub struct FilterCache {
-    entries: Vec<Filter>,
+/// How a tile is prepared. What is not among the parts comes as empty grids.
+#[derive(Clone, Copy)]
+pub struct Recipe<'a> {
+    pub prefilter: &'a Kernel,
+    /// Residual correlation.
+    pub residual: &'a Kernel,
+    pub spline: Spline,
+    pub parts: Parts,
 }
-
-struct Filter {
-    size: (usize, usize),
-    id: u8,
-    weights: Grid<f32>,
-    response: Vec<f32>,
-}
-
-/// Most filters that are kept.
-const FILTERS: usize = 32;
-
-impl FilterCache {
-    fn get(&mut self, id: u8, kernel: &Kernel, width: usize, height: usize, ffts: &mut FftCache) -> &[f32] {
-        let size = (width, height);
-        let same = |f: &Filter| f.size == size && f.id == id && f.weights == kernel.weights;
-        let index = match self.entries.iter().position(same) {
-            Some(i) => i,
-            None => {
-                if self.entries.len() >= FILTERS {
-                    self.entries.remove(0);
-                }
-                let norm = 1.0 / (width * height) as f32;
-                let mut response = kernel.on_half_spectrum(width, height, ffts);
-                if id == PREFILTER {
-                    response.iter_mut().for_each(|v| *v *= norm);
-                }
-                self.entries.push(Filter { size, id, weights: kernel.weights.clone(), response });
-                self.entries.len() - 1
-            }
-        };
-        &self.entries[index].response
-    }
-}
-
-const PREFILTER: u8 = 0;
-const RESIDUAL: u8 = 1;
 
 /// Plans, filters and buffers of one thread.
 #[derive(Default)]
 pub struct Preparer {
-    pub ffts: FftCache,
-    filters: FilterCache,
-    work: Vec<Complex32>,
-    plane: Vec<f32>,
+    work: FilterWork,
 }
 
 impl Preparer {
     /// Prepares the pre image; `image` is the tile grown by [`PAD`]. `None` when no pixel is valid.
-    pub fn pre(&mut self, image: &Image, prefilter: &Kernel, residual: &Kernel, spline: Spline) -> Option<PreparedPre> {
+    pub fn pre(&mut self, image: &Image, recipe: &Recipe) -> Option<PreparedPre> {
         let filled = fill_invalid(image)?;
-        let inner = Window::new(PAD as i64, PAD as i64, image.width() - 2 * PAD, image.height() - 2 * PAD);
-        let (spectrum, clear) = self.filtered_spectrum(image, &filled, prefilter);
-        let (w, h) = (spectrum.width, spectrum.height);
-        let mut values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
-        let derivative = |axis: usize| {
-            move |kx: usize, ky: usize| {
-                let nyquist = if axis == 0 { 2 * kx == w } else { 2 * ky == h };
-                let o = if axis == 0 { omega(kx, w) } else { omega(ky, h) };
-                Complex32::new(0.0, if nyquist { 0.0 } else { spline.derivative(o) as f32 })
-            }
+        let work = &mut self.work;
+        let inner = within(image, PAD);
+        let (spectrum, clear) = TileSpectrum::new(image, &filled, recipe.prefilter, work);
+        let Recipe { residual, spline, parts, .. } = *recipe;
+        let nothing = || [Grid::filled(0, 0, 0.0), Grid::filled(0, 0, 0.0)];
+        let (mut values, gradient) = match parts >= Parts::Gradient {
+            true => spectrum.with_gradient(inner, spline, work),
+            false => (spectrum.image(inner, work), nothing()),
         };
-        let gx = self.invert(&spectrum, inner, derivative(0), None);
-        let gy = self.invert(&spectrum, inner, derivative(1), None);
-        let sx = self.invert(&spectrum, inner, derivative(0), Some(residual));
-        let sy = self.invert(&spectrum, inner, derivative(1), Some(residual));
+        let spread = if parts >= Parts::Spread { spectrum.spread(inner, spline, residual, work) } else { nothing() };
+        spectrum.done(work);
         let valid = clear.crop(inner);
         let counts = ValidCounts::new(&valid);
-        let all_valid = valid.data.iter().all(|&v| v);
+        let all_valid = valid.all_true();
         blank(&mut values, &valid);
-        Some(PreparedPre { values, gradient: [gx, gy], spread: [sx, sy], valid, counts, all_valid })
+        Some(PreparedPre { values, gradient, spread, valid, counts, all_valid })
     }
 
     /// Prepares the post image; `image` is the tile grown by `search + SPLINE_MARGIN + PAD`.
-    pub fn post(&mut self, image: &Image, prefilter: &Kernel, search: usize, spline: Spline) -> Option<PreparedPost> {
+    pub fn post(&mut self, image: &Image, search: usize, recipe: &Recipe) -> Option<PreparedPost> {
         let filled = fill_invalid(image)?;
-        let margin = search + SPLINE_MARGIN;
-        let grow = (PAD + SPLINE_MARGIN) as i64;
-        let inner = Window::new(grow, grow, image.width() - 2 * grow as usize, image.height() - 2 * grow as usize);
-        let (spectrum, clear) = self.filtered_spectrum(image, &filled, prefilter);
-        let mut values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
-        let with_margin =
-            Window::new(PAD as i64, PAD as i64, inner.width + 2 * SPLINE_MARGIN, inner.height + 2 * SPLINE_MARGIN);
-        let coefficients = self.coefficients(&spectrum, with_margin, margin, spline);
+        let work = &mut self.work;
+        let inner = within(image, PAD + SPLINE_MARGIN);
+        let (spectrum, clear) = TileSpectrum::new(image, &filled, recipe.prefilter, work);
+        let mut values = spectrum.image(inner, work);
+        let coefficients = match recipe.parts >= Parts::Coefficients {
+            true => spectrum.coefficients(within(image, PAD), search + SPLINE_MARGIN, recipe.spline, work),
+            false => Coefficients::zero(recipe.spline, search + SPLINE_MARGIN, 0, 0),
+        };
+        spectrum.done(work);
         let valid = clear.crop(inner);
         let counts = ValidCounts::new(&valid);
-        let all_valid = valid.data.iter().all(|&v| v);
+        let all_valid = valid.all_true();
         blank(&mut values, &valid);
         Some(PreparedPost { search, values, coefficients, valid, counts, all_valid })
     }
@@ -150,120 +113,26 @@ impl Preparer {
     /// pixel is valid.
     pub fn values(&mut self, image: &Image, prefilter: &Kernel) -> Option<(Grid<f32>, Grid<bool>)> {
         let filled = fill_invalid(image)?;
-        let inner = Window::new(PAD as i64, PAD as i64, image.width() - 2 * PAD, image.height() - 2 * PAD);
-        let (spectrum, clear) = self.filtered_spectrum(image, &filled, prefilter);
-        let mut values = self.invert(&spectrum, inner, |_, _| Complex32::ONE, None);
+        let inner = within(image, PAD);
+        let (spectrum, clear) = TileSpectrum::new(image, &filled, prefilter, &mut self.work);
+        let mut values = spectrum.image(inner, &mut self.work);
+        spectrum.done(&mut self.work);
         let valid = clear.crop(inner);
         blank(&mut values, &valid);
         Some((values, valid))
     }
 
-    /// The transform of the filtered image (the inverse transform's norm in it), and where it can be used.
-    fn filtered_spectrum(&mut self, image: &Image, filled: &Grid<f32>, kernel: &Kernel) -> (Spectrum, Grid<bool>) {
-        let (width, height) = (good_size(filled.width), good_size(filled.height));
-        let mean = (filled.data.iter().map(|&v| v as f64).sum::<f64>() / filled.data.len() as f64) as f32;
-        self.load_faded(filled, mean, width, height);
-        let plan = self.ffts.real(width, height);
-        let mut data = vec![Complex32::ZERO; plan.spectrum_len()];
-        plan.forward(&mut self.plane, &mut data);
-        let response = self.filters.get(PREFILTER, kernel, width, height, &mut self.ffts);
-        for (v, r) in data.iter_mut().zip(response) {
-            *v *= *r;
-        }
-        if image.all_valid() {
-            return (Spectrum { data, width, height }, image.valid.clone());
-        }
-        // Where the data end, a whitening filter turns the difference to the fill into spikes. They must not ring on
-        // through derivatives and interpolation, so they are cut out before the image is transformed again.
-        let clear = erode(&image.valid, kernel.reach);
-        self.ffts.real(width, height).inverse(&mut data, &mut self.plane);
-        let whole = Window::new(0, 0, filled.width, filled.height);
-        let mut clean = crop(&self.plane, width, whole);
-        for (v, &ok) in clean.data.iter_mut().zip(&clear.data) {
-            if !ok {
-                *v = 0.0;
-            }
-        }
-        self.load_faded(&clean, 0.0, width, height);
-        let plan = self.ffts.real(width, height);
-        let mut data = vec![Complex32::ZERO; plan.spectrum_len()];
-        plan.forward(&mut self.plane, &mut data);
-        let norm = 1.0 / (width * height) as f32;
-        data.iter_mut().for_each(|v| *v *= norm);
-        (Spectrum { data, width, height }, erode(&clear, 1))
+    /// Takes back the memory of images that are not needed any more.
+    pub fn recycle(&mut self, pre: PreparedPre, post: PreparedPost) {
+        let PreparedPre { values, gradient, spread, .. } = pre;
+        let images = [values, post.values].into_iter().chain(gradient).chain(spread).map(|image| image.data);
+        images.chain(post.coefficients.planes).for_each(|data| self.work.recycle(data));
     }
+}
 
-    /// Puts `image - mean` with a faded rim into the work plane of `width` × `height`.
-    fn load_faded(&mut self, image: &Grid<f32>, mean: f32, width: usize, height: usize) {
-        let (fade_x, fade_y) = (fade(image.width), fade(image.height));
-        self.plane.clear();
-        self.plane.resize(width * height, 0.0);
-        for y in 0..image.height {
-            let out = &mut self.plane[y * width..y * width + image.width];
-            for ((o, v), k) in out.iter_mut().zip(image.row(y)).zip(&fade_x) {
-                *o = (v - mean) * k * fade_y[y];
-            }
-        }
-    }
-
-    /// The part `inner` of the inverse transform of `spectrum · factor(kx, ky) [· kernel]`.
-    fn invert(
-        &mut self,
-        spectrum: &Spectrum,
-        inner: Window,
-        factor: impl Fn(usize, usize) -> Complex32,
-        kernel: Option<&Kernel>,
-    ) -> Grid<f32> {
-        let (width, height) = (spectrum.width, spectrum.height);
-        self.work.clear();
-        self.work.extend_from_slice(&spectrum.data);
-        for (kx, row) in self.work.chunks_exact_mut(height).enumerate() {
-            for (ky, v) in row.iter_mut().enumerate() {
-                *v *= factor(kx, ky);
-            }
-        }
-        if let Some(kernel) = kernel {
-            let response = self.filters.get(RESIDUAL, kernel, width, height, &mut self.ffts);
-            for (v, r) in self.work.iter_mut().zip(response) {
-                *v *= *r;
-            }
-        }
-        self.plane.resize(width * height, 0.0);
-        self.ffts.real(width, height).inverse(&mut self.work, &mut self.plane);
-        crop(&self.plane, width, inner)
-    }
-
-    /// Spline coefficients on the pixel grid or the Fourier-upsampled ×2 grid.
-    fn coefficients(&mut self, s: &Spectrum, inner: Window, margin: usize, spline: Spline) -> Coefficients {
-        let factor = spline.factor();
-        let (fw, fh) = (s.width * factor, s.height * factor);
-        let columns = fw / 2 + 1;
-        self.work.clear();
-        self.work.resize(columns * fh, Complex32::ZERO);
-        let response = |k: usize, n: usize| (1.0 / spline.response(omega(k, n))) as f32;
-        let along_y: Vec<f32> = (0..fh).map(|k| response(k, fh)).collect();
-        // On the finer grid the pixel grid's Nyquist terms are dropped: their phase is unknown.
-        let keep_x = if factor == 1 { s.width / 2 + 1 } else { s.width / 2 };
-        for kx in 0..keep_x {
-            let rx = response(kx, fw);
-            let from = &s.data[kx * s.height..(kx + 1) * s.height];
-            let to = &mut self.work[kx * fh..(kx + 1) * fh];
-            for (ky, v) in from.iter().enumerate() {
-                let out = if factor == 1 || 2 * ky < s.height {
-                    ky
-                } else if 2 * ky == s.height {
-                    continue;
-                } else {
-                    ky + fh - s.height
-                };
-                to[out] = *v * (rx * along_y[out]);
-            }
-        }
-        self.plane.resize(fw * fh, 0.0);
-        self.ffts.real(fw, fh).inverse(&mut self.work, &mut self.plane);
-        let start = inner.y as usize * factor * fw + inner.x as usize * factor;
-        Coefficients::new(spline, margin, inner.width * factor, inner.height * factor, &self.plane[start..], fw)
-    }
+/// The image without its outer `margin` pixels.
+fn within(image: &Image, margin: usize) -> Window {
+    Window::new(margin as i64, margin as i64, image.width() - 2 * margin, image.height() - 2 * margin)
 }
 
 /// Zero where invalid.
@@ -271,28 +140,6 @@ pub(super) fn blank(values: &mut Grid<f32>, valid: &Grid<bool>) {
     for (v, &ok) in values.data.iter_mut().zip(&valid.data) {
         *v = if ok { *v } else { 0.0 };
     }
-}
-
-/// Raised-cosine fade over the outer [`TAPER`] samples of `n`.
-fn fade(n: usize) -> Vec<f32> {
-    (0..n)
-        .map(|i| {
-            let edge = i.min(n - 1 - i);
-            if edge >= TAPER {
-                1.0
-            } else {
-                (0.5 - 0.5 * (std::f64::consts::PI * (edge as f64 + 0.5) / TAPER as f64).cos()) as f32
-            }
-        })
-        .collect()
-}
-
-fn crop(plane: &[f32], stride: usize, inner: Window) -> Grid<f32> {
-    let mut data = Vec::with_capacity(inner.width * inner.height);
-    for y in inner.y as usize..inner.bottom() as usize {
-        data.extend_from_slice(&plane[y * stride + inner.x as usize..y * stride + inner.right() as usize]);
-    }
-    Grid { width: inner.width, height: inner.height, data }
 }
 
 #[cfg(test)]
@@ -327,9 +174,11 @@ mod tests {
                 waves(x as f64 - m as f64, y as f64 - m as f64).0 as f32 + 100.0
             }))
         };
-        let pre = p.pre(&at(PAD), &identity(), &identity(), Spline::QuinticX2).unwrap();
+        let delta = identity();
+        let recipe = Recipe { prefilter: &delta, residual: &delta, spline: Spline::QuinticX2, parts: Parts::Spread };
+        let pre = p.pre(&at(PAD), &recipe).unwrap();
         let search = 3;
-        let post = p.post(&at(PAD + SPLINE_MARGIN + search), &identity(), search, Spline::QuinticX2).unwrap();
+        let post = p.post(&at(PAD + SPLINE_MARGIN + search), search, &recipe).unwrap();
         let (dx, dy) = (0.37, -1.21);
         let (x0, y0, n) = (20usize, 15usize, 16usize);
         let c = &post.coefficients;
@@ -375,7 +224,9 @@ mod tests {
             waves(x as f64 - m as f64, y as f64 - m as f64).0 as f32
         }));
         for spline in Spline::ALL {
-            let post = p.post(&image, &identity(), search, spline).unwrap();
+            let delta = identity();
+            let recipe = Recipe { prefilter: &delta, residual: &delta, spline, parts: Parts::Coefficients };
+            let post = p.post(&image, search, &recipe).unwrap();
             assert_eq!((post.values.width, post.values.height), (50 + 2 * search, 40 + 2 * search));
             let offset = post.values.get(20, 20) as f64 - waves(16.0, 16.0).0;
             assert!((post.values.get(30, 10) as f64 - waves(26.0, 6.0).0 - offset).abs() < 0.01);

@@ -8,7 +8,7 @@ use super::lsm::{Limits, LsmWindow};
 use super::lsm_affine::LsmAffine;
 use super::prefilter::Kernel;
 use super::prefilter_choice::{self, Sample};
-use super::prepare::{PAD, PreparedPost, PreparedPre, Preparer};
+use super::prepare::{PAD, Parts, PreparedPost, PreparedPre, Preparer, Recipe};
 use super::pyramid::{self, Wanted};
 use super::radial::Radial;
 use super::residual::ResidualCorrelation;
@@ -136,11 +136,11 @@ pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment,
     let (_, prefilter, trial) = tries.swap_remove(tries.iter().position(|t| t.0 == chosen).unwrap_or(0));
     facts.push(("PREFILTER_REACH_PIXELS".into(), prefilter.reach.to_string()));
     Ok(Scene {
-        residual: trial.residual.kernel(),
+        residual: trial.residual.kernel(&mut ffts),
         spline,
         min_variance: 1e-6 * trial.variance,
         noise: trial.noise,
-        alike: trial.texture.squares(),
+        alike: trial.texture.squares(&mut ffts),
         prefilter,
         chosen,
         coherence,
@@ -190,6 +190,7 @@ pub fn read_patches(
         let (pre, post) = alignment.windows(window);
         let (pre, post) = (pre_file.open()?.read(pre)?, post_file.open()?.read(post)?);
         let filled = fill::fill_invalid(&pre).zip(fill::fill_invalid(&post));
+        let filled = filled.map(|(pre, post)| (pre.into_owned(), post.into_owned()));
         Ok(Patch { pre, post, filled, size: (w, h) })
     };
     places.par_iter().map(read).collect()
@@ -293,8 +294,8 @@ fn peaks_of(
 pub fn shared_shifts(patch: &Patch, alignment: &Alignment, kernel: &Kernel, stop: &AtomicBool) -> Vec<(f64, f64)> {
     let mut preparer = Preparer::default();
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
-    let pre = preparer.pre(&patch.pre, kernel, &delta, Spline::Quintic);
-    let post = preparer.post(&patch.post, kernel, alignment.search, Spline::Quintic);
+    let recipe = Recipe { prefilter: kernel, residual: &delta, spline: Spline::Quintic, parts: Parts::Values };
+    let (pre, post) = (preparer.pre(&patch.pre, &recipe), preparer.post(&patch.post, alignment.search, &recipe));
     let (Some(pre), Some(post)) = (pre, post) else { return Vec::new() };
     let side = (patch.size.0.min(patch.size.1)).min(SHARED);
     let cells = |s: usize| (s - side) / (side / 2) + 1;
@@ -331,8 +332,8 @@ fn whole_pixel_pairs(
 ) -> Vec<((usize, usize), (usize, usize))> {
     let mut preparer = Preparer::default();
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
-    let pre = preparer.pre(&patch.pre, kernel, &delta, Spline::Quintic);
-    let post = preparer.post(&patch.post, kernel, alignment.search, Spline::Quintic);
+    let recipe = Recipe { prefilter: kernel, residual: &delta, spline: Spline::Quintic, parts: Parts::Values };
+    let (pre, post) = (preparer.pre(&patch.pre, &recipe), preparer.post(&patch.post, alignment.search, &recipe));
     let (Some(pre), Some(post)) = (pre, post) else { return Vec::new() };
     let cells = |s: usize| (s - n) / (n / 2) + 1;
     let windows =
@@ -381,8 +382,8 @@ fn match_patches(
         .par_iter()
         .map(|p| match_patch(p, window, lags, params, alignment, (prefilter, spline), stop))
         .collect();
-    let mut residual = ResidualCorrelation::new(lags);
-    let mut texture = ResidualCorrelation::new(lags.min(GRAIN_LAGS));
+    let mut residual = ResidualCorrelation::new(lags, window);
+    let mut texture = ResidualCorrelation::new(lags.min(GRAIN_LAGS), window);
     let (mut variances, mut noise) = (Vec::new(), Vec::new());
     let mut samples = Vec::new();
     for part in parts {
@@ -417,13 +418,19 @@ fn match_patch(
     stop: &AtomicBool,
 ) -> Tried {
     let sample = Sample { columns: patch.size.0 / window.0, shifts: Vec::new() };
-    let texture = ResidualCorrelation::new(lags.min(GRAIN_LAGS));
-    let mut tried =
-        Tried { residual: ResidualCorrelation::new(lags), texture, variances: Vec::new(), noise: Vec::new(), sample };
-    let mut preparer = Preparer::default();
+    let texture = ResidualCorrelation::new(lags.min(GRAIN_LAGS), window);
+    let mut tried = Tried {
+        residual: ResidualCorrelation::new(lags, window),
+        texture,
+        variances: Vec::new(),
+        noise: Vec::new(),
+        sample,
+    };
+    let (mut preparer, mut ffts) = (Preparer::default(), super::fft2::FftCache::default());
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
-    let pre = preparer.pre(&patch.pre, prefilter, &delta, spline);
-    let post = preparer.post(&patch.post, prefilter, alignment.search, spline);
+    // The residual's correlation is what is looked for here.
+    let recipe = Recipe { prefilter, residual: &delta, spline, parts: Parts::Spread };
+    let (pre, post) = (preparer.pre(&patch.pre, &recipe), preparer.post(&patch.post, alignment.search, &recipe));
     let (Some(pre), Some(post)) = (pre, post) else { return tried };
     let windows = TileWindows { cells: (patch.size.0 / window.0, patch.size.1 / window.1), window, step: window };
     let limits = Limits { min_valid: params.min_valid.max(0.9), min_variance: 0.0 };
@@ -441,7 +448,7 @@ fn match_patch(
         let own = pre.values.crop(Window::new(corner.0 as i64, corner.1 as i64, window.0, window.1));
         let mean = own.data.iter().sum::<f32>() / own.data.len() as f32;
         let own: Vec<f32> = own.data.iter().map(|v| v - mean).collect();
-        tried.texture.add(&own, window.0, work.variance());
+        tried.texture.add(&own, work.variance(), &mut ffts);
         let failed = Some((f64::INFINITY, f64::INFINITY));
         if peak.edge || peak.correlation < BELIEVED {
             tried.sample.shifts.push(failed);
@@ -458,7 +465,7 @@ fn match_patch(
         }
         if solution.correlation > 0.0 {
             let (r, variance) = left.unwrap_or_else(|| work.residual(&post, corner, solution.measurement.shift));
-            tried.residual.add(&r, window.0, variance);
+            tried.residual.add(&r, variance, &mut ffts);
             tried.noise.push(variance);
             let d = solution.measurement.shift;
             tried.sample.shifts.push(Some((d.dx, d.dy)));

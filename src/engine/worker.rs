@@ -8,7 +8,8 @@ use super::starts::Starts;
 use crate::Result;
 use crate::correlate::cut::Cuts;
 use crate::correlate::lsm_level;
-use crate::correlate::prepare::Preparer;
+use crate::correlate::prepare::{Parts, Preparer, Recipe};
+use crate::correlate::scene::Scene;
 use crate::correlate::search::{SearchArea, TileWindows};
 use crate::correlate::split::Split;
 use crate::correlate::{Band, Method, Tile, coherent};
@@ -146,9 +147,10 @@ impl<'a> Worker<'a> {
         let engine = self.engine;
         let area = SearchArea { range: starts.range, starts: &starts.shifts };
         let halo = self.methods[stage].halo();
-        let wants_pixels = self.methods[stage].wants_pixels();
         let pixels = layout.pixels(cells).grown(halo);
-        let Some(bands) = self.bands(pixels, starts.base, area.reach(), direction, wants_pixels)? else {
+        let cuts = Cuts::meet(self.cuts, pixels).then(|| Cuts::new(self.cuts, pixels));
+        let wants = (self.methods[stage].parts(cuts.is_some()), self.methods[stage].wants_pixels());
+        let Some(bands) = self.bands(pixels, starts.base, area.reach(), direction, wants)? else {
             return Ok(Grid::filled(cells.width, cells.height, Measurement::failed(Status::NoData)));
         };
         let windows = TileWindows { cells: (cells.width, cells.height), window: layout.window, step: layout.step };
@@ -161,11 +163,13 @@ impl<'a> Worker<'a> {
             Direction::Forward => engine.params.search,
             Direction::Backward => (f64::INFINITY, f64::INFINITY),
         };
-        let cuts = Cuts::meet(self.cuts, pixels).then(|| Cuts::new(self.cuts, pixels));
         let centred = self.centred();
         let tile =
             Tile { bands: &bands, windows, area, offset, prior, search, cuts: cuts.as_ref(), centred, halo, stop };
         let found = self.methods[stage].match_tile(&tile);
+        for band in bands {
+            self.preparer.recycle(band.pre, band.post);
+        }
         if let Some(failure) = self.methods[stage].failure() {
             return Err(failure);
         }
@@ -189,7 +193,7 @@ impl<'a> Worker<'a> {
         base: (i64, i64),
         reach: usize,
         direction: Direction,
-        wants_pixels: bool,
+        (parts, wants_pixels): (Parts, bool),
     ) -> Result<Option<Vec<Band<'a>>>> {
         let engine = self.engine;
         let mut bands = Vec::new();
@@ -218,8 +222,10 @@ impl<'a> Worker<'a> {
                 let (a, b) = if direction == Direction::Forward { (a, b) } else { (b, a) };
                 Pixels { pre: a.apply(pre.clone()), post: b.apply(post.clone()) }
             });
-            let pre = self.preparer.pre(&pre, &scene.prefilter, &scene.residual, scene.spline);
-            let post = self.preparer.post(&post, &scene.prefilter, reach, scene.spline);
+            let Scene { prefilter, residual, spline, .. } = scene;
+            let recipe = Recipe { prefilter, residual, spline: *spline, parts };
+            let pre = self.preparer.pre(&pre, &recipe);
+            let post = self.preparer.post(&post, reach, &recipe);
             match pre.zip(post) {
                 Some((pre, post)) => bands.push(Band { pre, post, scene, pixels }),
                 None if bands.is_empty() => return Ok(None),
@@ -232,6 +238,6 @@ impl<'a> Worker<'a> {
     /// The bands of a rectangle of pre pixels as a method gets them, without any start.
     pub fn images(&mut self, pixels: Window) -> Result<Option<Vec<Band<'a>>>> {
         let alignment = &self.engine.alignment;
-        self.bands(pixels, alignment.base, alignment.search, Direction::Forward, false)
+        self.bands(pixels, alignment.base, alignment.search, Direction::Forward, (Parts::Spread, false))
     }
 }

@@ -4,7 +4,7 @@ use crate::correlate::dense::warp::{PhaseTable, warp};
 use crate::correlate::fill::fill_invalid;
 use crate::correlate::interp::Spline;
 use crate::correlate::prefilter::Kernel;
-use crate::correlate::prepare::{PAD, PreparedPost, Preparer, SPLINE_MARGIN};
+use crate::correlate::prepare::{PAD, Parts, PreparedPost, Preparer, Recipe, SPLINE_MARGIN};
 use crate::grid::{Grid, Image, Window};
 
 /// The normalised pixels of one band of a tile, as they were read.
@@ -52,7 +52,7 @@ impl Source {
         Some(Source {
             pre: pre.crop(inner),
             pre_valid: pixels.pre.valid.crop(inner),
-            post,
+            post: post.into_owned(),
             post_valid: pixels.post.valid.clone(),
             margin,
             prepared: None,
@@ -125,7 +125,10 @@ impl Source {
             // The preparer takes off the mean: done here, so that it can be put back.
             let mean = (self.post.data.iter().map(|v| f64::from(*v)).sum::<f64>() / self.post.data.len() as f64) as f32;
             let image = Image::from_values(self.post.map(|v| v - mean));
-            let post = preparer.post(&image, &identity(), self.reach(), Spline::Quintic)?;
+            let delta = identity();
+            let (spline, parts) = (Spline::Quintic, Parts::Coefficients);
+            let recipe = Recipe { prefilter: &delta, residual: &delta, spline, parts };
+            let post = preparer.post(&image, self.reach(), &recipe)?;
             let table = PhaseTable::new(&post.coefficients);
             self.prepared = Some(Prepared { post, table, mean });
         }

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::correlate::Alignment;
+use crate::correlate::fft2::FftCache;
 use crate::correlate::interp::Spline;
 use crate::correlate::prefilter::Kernel;
 use crate::correlate::residual::ResidualCorrelation;
@@ -33,7 +34,8 @@ pub fn to_baseband(re: &mut Image, im: &mut Image) {
 pub fn model(pair: &Pair, band: usize, alignment: &Alignment, stop: &AtomicBool) -> Result<Scene> {
     let patches = |band: usize| read_patches(pair.bands[band], alignment, Sampling { along: PATCHES, stop });
     let (re, im) = (patches(band)?, patches(band + 1)?);
-    let (mut correlation, mut variance) = (ResidualCorrelation::new(LAGS), 0.0);
+    let (mut correlation, mut variance) = (ResidualCorrelation::new(LAGS, (SIDE, SIDE)), 0.0);
+    let mut ffts = FftCache::default();
     for (re, im) in re.iter().zip(&im) {
         let (mut re, mut im) = (re.pre().clone(), im.pre().clone());
         to_baseband(&mut re, &mut im);
@@ -43,7 +45,7 @@ pub fn model(pair: &Pair, band: usize, alignment: &Alignment, stop: &AtomicBool)
                     let window: Vec<f32> =
                         (y..y + SIDE).flat_map(|y| part.row(y)[x..x + SIDE].iter().copied()).collect();
                     let power = window.iter().map(|v| f64::from(v * v)).sum::<f64>() / window.len() as f64;
-                    correlation.add(&window, SIDE, power);
+                    correlation.add(&window, power, &mut ffts);
                     variance += power;
                 }
             }
@@ -54,12 +56,12 @@ pub fn model(pair: &Pair, band: usize, alignment: &Alignment, stop: &AtomicBool)
     Ok(Scene {
         prefilter: identity,
         chosen: Prefilter::None,
-        residual: correlation.kernel(),
+        residual: correlation.kernel(&mut ffts),
         spline: Spline::QuinticX2,
         coherence: None,
         min_variance: 1e-6 * variance,
         noise: variance,
-        alike: correlation.squares(),
+        alike: correlation.squares(&mut ffts),
         facts: Vec::new(),
     })
 }

@@ -22,7 +22,7 @@ pub use candidates::{Candidate, Candidates};
 
 use super::agreement::Agreement;
 use super::fill::ValidCounts;
-use super::prepare::{PreparedPost, PreparedPre};
+use super::prepare::{Parts, PreparedPost, PreparedPre};
 use super::sides::Sides;
 use super::sums::SquareSums;
 use super::{Method, Tile};
@@ -61,6 +61,10 @@ impl Dense {
 }
 
 impl Method for Dense {
+    fn parts(&self, _cut: bool) -> Parts {
+        Parts::Coefficients
+    }
+
     fn halo(&self) -> usize {
         HALO
     }

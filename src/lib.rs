@@ -87,12 +87,20 @@ pub mod synth;
 #[forbid(unsafe_code)]
 pub mod threads;
 #[forbid(unsafe_code)]
+mod turns;
+#[forbid(unsafe_code)]
 pub mod verify;
 
 pub use error::{Error, Result};
 
 /// Version of the library, from Cargo.toml.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What [`turns`] is built of; its test puts a model checker's in their place.
+mod sync {
+    pub use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    pub use std::sync::{Condvar, Mutex, MutexGuard};
+}
 
 /// The examples of the README, compiled with the documentation tests.
 #[cfg(doctest)]

@@ -1,8 +1,8 @@
 //! The streaming run: tiles with halo, workers, one ordered writer. The only place that starts threads.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 pub use crate::correlate::taper::Taper;
@@ -12,6 +12,7 @@ use crate::grid::{Grid, ImageFile, PointFile, Window};
 use crate::layout::{Layout, TILE_PIXELS};
 use crate::net::Net;
 use crate::progress::Progress;
+use crate::turns::{EndsOnPanic, Turns};
 use crate::{Error, Result};
 
 /// Which matching method (`--method`).
@@ -295,7 +296,7 @@ pub fn run(
     }
     let engine = watched(&pool, progress, |stop| Engine::new(pair, layout, params, stop))?;
     let tiles = layout.tiles();
-    let job = Job { pair, engine: &engine, stop: AtomicBool::new(false) };
+    let job = Job { pair, engine: &engine, turns: Turns::new(tiles.len(), 3 * threads.max(1) + 1) };
     let mut report = Report {
         cells: layout.region.width * layout.region.height,
         status: [0; Status::ALL.len()],
@@ -317,7 +318,7 @@ pub fn run(
 struct Job<'a> {
     pair: &'a Pair<'a>,
     engine: &'a Engine,
-    stop: AtomicBool,
+    turns: Turns,
 }
 
 /// Runs `work` on the pool while this thread keeps asking `progress` whether to go on.
@@ -366,22 +367,14 @@ fn stream(
     progress: &mut dyn Progress,
     report: &mut Report,
 ) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let written = (Mutex::new(0usize), Condvar::new());
-    let ahead = 3 * threads + 1;
     let (send, receive) = mpsc::channel::<(usize, Result<Measured>)>();
-    let (next, written) = (&next, &written);
     pool.in_place_scope(|scope| {
         for _ in 0..threads.min(tiles.len()) {
             let send = send.clone();
             scope.spawn(move |_| {
+                let _ends = EndsOnPanic(&job.turns);
                 let mut worker: Option<Worker> = None;
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= tiles.len() || job.stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    wait_for_writer(written, index, ahead, &job.stop);
+                while let Some(index) = job.turns.take() {
                     let result = measure(&mut worker, job, tiles[index]);
                     if send.send((index, result)).is_err() {
                         return;
@@ -390,9 +383,10 @@ fn stream(
             });
         }
         drop(send);
-        let outcome = collect(job, tiles, &receive, written, sink, progress, report);
-        job.stop.store(true, Ordering::Relaxed);
-        written.1.notify_all();
+        // The same for a sink that panics.
+        let _ends = EndsOnPanic(&job.turns);
+        let outcome = collect(job, tiles, &receive, sink, progress, report);
+        job.turns.stop();
         outcome
     })
 }
@@ -403,28 +397,18 @@ fn measure<'a>(slot: &mut Option<Worker<'a>>, job: &'a Job<'a>, tile: Window) ->
         Some(w) => w,
         None => slot.insert(job.engine.worker(job.pair)?),
     };
-    let field = worker.tile(tile, &job.stop)?;
+    let field = worker.tile(tile, job.turns.stopping())?;
     Ok((field, worker.take_jumps()))
 }
 
 /// A tile's cells, and the faults found in it.
 type Measured = (Grid<Measurement>, Vec<Jump>);
 
-/// Blocks while `index` is too far ahead of what is written.
-fn wait_for_writer(written: &(Mutex<usize>, Condvar), index: usize, ahead: usize, stop: &AtomicBool) {
-    let mut done = written.0.lock().unwrap_or_else(|e| e.into_inner());
-    while index >= *done + ahead && !stop.load(Ordering::Relaxed) {
-        let (guard, _) = written.1.wait_timeout(done, POLL).unwrap_or_else(|e| e.into_inner());
-        done = guard;
-    }
-}
-
 /// The writer's side: puts tiles back in order and hands them to the sink.
 fn collect(
     job: &Job,
     tiles: &[Window],
     receive: &mpsc::Receiver<(usize, Result<Measured>)>,
-    written: &(Mutex<usize>, Condvar),
     sink: &mut dyn FieldSink,
     progress: &mut dyn Progress,
     report: &mut Report,
@@ -455,8 +439,7 @@ fn collect(
                 sink.write_jumps(&jumps)?;
             }
             done += 1;
-            *written.0.lock().unwrap_or_else(|e| e.into_inner()) = done;
-            written.1.notify_all();
+            job.turns.wrote();
         }
         if !progress.report(done as f64 / tiles.len() as f64, "matching") {
             return Err(Error::Cancelled);

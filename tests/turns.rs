@@ -142,7 +142,7 @@ fn a_panic_in_one_tile_ends_the_run_for_all() {
                 &Pair::new(&Cursed, &Cursed, (0.0, 0.0)),
                 &layout,
                 &params,
-                4,
+                2,
                 &mut Discard,
                 &mut |_: f64, _: &str| true,
             )

@@ -117,6 +117,16 @@ impl Grid<bool> {
     }
 }
 
+/// Largest magnitude of a pixel: sums of the squares of larger ones are no numbers in single precision. What lies beyond,
+/// like -3.4e38, means that there is nothing.
+pub const LARGEST: f32 = 1e15;
+
+/// A pixel's value can be worked with: neither NaN nor beyond [`LARGEST`].
+#[inline]
+pub fn usable(v: f32) -> bool {
+    v.abs() <= LARGEST
+}
+
 /// Pixel values with validity; an invalid pixel's value is 0 and must not be used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {
@@ -125,10 +135,10 @@ pub struct Image {
 }
 
 impl Image {
-    /// An image whose pixels are all valid except NaN and infinite ones.
+    /// An image whose pixels are all valid except those that are not [`usable`].
     pub fn from_values(values: Grid<f32>) -> Self {
-        let valid = values.map(f32::is_finite);
-        let values = values.map(|v| if v.is_finite() { v } else { 0.0 });
+        let valid = values.map(usable);
+        let values = values.map(|v| if usable(v) { v } else { 0.0 });
         Image { values, valid }
     }
 

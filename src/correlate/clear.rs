@@ -3,24 +3,27 @@
 //! A window that meets none needs one sum of products a shift; the masked correlation needs five more. Near the border
 //! of an image or beside a few clouds most windows of a tile are clear.
 
+use std::borrow::Cow;
+
 use super::fill::ValidCounts;
 use super::search::{SearchArea, TileWindows};
 use crate::grid::Grid;
 
 /// What the masked correlation needs of one image besides its values, which are zero where invalid.
-pub struct MaskedPlane {
+pub struct MaskedPlane<'a> {
     /// 1 where invalid, else 0.
     pub invalid: Grid<f32>,
     pub squares: Grid<f32>,
-    counts: ValidCounts,
+    counts: Cow<'a, ValidCounts>,
 }
 
-impl MaskedPlane {
-    pub fn new(values: &Grid<f32>, valid: &Grid<bool>) -> Self {
+impl<'a> MaskedPlane<'a> {
+    /// `counts` where they are known.
+    pub fn new(values: &Grid<f32>, valid: &Grid<bool>, counts: Option<&'a ValidCounts>) -> Self {
         MaskedPlane {
             invalid: valid.map(|ok| if ok { 0.0 } else { 1.0 }),
             squares: values.map(|v| v * v),
-            counts: ValidCounts::new(valid),
+            counts: counts.map_or_else(|| Cow::Owned(ValidCounts::new(valid)), Cow::Borrowed),
         }
     }
 

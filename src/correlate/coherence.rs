@@ -196,7 +196,8 @@ impl Estimator {
                 power_g[k] = g.norm_sqr();
                 let c = f * g.conj();
                 cross[k] = c;
-                let magnitude = c.norm_sqr().sqrt();
+                // |c|, without a square that may be too large for a number.
+                let magnitude = power_f[k].sqrt() * power_g[k].sqrt();
                 let unit = if magnitude > 0.0 { c / magnitude } else { Complex32::ZERO };
                 self.re[kx * stride + ky] = unit.re;
                 self.im[kx * stride + ky] = unit.im;

@@ -66,10 +66,11 @@ pub(super) fn descend(
         iterations += 1;
         let Some(sums) = project(d) else { return (None, iterations) };
         let [a, p, q] = mul(inverse, sums);
-        if a <= 0.0 || !(p.is_finite() && q.is_finite()) {
+        let (mut sx, mut sy) = (-p / a, -q / a);
+        // Values whose squares overflow are not numbers here, and no step must be taken by those.
+        if a <= 0.0 || !(sx.is_finite() && sy.is_finite()) {
             return (None, iterations);
         }
-        let (mut sx, mut sy) = (-p / a, -q / a);
         // Noise in the pre gradient makes plain steps too short by a constant factor, seen in their ratio.
         if let Some((lx, ly)) = last {
             let ratio = (sx * lx + sy * ly) / (lx * lx + ly * ly);

@@ -299,7 +299,8 @@ mod tests {
         };
         let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
         let mut p = Preparer::default();
-        let recipe = Recipe { prefilter: &delta, residual: &delta, spline: Spline::QuinticX2, parts: Parts::Spread };
+        let recipe =
+            Recipe { prefilter: &delta, residual: &delta, spline: Spline::QuinticX2, unit: 1.0, parts: Parts::Spread };
         let pre = p.pre(&image(PAD), &recipe).unwrap();
         let post = p.post(&image(PAD + SPLINE_MARGIN + 2), 2, &recipe).unwrap();
         (pre, post)

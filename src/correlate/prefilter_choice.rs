@@ -55,11 +55,12 @@ fn from_weights(weight: impl Fn(i64, i64) -> f64) -> Kernel {
     Kernel { weights, reach: 0 }
 }
 
-/// Amplitude response of a kernel as a function of the frequency's magnitude, along the axes.
+/// Amplitude response of a kernel brought to unit energy as a function of the frequency's magnitude, along the axes.
 pub fn amplitude(kernel: &Kernel, ffts: &mut FftCache) -> Radial {
     let n = 64;
     let spectrum = kernel.on_half_spectrum(n, n, ffts);
-    let values = (0..=n / 2).map(|k| 0.5 * (spectrum[k * n] + spectrum[k]).abs()).collect();
+    let energy = kernel.weights.data.iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+    let values = (0..=n / 2).map(|k| 0.5 * (spectrum[k * n] + spectrum[k]).abs() / energy).collect();
     Radial { step: std::f64::consts::TAU / n as f64, values }
 }
 

@@ -59,6 +59,8 @@ pub struct Recipe<'a> {
     /// Residual correlation.
     pub residual: &'a Kernel,
     pub spline: Spline,
+    /// What the image is multiplied by.
+    pub unit: f32,
     pub parts: Parts,
 }
 
@@ -74,7 +76,7 @@ impl Preparer {
         let filled = fill_invalid(image)?;
         let work = &mut self.work;
         let inner = within(image, PAD);
-        let (spectrum, clear) = TileSpectrum::new(image, &filled, recipe.prefilter, work);
+        let (spectrum, clear) = TileSpectrum::new(image, &filled, (recipe.prefilter, recipe.unit), work);
         let Recipe { residual, spline, parts, .. } = *recipe;
         let nothing = || [Grid::filled(0, 0, 0.0), Grid::filled(0, 0, 0.0)];
         let (mut values, gradient) = match parts >= Parts::Gradient {
@@ -95,7 +97,7 @@ impl Preparer {
         let filled = fill_invalid(image)?;
         let work = &mut self.work;
         let inner = within(image, PAD + SPLINE_MARGIN);
-        let (spectrum, clear) = TileSpectrum::new(image, &filled, recipe.prefilter, work);
+        let (spectrum, clear) = TileSpectrum::new(image, &filled, (recipe.prefilter, recipe.unit), work);
         let mut values = spectrum.image(inner, work);
         let coefficients = match recipe.parts >= Parts::Coefficients {
             true => spectrum.coefficients(within(image, PAD), search + SPLINE_MARGIN, recipe.spline, work),
@@ -109,12 +111,12 @@ impl Preparer {
         Some(PreparedPost { search, values, coefficients, valid, counts, all_valid })
     }
 
-    /// The prefiltered image without its outer [`PAD`] pixels, and where it is valid; zero elsewhere. `None` when no
+    /// The prefiltered image, times `unit`, without its outer [`PAD`] pixels, and where it is valid; zero elsewhere. `None` when no
     /// pixel is valid.
-    pub fn values(&mut self, image: &Image, prefilter: &Kernel) -> Option<(Grid<f32>, Grid<bool>)> {
+    pub fn values(&mut self, image: &Image, prefilter: &Kernel, unit: f32) -> Option<(Grid<f32>, Grid<bool>)> {
         let filled = fill_invalid(image)?;
         let inner = within(image, PAD);
-        let (spectrum, clear) = TileSpectrum::new(image, &filled, prefilter, &mut self.work);
+        let (spectrum, clear) = TileSpectrum::new(image, &filled, (prefilter, unit), &mut self.work);
         let mut values = spectrum.image(inner, &mut self.work);
         spectrum.done(&mut self.work);
         let valid = clear.crop(inner);
@@ -175,7 +177,8 @@ mod tests {
             }))
         };
         let delta = identity();
-        let recipe = Recipe { prefilter: &delta, residual: &delta, spline: Spline::QuinticX2, parts: Parts::Spread };
+        let recipe =
+            Recipe { prefilter: &delta, residual: &delta, spline: Spline::QuinticX2, unit: 1.0, parts: Parts::Spread };
         let pre = p.pre(&at(PAD), &recipe).unwrap();
         let search = 3;
         let post = p.post(&at(PAD + SPLINE_MARGIN + search), search, &recipe).unwrap();
@@ -209,10 +212,10 @@ mod tests {
         let mut p = Preparer::default();
         let image = Image::from_values(Grid::from_fn(90, 90, |x, y| waves(x as f64, y as f64).0 as f32));
         let twice = Kernel { weights: identity().weights.map(|v| 2.0 * v), reach: 0 };
-        let one = p.values(&image, &identity()).unwrap().0;
-        let two = p.values(&image, &twice).unwrap().0;
+        let one = p.values(&image, &identity(), 1.0).unwrap().0;
+        let two = p.values(&image, &twice, 1.0).unwrap().0;
         assert!(one.data.iter().zip(&two.data).all(|(a, b)| (2.0 * a - b).abs() < 1e-4));
-        assert_eq!(p.values(&image, &identity()).unwrap().0, one);
+        assert_eq!(p.values(&image, &identity(), 1.0).unwrap().0, one);
     }
 
     #[test]
@@ -225,7 +228,7 @@ mod tests {
         }));
         for spline in Spline::ALL {
             let delta = identity();
-            let recipe = Recipe { prefilter: &delta, residual: &delta, spline, parts: Parts::Coefficients };
+            let recipe = Recipe { prefilter: &delta, residual: &delta, spline, unit: 1.0, parts: Parts::Coefficients };
             let post = p.post(&image, search, &recipe).unwrap();
             assert_eq!((post.values.width, post.values.height), (50 + 2 * search, 40 + 2 * search));
             let offset = post.values.get(20, 20) as f64 - waves(16.0, 16.0).0;

@@ -189,6 +189,7 @@ fn best(
         post: (&level.post.0, &level.post.1),
         margin: level.margin,
         all_valid: all(&level.pre.1) && all(&level.post.1),
+        counts: None,
     };
     let mut best: Vec<Peak> = Vec::new();
     for mut starts in sets {

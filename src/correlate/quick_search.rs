@@ -5,6 +5,7 @@
 //! is looked for in the whole search area. The peaks are those of the full search: the lead that is asked for is four
 //! times the standard deviation of a correlation by chance, and the full images know better only by what they add.
 
+use super::lanes::vectors;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::search::{Peak, SearchArea, TileWindows, peak, peaks};
 use super::surface::{NOTHING, Planes, Surfaces};
@@ -80,6 +81,7 @@ fn coarse(pairs: &Pairs, windows: &TileWindows, search: &SearchArea, stop: &Atom
         post: (&post.0, &post.1),
         margin,
         all_valid: *all_valid,
+        counts: None,
     });
     let full = windows;
     let windows = TileWindows { cells: windows.cells, window: half(windows.window), step: half(windows.step) };
@@ -196,6 +198,7 @@ fn in_full(pairs: &Pairs, windows: &TileWindows, search: &SearchArea, cells: Win
         post: (&post.0, &post.1),
         margin: *margin,
         all_valid: *all_valid,
+        counts: None,
     });
     peaks(Surfaces::of_planes(planes.collect(), &own, search), &own, search, stop)
 }
@@ -206,16 +209,22 @@ fn halve(values: &Grid<f32>, valid: &Grid<bool>, first: usize) -> (Grid<f32>, Gr
     let mut out = (Grid::filled(w, h, 0.0), Grid::filled(w, h, false));
     for y in 0..h {
         let at = 2 * y + first;
-        let (a, b) = (&values.row(at)[first..first + 2 * w], &values.row(at + 1)[first..first + 2 * w]);
-        let (ok_a, ok_b) = (&valid.row(at)[first..first + 2 * w], &valid.row(at + 1)[first..first + 2 * w]);
-        for x in 0..w {
-            let ok = ok_a[2 * x] & ok_a[2 * x + 1] & ok_b[2 * x] & ok_b[2 * x + 1];
-            let mean = 0.25 * ((a[2 * x] + a[2 * x + 1]) + (b[2 * x] + b[2 * x + 1]));
-            out.0.data[y * w + x] = if ok { mean } else { 0.0 };
-            out.1.data[y * w + x] = ok;
-        }
+        let pixels = [at, at + 1].map(|y| values.row(y)[first..first + 2 * w].as_chunks::<2>().0);
+        let known = [at, at + 1].map(|y| valid.row(y)[first..first + 2 * w].as_chunks::<2>().0);
+        vectors(|| means(pixels, known, out.0.row_mut(y), out.1.row_mut(y)));
     }
     out
+}
+
+#[inline(always)]
+fn means(values: [&[[f32; 2]]; 2], known: [&[[bool; 2]]; 2], means: &mut [f32], valid: &mut [bool]) {
+    let known = known[0].iter().zip(known[1]);
+    let values = values[0].iter().zip(values[1]);
+    for (((mean, valid), (a, b)), (p, q)) in means.iter_mut().zip(valid).zip(values).zip(known) {
+        *valid = p[0] & p[1] & q[0] & q[1];
+        let share = if *valid { 0.25 } else { 0.0 };
+        *mean = share * ((a[0] + a[1]) + (b[0] + b[1]));
+    }
 }
 
 #[cfg(test)]

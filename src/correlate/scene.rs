@@ -50,6 +50,8 @@ pub struct Scene {
     pub noise: f64,
     /// Neighbouring pixels of the prefiltered image that count as one where two images have nothing in common.
     pub alike: f64,
+    /// What pre and post image are multiplied by before anything else.
+    pub units: (f32, f32),
     /// Findings for messages and metadata.
     pub facts: Vec<(String, String)>,
 }
@@ -93,7 +95,8 @@ impl Patch {
 
 /// Looks at one band of the pair. `alignment` carries the whole-pixel base offset and the search range.
 pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment, stop: &AtomicBool) -> Result<Scene> {
-    let patches = read_patches(pair.bands[band], alignment, Sampling { along: PATCHES, stop })?;
+    let mut patches = read_patches(pair.bands[band], alignment, Sampling { along: PATCHES, stop })?;
+    let units = to_units(&mut patches);
     let welch = welch_side(&patches);
     let mut facts = Vec::new();
     let coherence = if welch >= 8 { measure_coherence(&patches, welch, alignment, stop) } else { None };
@@ -144,8 +147,36 @@ pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment,
         prefilter,
         chosen,
         coherence,
+        units,
         facts,
     })
+}
+
+/// Brings the contrast of both images to about one and returns by what: pre and post may have any units, and squares of
+/// squares of their pixels must be numbers in single precision. By powers of two, which change no digit.
+pub fn to_units(patches: &mut [Patch]) -> (f32, f32) {
+    let unit = |pick: fn(&Patch) -> &Image| {
+        let mut sums = [0.0f64; 3];
+        for image in patches.iter().map(pick) {
+            for (&v, _) in image.values.data.iter().zip(&image.valid.data).filter(|(_, ok)| **ok) {
+                let v = f64::from(v);
+                sums = [sums[0] + 1.0, sums[1] + v, sums[2] + v * v];
+            }
+        }
+        let variance = (sums[2] - sums[1] * sums[1] / sums[0].max(1.0)) / sums[0].max(1.0);
+        if variance > 0.0 { (-0.5 * variance.log2()).round().exp2() as f32 } else { 1.0 }
+    };
+    let units = (unit(|p| &p.pre), unit(|p| &p.post));
+    for p in patches {
+        let scale = |image: &mut Grid<f32>, unit: f32| image.data.iter_mut().for_each(|v| *v *= unit);
+        scale(&mut p.pre.values, units.0);
+        scale(&mut p.post.values, units.1);
+        if let Some((pre, post)) = &mut p.filled {
+            scale(pre, units.0);
+            scale(post, units.1);
+        }
+    }
+    units
 }
 
 /// The response that changes nothing.
@@ -278,7 +309,7 @@ fn peaks_of(
     stop: &AtomicBool,
 ) -> Vec<Peak> {
     if alignment.coarse_to_fine()
-        && let Some((a, b)) = preparer.values(&patch.pre, kernel).zip(preparer.values(&patch.post, kernel))
+        && let Some((a, b)) = preparer.values(&patch.pre, kernel, 1.0).zip(preparer.values(&patch.post, kernel, 1.0))
     {
         let wanted = Wanted { windows: *windows, context: 0, priors: &[], search: alignment.range };
         if let Some(starts) = pyramid::starts(a, b, alignment.post_margin() - PAD, &wanted, stop) {
@@ -294,7 +325,8 @@ fn peaks_of(
 pub fn shared_shifts(patch: &Patch, alignment: &Alignment, kernel: &Kernel, stop: &AtomicBool) -> Vec<(f64, f64)> {
     let mut preparer = Preparer::default();
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
-    let recipe = Recipe { prefilter: kernel, residual: &delta, spline: Spline::Quintic, parts: Parts::Values };
+    let recipe =
+        Recipe { prefilter: kernel, residual: &delta, spline: Spline::Quintic, unit: 1.0, parts: Parts::Values };
     let (pre, post) = (preparer.pre(&patch.pre, &recipe), preparer.post(&patch.post, alignment.search, &recipe));
     let (Some(pre), Some(post)) = (pre, post) else { return Vec::new() };
     let side = (patch.size.0.min(patch.size.1)).min(SHARED);
@@ -332,7 +364,8 @@ fn whole_pixel_pairs(
 ) -> Vec<((usize, usize), (usize, usize))> {
     let mut preparer = Preparer::default();
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
-    let recipe = Recipe { prefilter: kernel, residual: &delta, spline: Spline::Quintic, parts: Parts::Values };
+    let recipe =
+        Recipe { prefilter: kernel, residual: &delta, spline: Spline::Quintic, unit: 1.0, parts: Parts::Values };
     let (pre, post) = (preparer.pre(&patch.pre, &recipe), preparer.post(&patch.post, alignment.search, &recipe));
     let (Some(pre), Some(post)) = (pre, post) else { return Vec::new() };
     let cells = |s: usize| (s - n) / (n / 2) + 1;
@@ -429,7 +462,7 @@ fn match_patch(
     let (mut preparer, mut ffts) = (Preparer::default(), super::fft2::FftCache::default());
     let delta = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
     // The residual's correlation is what is looked for here.
-    let recipe = Recipe { prefilter, residual: &delta, spline, parts: Parts::Spread };
+    let recipe = Recipe { prefilter, residual: &delta, spline, unit: 1.0, parts: Parts::Spread };
     let (pre, post) = (preparer.pre(&patch.pre, &recipe), preparer.post(&patch.post, alignment.search, &recipe));
     let (Some(pre), Some(post)) = (pre, post) else { return tried };
     let windows = TileWindows { cells: (patch.size.0 / window.0, patch.size.1 / window.1), window, step: window };

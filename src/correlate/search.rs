@@ -230,6 +230,7 @@ mod tests {
                     post.all_valid = false;
                     blank(&mut pre.values, &pre.valid);
                     blank(&mut post.values, &post.valid);
+                    (pre.counts, post.counts) = (ValidCounts::new(&pre.valid), ValidCounts::new(&post.valid));
                 }
                 let area = SearchArea { range: (4, 3), starts: &[] };
                 let peaks = integer_peaks(&[(&pre, &post)], &windows, &area, &AtomicBool::new(false));
@@ -265,6 +266,7 @@ mod tests {
             if masked {
                 pre.valid.data.iter_mut().step_by(7).for_each(|v| *v = false);
                 pre.all_valid = false;
+                pre.counts = ValidCounts::new(&pre.valid);
                 blank(&mut pre.values, &pre.valid);
             }
             let peaks = integer_peaks(&[(&pre, &post)], &windows, &area, &AtomicBool::new(false));

@@ -36,58 +36,66 @@ impl Intervals {
 /// Rows of a summed-area table that are summed together.
 const ABREAST: usize = 4;
 
-/// Summed-area tables of an image and of its square: Σ g and Σ g² over any rectangle of pixels.
+/// Summed-area tables of an image and of its square: Σ g and Σ g² over rectangles of pixels.
 pub struct SquareSums {
-    stride: usize,
+    /// Where the sums of all rows above a row begin.
+    rows: Vec<u32>,
     tables: [Vec<f64>; 2],
 }
 
 impl SquareSums {
     pub fn new(image: &Grid<f32>) -> Self {
+        SquareSums::between(image, &vec![true; image.height + 1])
+    }
+
+    /// For rectangles whose upper and lower ends are among `borders`, one for each row and one for the end.
+    pub fn between(image: &Grid<f32>, borders: &[bool]) -> Self {
         let stride = image.width + 1;
-        let mut above = [0, 1].map(|_| vec![0.0f64; stride]);
-        let mut tables = above.each_ref().map(|row| {
-            let mut table = Vec::with_capacity(stride * (image.height + 1));
-            table.extend_from_slice(row);
-            table
-        });
-        let mut rows: [[Vec<f64>; 2]; ABREAST] = std::array::from_fn(|_| [0, 1].map(|_| vec![0.0; stride]));
-        // Rows side by side: each running sum waits for its own last addition.
-        for first in (0..image.height).step_by(ABREAST) {
-            let n = ABREAST.min(image.height - first);
-            vectors(
-                #[inline(always)]
-                || {
-                    if n == ABREAST {
-                        run(rows.each_mut(), std::array::from_fn(|k| image.row(first + k)));
-                    } else {
-                        rows.iter_mut().take(n).enumerate().for_each(|(k, row)| run([row], [image.row(first + k)]));
-                    }
-                    for row in &rows[..n] {
-                        for ((above, own), table) in above.iter_mut().zip(row).zip(&mut tables) {
-                            above.iter_mut().zip(own).for_each(|(a, own)| *a += own);
-                            table.extend_from_slice(above);
-                        }
-                    }
-                },
-            );
+        let length = borders.iter().filter(|b| **b).count() * stride;
+        let mut tables = [0, 1].map(|_| vec![0.0f64; length]);
+        let mut columns = [0, 1].map(|_| vec![0.0f64; image.width]);
+        let mut above: [[Vec<f64>; 2]; ABREAST] = std::array::from_fn(|_| columns.clone());
+        let (mut rows, mut waiting, mut done) = (vec![0; borders.len()], 0, 0);
+        for (y, &border) in borders.iter().enumerate() {
+            if y > 0 {
+                vectors(|| add_row(image.row(y - 1), columns.each_mut()));
+            }
+            if border {
+                rows[y] = (done + waiting * stride) as u32;
+                above[waiting].iter_mut().zip(&columns).for_each(|(to, from)| to.copy_from_slice(from));
+                waiting += 1;
+            }
+            // Rows side by side: each running sum waits for its own last addition.
+            if waiting == ABREAST {
+                let [a, b] = tables.each_mut().map(|t| &mut t[done..done + ABREAST * stride]);
+                run::<ABREAST>((a, b), &above, stride);
+                (waiting, done) = (0, done + ABREAST * stride);
+            }
         }
-        SquareSums { stride, tables }
+        for above in above[..waiting].chunks(1) {
+            let [a, b] = tables.each_mut().map(|t| &mut t[done..done + stride]);
+            run::<1>((a, b), above, stride);
+            done += stride;
+        }
+        SquareSums { rows, tables }
     }
 
     /// Σ g and Σ g² over `size` pixels from `corner` on.
     #[inline(always)]
     pub fn of(&self, corner: (usize, usize), size: (usize, usize)) -> [f64; 2] {
-        let top = corner.1 * self.stride + corner.0;
-        let bottom = top + size.1 * self.stride;
+        let (top, bottom) = self.ends(corner, size);
         self.tables.each_ref().map(|t| (t[bottom + size.0] - t[bottom]) - (t[top + size.0] - t[top]))
+    }
+
+    #[inline(always)]
+    fn ends(&self, corner: (usize, usize), size: (usize, usize)) -> (usize, usize) {
+        (self.rows[corner.1] as usize + corner.0, self.rows[corner.1 + size.1] as usize + corner.0)
     }
 
     /// The same over the rectangles from `n` neighbouring corners on.
     #[inline(always)]
     fn of_row(&self, corner: (usize, usize), size: (usize, usize), n: usize) -> impl Iterator<Item = [f64; 2]> {
-        let top = corner.1 * self.stride + corner.0;
-        let bottom = top + size.1 * self.stride;
+        let (top, bottom) = self.ends(corner, size);
         let sums = self.tables.each_ref().map(|t| {
             let [a, b, c, d] = [top, top + size.0, bottom, bottom + size.0].map(|first| &t[first..first + n]);
             move |k: usize| (d[k] - c[k]) - (b[k] - a[k])
@@ -163,17 +171,30 @@ fn sums(values: &[f32]) -> [f64; 2] {
     [plain.iter().sum(), squares.iter().sum()]
 }
 
-/// Running sums of rows and of their squares, from the second element on.
+/// Adds a row of pixels, and their squares, to sums of columns.
 #[inline(always)]
-fn run<const N: usize>(out: [&mut [Vec<f64>; 2]; N], values: [&[f32]; N]) {
+fn add_row(row: &[f32], [sums, squares]: [&mut Vec<f64>; 2]) {
+    for ((sum, square), &v) in sums.iter_mut().zip(squares.iter_mut()).zip(row) {
+        let v = v as f64;
+        *sum += v;
+        *square += v * v;
+    }
+}
+
+/// Running sums of `N` rows, a row of each table after the other, from the second element on.
+fn run<const N: usize>((a, b): (&mut [f64], &mut [f64]), values: &[[Vec<f64>; 2]], stride: usize) {
+    let out: [[&mut [f64]; 2]; N] = {
+        let mut rows = a.chunks_exact_mut(stride).zip(b.chunks_exact_mut(stride));
+        std::array::from_fn(|_| rows.next().map(|(a, b)| [a, b]).expect("a row of each table"))
+    };
+    let values: [[&[f64]; 2]; N] = std::array::from_fn(|k| values[k].each_ref().map(|v| &v[..stride - 1]));
     let mut runs = [[0.0f64; 2]; N];
-    let n = values[0].len();
-    let out = out.map(|row| row.each_mut().map(|line| &mut line[1..=n]));
-    for x in 0..n {
+    for x in 0..stride - 1 {
         for k in 0..N {
-            let v = values[k][x] as f64;
-            runs[k] = [runs[k][0] + v, runs[k][1] + v * v];
-            [out[k][0][x], out[k][1][x]] = runs[k];
+            for t in 0..2 {
+                runs[k][t] += values[k][t][x];
+                out[k][t][x + 1] = runs[k][t];
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use super::batch_sums::{BATCH, BatchSums, Part, Rows, Shifts, Totals};
 use super::clear::{Band, MaskedPlane, bands, clear_cells};
+use super::fill::ValidCounts;
 use super::lanes::vectors;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::search::{SearchArea, TileWindows};
@@ -49,6 +50,8 @@ pub struct Planes<'a> {
     pub margin: usize,
     /// Every pixel of both is valid.
     pub all_valid: bool,
+    /// The numbers of valid pixels, where they are known.
+    pub counts: Option<(&'a ValidCounts, &'a ValidCounts)>,
 }
 
 /// One pair of images and what its correlations share.
@@ -58,15 +61,15 @@ struct Layer<'a> {
     sums: (CellSums, SquareSums),
     /// Of the post windows at every position, where about as many are asked for.
     norms: Option<Norms>,
-    masked: Option<Masked>,
+    masked: Option<Masked<'a>>,
     /// The cells whose windows meet no invalid pixel.
     clear: Vec<bool>,
 }
 
 /// What the masked correlation needs of both images.
-struct Masked {
-    pre: MaskedPlane,
-    post: MaskedPlane,
+struct Masked<'a> {
+    pre: MaskedPlane<'a>,
+    post: MaskedPlane<'a>,
 }
 
 /// Neighbouring shifts along x, the windows that ask for some of them, and among those the ones with gaps.
@@ -81,14 +84,16 @@ struct Batch {
 impl<'a> Layer<'a> {
     fn new(planes: Planes<'a>, windows: &TileWindows, (x, y): (&Intervals, &Intervals), search: &SearchArea) -> Self {
         let (pre, post) = (planes.pre, planes.post);
-        let sums = (CellSums::new(pre.0, x, y), SquareSums::new(post.0));
         let asked = (2 * search.range.0 + 1) * (2 * search.range.1 + 1);
-        let norms = (2 * asked > windows.step.0 * windows.step.1)
-            .then(|| Norms::new(&sums.1, (post.0.width, post.0.height), windows.window));
+        let everywhere = 2 * asked > windows.step.0 * windows.step.1;
+        let borders = if everywhere { vec![true; post.0.height + 1] } else { borders(&planes, windows, search) };
+        let sums = (CellSums::new(pre.0, x, y), SquareSums::between(post.0, &borders));
+        let norms = everywhere.then(|| Norms::new(&sums.1, (post.0.width, post.0.height), windows.window));
         if planes.all_valid {
             return Layer { planes, sums, norms, masked: None, clear: vec![true; windows.len()] };
         }
-        let masked = Masked { pre: MaskedPlane::new(pre.0, pre.1), post: MaskedPlane::new(post.0, post.1) };
+        let (own, other) = planes.counts.unzip();
+        let masked = Masked { pre: MaskedPlane::new(pre.0, pre.1, own), post: MaskedPlane::new(post.0, post.1, other) };
         let clear = clear_cells((&masked.pre, &masked.post), planes.margin, windows, search);
         Layer { planes, sums, norms, masked: Some(masked), clear }
     }
@@ -113,6 +118,7 @@ impl<'a> Surfaces<'a> {
             post: (&post.values, &post.valid),
             margin: post.search,
             all_valid: pre.all_valid && post.all_valid,
+            counts: Some((&pre.counts, &post.counts)),
         };
         Surfaces::of_planes(pairs.iter().map(planes).collect(), windows, search)
     }
@@ -282,7 +288,7 @@ impl<'a> Surfaces<'a> {
                     let k = gaps.index(x, y);
                     let [both, f_lost, ff_lost, g_lost, gg_lost] = std::array::from_fn(|t| lost[t].of(k));
                     let (own, [f, ff_all]) = (pre.gaps((u, v), window) as f64, own);
-                    for s in 0..shifts {
+                    for s in skip..skip + n {
                         let there = (there.0 + s, there.1);
                         let (other, [g, gg]) = (post.gaps(there, window) as f64, layer.sums.1.of(there, window));
                         let n = pixels - own - other + both[s];
@@ -329,6 +335,21 @@ impl<'a> Surfaces<'a> {
             }
         }
     }
+}
+
+/// The rows of the post image at which a window that is asked for begins, or has ended.
+fn borders(planes: &Planes, windows: &TileWindows, search: &SearchArea) -> Vec<bool> {
+    let mut out = vec![false; planes.post.0.height + 1];
+    let (columns, h) = (windows.cells.0, windows.window.1);
+    for y in 0..windows.cells.1 {
+        let ((_, low), (_, high)) = extent(search, y * columns, (y + 1) * columns);
+        let corner = (y * windows.step.1 + planes.margin) as i64;
+        for top in corner + i64::from(low)..=corner + i64::from(high) {
+            out[top as usize] = true;
+            out[top as usize + h] = true;
+        }
+    }
+    out
 }
 
 /// Smallest and largest shift that a cell of `first..last` asks for.

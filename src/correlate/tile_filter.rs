@@ -86,8 +86,13 @@ pub struct TileSpectrum {
 }
 
 impl TileSpectrum {
-    /// Filters a tile whose gaps are filled in `filled`; also says where the result can be used.
-    pub fn new(image: &Image, filled: &Grid<f32>, kernel: &Kernel, work: &mut FilterWork) -> (Self, Grid<bool>) {
+    /// Filters a tile whose gaps are filled in `filled`, times `unit`; also says where the result can be used.
+    pub fn new(
+        image: &Image,
+        filled: &Grid<f32>,
+        (kernel, unit): (&Kernel, f32),
+        work: &mut FilterWork,
+    ) -> (Self, Grid<bool>) {
         let FilterWork { ffts, filters, .. } = work;
         let (w, h) = (filled.width, filled.height);
         let size = (good_size(w), good_size(h));
@@ -97,7 +102,7 @@ impl TileSpectrum {
         let (fade_x, fade_y) = (fade(w), fade(h));
         let mean = mean(filled);
         plan.forward_rows(h, |y, row| {
-            let scale = fade_y[y] * norm;
+            let scale = fade_y[y] * norm * unit;
             for ((o, v), k) in row.iter_mut().zip(filled.row(y)).zip(&fade_x) {
                 *o = (v - mean) * k * scale;
             }

@@ -31,7 +31,8 @@ pub fn search(pair: &Pair, cap: f64, findings: &mut Vec<(String, String)>, stop:
     // Beyond that too little of the images is left in common.
     let cap = cap.min((smallest / 2.0).floor().max(1.0));
     let alignment = Alignment::new(pair.origin, (cap, cap));
-    let patches = scene::read_patches(pair.bands[0], &alignment, Sampling { along: PATCHES, stop })?;
+    let mut patches = scene::read_patches(pair.bands[0], &alignment, Sampling { along: PATCHES, stop })?;
+    scene::to_units(&mut patches);
     let Some(kernel) = scene::whitening(&patches, &alignment) else { return Err(nothing(pair, cap)) };
     let shared: Vec<Vec<(f64, f64)>> =
         patches.par_iter().map(|p| scene::shared_shifts(p, &alignment, &kernel.1, stop)).collect();

@@ -120,9 +120,9 @@ impl Worker<'_> {
         let (pre, post) = &mut self.readers[0];
         let pre = pre.read(pixels.grown(PAD))?;
         let post = post.read(pixels.shifted(direct.base.0, direct.base.1).grown(margin + PAD))?;
-        let prefilter = &engine.scenes[0].prefilter;
-        let (Some(pre), Some(post)) = (self.preparer.values(&pre, prefilter), self.preparer.values(&post, prefilter))
-        else {
+        let (prefilter, units) = (&engine.scenes[0].prefilter, engine.scenes[0].units);
+        let mut values = |image, unit| self.preparer.values(image, prefilter, unit);
+        let (Some(pre), Some(post)) = (values(&pre, units.0), values(&post, units.1)) else {
             return Ok(None);
         };
         let windows = TileWindows { cells: (cells.width, cells.height), window: layout.window, step: layout.step };

@@ -223,9 +223,10 @@ impl<'a> Worker<'a> {
                 Pixels { pre: a.apply(pre.clone()), post: b.apply(post.clone()) }
             });
             let Scene { prefilter, residual, spline, .. } = scene;
-            let recipe = Recipe { prefilter, residual, spline: *spline, parts };
-            let pre = self.preparer.pre(&pre, &recipe);
-            let post = self.preparer.post(&post, reach, &recipe);
+            let units = if direction == Direction::Forward { scene.units } else { (scene.units.1, scene.units.0) };
+            let recipe = |unit| Recipe { prefilter, residual, spline: *spline, unit, parts };
+            let pre = self.preparer.pre(&pre, &recipe(units.0));
+            let post = self.preparer.post(&post, reach, &recipe(units.1));
             match pre.zip(post) {
                 Some((pre, post)) => bands.push(Band { pre, post, scene, pixels }),
                 None if bands.is_empty() => return Ok(None),

@@ -127,7 +127,7 @@ impl Source {
             let image = Image::from_values(self.post.map(|v| v - mean));
             let delta = identity();
             let (spline, parts) = (Spline::Quintic, Parts::Coefficients);
-            let recipe = Recipe { prefilter: &delta, residual: &delta, spline, parts };
+            let recipe = Recipe { prefilter: &delta, residual: &delta, spline, unit: 1.0, parts };
             let post = preparer.post(&image, self.reach(), &recipe)?;
             let table = PhaseTable::new(&post.coefficients);
             self.prepared = Some(Prepared { post, table, mean });

@@ -2,7 +2,7 @@
 
 use super::open::{ComplexPart, RasterBand, Storage, ValueRule, open_dataset};
 use super::reason;
-use crate::grid::{Grid, Image, ImageReader, Window};
+use crate::grid::{Grid, Image, ImageReader, Window, usable};
 use crate::{Error, Result};
 use gdal::Dataset;
 use gdal::errors::GdalError;
@@ -50,12 +50,12 @@ impl<'a> BandReader<'a> {
             Storage::Narrow | Storage::Complex => {
                 let raw = band.read_as::<f32>(at, size, size, None)?.into_shape_and_vec().1;
                 let nodata = nodata.map(|v| v as f32);
-                let valid = raw.iter().map(|&v| v.is_finite() && Some(v) != nodata).collect();
+                let valid = raw.iter().map(|&v| usable(finish(v.into())) && Some(v) != nodata).collect();
                 (if plain { raw } else { raw.iter().map(|&v| finish(v.into())).collect() }, valid)
             }
             Storage::Wide => {
                 let raw = band.read_as::<f64>(at, size, size, None)?.into_shape_and_vec().1;
-                let valid = raw.iter().map(|&v| Some(v) != nodata && finish(v).is_finite()).collect();
+                let valid = raw.iter().map(|&v| Some(v) != nodata && usable(finish(v))).collect();
                 (raw.into_iter().map(finish).collect(), valid)
             }
             Storage::SignedByte => {

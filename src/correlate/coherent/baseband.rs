@@ -52,6 +52,9 @@ pub fn model(pair: &Pair, band: usize, alignment: &Alignment, stop: &AtomicBool)
         }
     }
     let variance = variance / correlation.windows.max(1) as f64;
+    // To a variance of about one, by a power of two: in any unit, squares must be numbers in single precision.
+    let unit = if variance > 0.0 { (-0.5 * variance.log2()).round().exp2() } else { 1.0 };
+    let variance = variance * unit * unit;
     let identity = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
     Ok(Scene {
         prefilter: identity,
@@ -62,6 +65,7 @@ pub fn model(pair: &Pair, band: usize, alignment: &Alignment, stop: &AtomicBool)
         min_variance: 1e-6 * variance,
         noise: variance,
         alike: correlation.squares(&mut ffts),
+        units: (unit as f32, unit as f32),
         facts: Vec::new(),
     })
 }

@@ -28,9 +28,9 @@ impl FieldSink for Collect {
 /// Unit-variance periodic texture as a transposed half spectrum: amplitude |ω|^-exponent times a Gaussian PSF.
 fn texture(exponent: f64, psf: f64, rng: &mut rand_pcg::Pcg64, ffts: &mut FftCache) -> Vec<Complex32> {
     let plan = ffts.real(N, N);
-    let mut white: Vec<f32> = (0..N * N).map(|_| rng.sample(StandardNormal)).collect();
+    let white: Vec<f32> = (0..N * N).map(|_| rng.sample(StandardNormal)).collect();
     let mut spectrum = vec![Complex32::ZERO; plan.spectrum_len()];
-    plan.forward(&mut white, &mut spectrum);
+    plan.forward(&white, &mut spectrum);
     let mut power = 0.0f64;
     for kx in 0..=N / 2 {
         for ky in 0..N {
@@ -62,7 +62,7 @@ fn sample(spectrum: &[Complex32], d: (f64, f64), derivative: usize, ffts: &mut F
         }
     }
     let mut out = vec![0.0; N * N];
-    ffts.real(N, N).inverse(&mut s, &mut out);
+    ffts.real(N, N).inverse(&s, &mut out);
     Grid::from_vec(N, N, out)
 }
 

@@ -306,7 +306,7 @@ impl<'a> Surfaces<'a> {
                     let mean = mean * pixels;
                     let value = |fg: f64, there: [f64; 2]| {
                         let value = ((fg - mean * there[0]) * (inverse * there[1])) as f32;
-                        if value.is_nan() { NOTHING } else { value }
+                        if value.is_finite() { value } else { NOTHING }
                     };
                     if let Some(norms) = &layer.norms {
                         let there = there.1 * norms.width + there.0;

@@ -103,3 +103,20 @@ fn a_folder_of_results_appears_at_once() {
         let _ = std::fs::remove_dir_all(folder.join("pair"));
     });
 }
+
+#[test]
+fn a_stack_is_there_with_its_report_or_not_at_all() {
+    let folder = Folder::new();
+    write_pair(&folder, (260, 220), 0.4, -0.3);
+    for (map, window) in [("a.tif", "24"), ("b.tif", "32"), ("c.tif", "40")] {
+        let (code, _, err) =
+            run(&folder, &["displacement", "pre.tif", "post.tif", map, "-q", "--window", window, "--step", "1"]);
+        assert_eq!(code, 0, "{err}");
+    }
+    let arguments = ["stack", "a.tif", "b.tif", "c.tif", "out.tif", "-q", "--report", "out.md"];
+    killed(20, &folder, &arguments, |folder| {
+        for name in ["out.tif", "out.md"] {
+            let _ = std::fs::remove_file(folder.join(name));
+        }
+    });
+}

@@ -209,9 +209,9 @@ fn fft2(data: &mut [Complex<f64>], width: usize, height: usize, inverse: bool) {
     let (rows, columns) = (plan(width), plan(height));
     rows.process(data);
     let mut turned = vec![Complex::default(); data.len()];
-    crate::correlate::fft2::transpose(data, &mut turned, width, height);
+    crate::correlate::fft2::transpose(data, &mut turned, (width, height), (width, height));
     columns.process(&mut turned);
-    crate::correlate::fft2::transpose(&turned, data, height, width);
+    crate::correlate::fft2::transpose(&turned, data, (height, width), (height, width));
 }
 
 #[cfg(test)]

@@ -25,9 +25,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// `gain(|ω|)` makes Fisher information of the amplitude of the cross-spectrum.
+    /// Faded over the share `rim` at both ends. `gain(|ω|)` makes Fisher information of the amplitude of the cross-spectrum.
     pub fn new(size: (usize, usize), rim: f64, gain: &dyn Fn(f64) -> f32, centred: bool) -> Self {
-        let (x, y) = (fade(size.0, rim), fade(size.1, rim));
+        let (x, y) = (fade(size.0, rim * size.0 as f64), fade(size.1, rim * size.1 as f64));
         let taper = y.iter().flat_map(|v| x.iter().map(move |u| u * v)).collect();
         let n = size.0 * size.1;
         Stage {
@@ -180,9 +180,8 @@ fn mean(v: &[f32]) -> f32 {
     (sum.iter().sum::<f32>() + rest.iter().sum::<f32>()) / v.len() as f32
 }
 
-/// Raised-cosine fade over the share `rim` at both ends of `n` samples (0.5 is a Hann window).
-pub fn fade(n: usize, rim: f64) -> Vec<f32> {
-    let width = rim * n as f64;
+/// Raised-cosine fade over `width` samples at both ends of `n` (n / 2: a Hann window).
+pub fn fade(n: usize, width: f64) -> Vec<f32> {
     (0..n)
         .map(|i| {
             let edge = (i.min(n - 1 - i) as f64 + 0.5) / width;

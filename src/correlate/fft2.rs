@@ -55,7 +55,8 @@ impl ComplexFft2 {
     #[inline(always)]
     pub fn forward(&mut self, data: &mut [Complex32]) {
         self.rows.process_with_scratch(data, &mut self.scratch);
-        transpose(data, &mut self.spare, self.width, self.height);
+        let size = (self.width, self.height);
+        transpose(data, &mut self.spare, size, size);
         self.columns.process_outofplace_with_scratch(&mut self.spare, data, &mut self.scratch);
     }
 }
@@ -109,25 +110,26 @@ pub fn omega(k: usize, n: usize) -> f64 {
     std::f64::consts::TAU * signed_index(k, n) as f64 / n as f64
 }
 
-/// `from` has `height` rows of `width`; `to` gets `width` rows of `height`. Blocked for the cache.
+/// `from` has `height` rows of `width`, `pitch.0` apart; `to` gets `width` rows of `height`, `pitch.1` apart. Blocked for the
+/// cache.
 #[inline(always)]
-pub fn transpose<T: Copy>(from: &[T], to: &mut [T], width: usize, height: usize) {
+pub fn transpose<T: Copy>(from: &[T], to: &mut [T], (width, height): (usize, usize), pitch: (usize, usize)) {
     const B: usize = 8;
     for y0 in (0..height).step_by(B) {
         for x0 in (0..width).step_by(B) {
             let whole = x0 + B <= width && y0 + B <= height;
             if whole {
                 // A block in registers.
-                let row = |i: usize| *from[(y0 + i) * width + x0..].first_chunk::<B>().expect("a whole block");
+                let row = |i: usize| *from[(y0 + i) * pitch.0 + x0..].first_chunk::<B>().expect("a whole block");
                 let block: [[T; B]; B] = std::array::from_fn(row);
                 for x in 0..B {
                     let line: [T; B] = std::array::from_fn(|i| block[i][x]);
-                    to[(x0 + x) * height + y0..][..B].copy_from_slice(&line);
+                    to[(x0 + x) * pitch.1 + y0..][..B].copy_from_slice(&line);
                 }
             } else {
                 for x in x0..(x0 + B).min(width) {
                     for y in y0..(y0 + B).min(height) {
-                        to[x * height + y] = from[y * width + x];
+                        to[x * pitch.1 + y] = from[y * pitch.0 + x];
                     }
                 }
             }

@@ -69,7 +69,8 @@ impl<'a> Frequency<'a> {
             }
             (None, _) => coarse(w),
         };
-        let overlap = correlated_samples(&fade(params.window.0, RIM)) * correlated_samples(&fade(params.window.1, RIM));
+        let along = |n: usize| correlated_samples(&fade(n, RIM * n as f64));
+        let overlap = along(params.window.0) * along(params.window.1);
         Frequency {
             params,
             min_variance: scene.min_variance,

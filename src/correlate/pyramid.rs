@@ -183,12 +183,11 @@ fn best(
     stop: &AtomicBool,
 ) -> Vec<Peak> {
     let limit = |r: usize| (level.margin as i32 - r as i32).max(0);
-    let all = |v: &Grid<bool>| v.data.iter().all(|&ok| ok);
     let planes = Planes {
         pre: (&level.pre.0, &level.pre.1),
         post: (&level.post.0, &level.post.1),
         margin: level.margin,
-        all_valid: all(&level.pre.1) && all(&level.post.1),
+        all_valid: level.pre.1.all_true() && level.post.1.all_true(),
         counts: None,
     };
     let mut best: Vec<Peak> = Vec::new();

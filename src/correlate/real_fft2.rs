@@ -10,6 +10,7 @@ use std::sync::Arc;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner, num_complex::Complex32};
 
+use super::fft2::transpose;
 use super::lanes::vectors;
 
 /// Columns that are transformed together: a cache line of bins.
@@ -124,7 +125,7 @@ impl RealFft2 {
         for first in (0..columns).step_by(GROUP) {
             let n = GROUP.min(columns - first);
             let out = &mut spectrum[first * height..(first + n) * height];
-            vectors(|| gather(&self.half, columns, first, out, height));
+            vectors(|| transpose(&self.half[first..], out, (n, height), (columns, height)));
             self.columns_forward.process_with_scratch(out, &mut self.scratch);
             if let Some(response) = response {
                 vectors(|| scale(out, &response[first * height..(first + n) * height]));
@@ -147,7 +148,7 @@ impl RealFft2 {
                 group.chunks_exact_mut(height).for_each(|column| vectors(|| multiply(column, along_y)));
             }
             self.columns_inverse.process_with_scratch(group, &mut self.scratch);
-            vectors(|| scatter(group, height, rows.clone(), &mut self.half, columns, first));
+            vectors(|| transpose(&group[rows.start..], &mut self.half[first..], (rows.len(), n), (height, columns)));
         }
     }
 
@@ -182,59 +183,6 @@ fn scale(values: &mut [Complex32], factors: &[f32]) {
 fn multiply(values: &mut [Complex32], factors: &[Complex32]) {
     for (v, f) in values.iter_mut().zip(factors) {
         *v = Complex32::new(v.re * f.re - v.im * f.im, v.re * f.im + v.im * f.re);
-    }
-}
-
-/// Columns `first..` of `rows` (each of `columns` bins) one after the other, `height` bins each.
-#[inline(always)]
-fn gather(rows: &[Complex32], columns: usize, first: usize, out: &mut [Complex32], height: usize) {
-    let n = out.len() / height;
-    if n < GROUP {
-        for (x, column) in out.chunks_exact_mut(height).enumerate() {
-            column.iter_mut().zip(rows[first + x..].iter().step_by(columns)).for_each(|(o, v)| *o = *v);
-        }
-        return;
-    }
-    let blocks = height / GROUP * GROUP;
-    for y in (0..blocks).step_by(GROUP) {
-        let row = |i: usize| *rows[(y + i) * columns + first..].first_chunk::<GROUP>().expect("a whole block");
-        let block: [[Complex32; GROUP]; GROUP] = std::array::from_fn(row);
-        for x in 0..GROUP {
-            let line: [Complex32; GROUP] = std::array::from_fn(|i| block[i][x]);
-            out[x * height + y..][..GROUP].copy_from_slice(&line);
-        }
-    }
-    for y in blocks..height {
-        for x in 0..GROUP {
-            out[x * height + y] = rows[y * columns + first + x];
-        }
-    }
-}
-
-/// Puts the samples `rows` of columns of `height` into the columns `first..` of rows of `columns`.
-#[inline(always)]
-fn scatter(
-    group: &[Complex32],
-    height: usize,
-    rows: Range<usize>,
-    out: &mut [Complex32],
-    columns: usize,
-    first: usize,
-) {
-    let n = group.len() / height;
-    let blocks = if n < GROUP { 0 } else { rows.len() / GROUP * GROUP };
-    for y in (0..blocks).step_by(GROUP) {
-        let column = |i: usize| *group[i * height + rows.start + y..].first_chunk::<GROUP>().expect("a whole block");
-        let block: [[Complex32; GROUP]; GROUP] = std::array::from_fn(column);
-        for i in 0..GROUP {
-            let line: [Complex32; GROUP] = std::array::from_fn(|x| block[x][i]);
-            out[(y + i) * columns + first..][..GROUP].copy_from_slice(&line);
-        }
-    }
-    for y in blocks..rows.len() {
-        for x in 0..n {
-            out[y * columns + first + x] = group[x * height + rows.start + y];
-        }
     }
 }
 

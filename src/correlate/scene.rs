@@ -164,7 +164,7 @@ pub fn to_units(patches: &mut [Patch]) -> (f32, f32) {
             }
         }
         let variance = (sums[2] - sums[1] * sums[1] / sums[0].max(1.0)) / sums[0].max(1.0);
-        if variance > 0.0 { (-0.5 * variance.log2()).round().exp2() as f32 } else { 1.0 }
+        unit_of(variance)
     };
     let units = (unit(|p| &p.pre), unit(|p| &p.post));
     for p in patches {
@@ -177,6 +177,11 @@ pub fn to_units(patches: &mut [Patch]) -> (f32, f32) {
         }
     }
     units
+}
+
+/// The power of two that brings a variance to about one.
+pub fn unit_of(variance: f64) -> f32 {
+    if variance > 0.0 { (-0.5 * variance.log2()).round().exp2() as f32 } else { 1.0 }
 }
 
 /// The response that changes nothing.

@@ -1,9 +1,8 @@
 //! A tile's filtered spectrum, and the images and spline coefficients that are made of it.
 
-use std::f64::consts::PI;
-
 use rustfft::num_complex::Complex32;
 
+use super::cross_spectrum::fade;
 use super::fft2::{FftCache, good_size, omega};
 use super::fill::erode;
 use super::interp::{Coefficients, ROW_PADDING, Spline};
@@ -13,7 +12,7 @@ use super::real_fft2::Factors;
 use crate::grid::{Grid, Image, Window};
 
 /// Outer pixels of a tile that are faded to zero.
-const TAPER: usize = 16;
+const TAPER: f64 = 16.0;
 
 /// Kernels as spectra, kept for the tile sizes met. Every band has kernels of its own.
 #[derive(Default)]
@@ -99,7 +98,7 @@ impl TileSpectrum {
         let norm = 1.0 / (size.0 * size.1) as f32;
         let response = filters.get(kernel, size, ffts);
         let plan = ffts.real(size.0, size.1);
-        let (fade_x, fade_y) = (fade(w), fade(h));
+        let (fade_x, fade_y) = (fade(w, TAPER), fade(h, TAPER));
         let mean = mean(filled);
         plan.forward_rows(h, |y, row| {
             let scale = fade_y[y] * norm * unit;
@@ -136,36 +135,34 @@ impl TileSpectrum {
 
     /// The filtered image within `inner`.
     pub fn image(&self, inner: Window, work: &mut FilterWork) -> Grid<f32> {
-        self.columns(inner, Factors::default(), work);
+        self.columns(inner, None, None, work);
         self.rows(inner, None, work)
     }
 
     /// The filtered image and its derivatives along x and y.
     pub fn with_gradient(&self, inner: Window, spline: Spline, work: &mut FilterWork) -> (Grid<f32>, [Grid<f32>; 2]) {
         let (along_x, along_y) = self.derivatives(spline);
-        self.columns(inner, Factors::default(), work);
+        self.columns(inner, None, None, work);
         let (values, x) = (self.rows(inner, None, work), self.rows(inner, Some(&along_x), work));
-        self.columns(inner, Factors { along_y: Some(&along_y), response: None }, work);
+        self.columns(inner, None, Some(&along_y), work);
         (values, [x, self.rows(inner, None, work)])
     }
 
     /// The derivatives convolved with a kernel.
     pub fn spread(&self, inner: Window, spline: Spline, kernel: &Kernel, work: &mut FilterWork) -> [Grid<f32>; 2] {
         let (along_x, along_y) = self.derivatives(spline);
-        let FilterWork { ffts, filters, .. } = work;
-        let response = Some(filters.get(kernel, self.size, ffts));
-        let plan = ffts.real(self.size.0, self.size.1);
-        plan.inverse_columns(&self.data, Factors { response, along_y: None }, rows(inner));
+        self.columns(inner, Some(kernel), None, work);
         let x = self.rows(inner, Some(&along_x), work);
-        let FilterWork { ffts, filters, .. } = work;
-        let response = Some(filters.get(kernel, self.size, ffts));
-        let plan = ffts.real(self.size.0, self.size.1);
-        plan.inverse_columns(&self.data, Factors { response, along_y: Some(&along_y) }, rows(inner));
+        self.columns(inner, Some(kernel), Some(&along_y), work);
         [x, self.rows(inner, None, work)]
     }
 
-    fn columns(&self, inner: Window, factors: Factors, work: &mut FilterWork) {
-        work.ffts.real(self.size.0, self.size.1).inverse_columns(&self.data, factors, rows(inner));
+    /// Transforms the columns back, convolved with a kernel and filtered along y.
+    fn columns(&self, inner: Window, kernel: Option<&Kernel>, along_y: Option<&[Complex32]>, work: &mut FilterWork) {
+        let FilterWork { ffts, filters, .. } = work;
+        let response = kernel.map(|k| filters.get(k, self.size, ffts));
+        let rows = inner.y as usize..inner.bottom() as usize;
+        ffts.real(self.size.0, self.size.1).inverse_columns(&self.data, Factors { response, along_y }, rows);
     }
 
     /// The columns of `inner` of the rows that were transformed back last.
@@ -208,11 +205,11 @@ impl TileSpectrum {
             (0..bins).map(one).collect()
         };
         let (w, h) = self.size;
-        let plan = work.ffts.real(w, h);
         let along_x: Vec<_> = (0..factor).map(|p| along(p, w, w / 2 + 1)).collect();
         for part in 0..factor {
             let along_y = along(part, h, h);
-            plan.inverse_columns(&self.data, Factors { along_y: Some(&along_y), response: None }, rows(inner));
+            self.columns(inner, None, Some(&along_y), work);
+            let plan = work.ffts.real(w, h);
             for (plane, along_x) in out.planes.iter_mut().zip(&along_x) {
                 for (y, line) in plane.chunks_exact_mut(out.stride).skip(part).step_by(factor).enumerate() {
                     let (line, padding) = line.split_at_mut(inner.width);
@@ -225,10 +222,6 @@ impl TileSpectrum {
     }
 }
 
-fn rows(inner: Window) -> std::ops::Range<usize> {
-    inner.y as usize..inner.bottom() as usize
-}
-
 fn mean(image: &Grid<f32>) -> f32 {
     let row = |y: usize| {
         let mut lanes = [0.0; LANES];
@@ -236,13 +229,4 @@ fn mean(image: &Grid<f32>) -> f32 {
         total(&lanes)
     };
     ((0..image.height).map(row).sum::<f64>() / image.data.len() as f64) as f32
-}
-
-/// Raised-cosine fade over the outer [`TAPER`] samples of `n`.
-fn fade(n: usize) -> Vec<f32> {
-    let at = |i: usize| {
-        let edge = i.min(n - 1 - i);
-        if edge >= TAPER { 1.0 } else { (0.5 - 0.5 * (PI * (edge as f64 + 0.5) / TAPER as f64).cos()) as f32 }
-    };
-    (0..n).map(at).collect()
 }

@@ -6,7 +6,7 @@ use crate::correlate::fft2::FftCache;
 use crate::correlate::interp::Spline;
 use crate::correlate::prefilter::Kernel;
 use crate::correlate::residual::ResidualCorrelation;
-use crate::correlate::scene::{Sampling, Scene, read_patches};
+use crate::correlate::scene::{Sampling, Scene, read_patches, unit_of};
 use crate::grid::{Grid, Image};
 use crate::pipeline::{Pair, Prefilter};
 use crate::synth::deramp::deramp;
@@ -52,9 +52,8 @@ pub fn model(pair: &Pair, band: usize, alignment: &Alignment, stop: &AtomicBool)
         }
     }
     let variance = variance / correlation.windows.max(1) as f64;
-    // To a variance of about one, by a power of two: in any unit, squares must be numbers in single precision.
-    let unit = if variance > 0.0 { (-0.5 * variance.log2()).round().exp2() } else { 1.0 };
-    let variance = variance * unit * unit;
+    let unit = unit_of(variance);
+    let variance = variance * f64::from(unit).powi(2);
     let identity = Kernel { weights: Grid::filled(1, 1, 1.0), reach: 0 };
     Ok(Scene {
         prefilter: identity,
@@ -65,7 +64,7 @@ pub fn model(pair: &Pair, band: usize, alignment: &Alignment, stop: &AtomicBool)
         min_variance: 1e-6 * variance,
         noise: variance,
         alike: correlation.squares(&mut ffts),
-        units: (unit as f32, unit as f32),
+        units: (unit, unit),
         facts: Vec::new(),
     })
 }

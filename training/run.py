@@ -23,7 +23,7 @@ RADAR = {"flk-sar", "geoflownet-sar"}
 INSAR = {"insar-gnss", "insar-gnss-cnn"}
 # Samples, side, fields, procedural images.
 SIZES = {
-    "cpu": dict(pairs=704, size=384, fields=400, images=10, windows=48000),
+    "cpu": dict(pairs=704, size=384, fields=400, images=10, windows=150000),
     "gpu": dict(pairs=2400, size=384, fields=1500, images=40, windows=400000),
     "smoke": dict(pairs=32, size=192, fields=12, images=2, windows=2000),
 }
@@ -85,9 +85,12 @@ def main():
         if not (images / path.name).exists():
             (images / path.name).symlink_to(path.resolve())
     if args.model.startswith("cnn4l"):
-        synth(work / "windows", "--images", images, "--content", "windows", "--size", 32, "--count", size["windows"],
-              "--seed", args.seed, "--shard", max(size["windows"] // 24, 100))
         source = work / "windows"
+        # Where the dates have little in common a small window cannot tell which side of a jump is which.
+        for change, share in (("mild", 0.8), ("strong", 0.2)):
+            synth(source / change, "--images", images, "--content", "windows", "--size", 32, "--count",
+                  round(size["windows"] * share), "--seed", args.seed, "--shard",
+                  min(max(size["windows"] // 24, 100), 4000), "--change", change)
     else:
         synth(work / "fields", "--content", "fields", "--size", 512, "--count", size["fields"], "--classes", "0,1,1,2",
               "--seed", args.seed)

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 import losses
+import weights
 from insar_pool import InsarPool
 from models import build, module_of
 from pool import Pool, WindowPool
@@ -92,7 +93,7 @@ def main():
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--crop", type=int)
-    parser.add_argument("--start", help="weights to begin with, e.g. those of another sensor")
+    parser.add_argument("--start", help="weights to begin with: of a run (weights.pt) or an exported network (.onnx), e.g. of another sensor")
     parser.add_argument("--hold-out", type=int, default=2, help="shards for validation")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--absolute", action="store_true", help="the absolute error from the beginning")
@@ -109,7 +110,7 @@ def main():
 
     net = build(args.model, args.width).to(device)
     if args.start:
-        net.load_state_dict(torch.load(args.start, map_location=device)["weights"])
+        net.load_state_dict(weights.read(args.start, net))
     module = module_of(args.model)
     loss_of = getattr(module, "loss", losses.robust)
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=getattr(module, "DECAY", 1e-4))

@@ -8,9 +8,12 @@ Pairs of `shiftmap synth pair --preset real` (1024 x 1024 px). Window 64 step 16
 at every pixel (networks on tiles of 256 px). Everybody gets one thread; the tools take turns and the best round counts.
 Peers measure at most `--sample` windows of a setting, drawn once: at step 2 all of them would take hours. For the libraries
 time is that of the calls alone, images in memory; for shiftmap it is the whole program, and besides "matching": less a run
-with hardly any windows, which is start, reading, scene analysis and writing. Peak memory is that of the process (with
-Python for the libraries). Errors are mean absolute errors of a component in pixels, over all cells and over those within
-5 px of the fault; a border of 130 px is left out. Writes benchmarks.md and benchmarks.svg.
+with hardly any windows, which is start, reading, scene analysis and writing. Ratios "in memory" are those of one prepared
+tile in memory, as the libraries have theirs (table "Beside the least work", minutes before in the same run). Peak memory is
+that of the process (with Python for the libraries). Errors are mean absolute errors of a component in pixels, over all
+cells and over those within 5 px of the fault; a border of 130 px is left out.
+
+Writes benchmarks.md and benchmarks.svg.
 """
 
 import argparse
@@ -220,6 +223,21 @@ def error(pair, result, near_only, even):
     return np.nanmean(np.abs(found - truth))
 
 
+def in_memory(floors):
+    """Windows a second of one prepared tile, {(method, window, step): {"" or "gaps" of the table: rate}}."""
+    found, header = {}, []
+    for line in floors.read_text().splitlines() if floors else []:
+        words = [word.strip() for word in line.strip("|").split("|")]
+        if words[0] == "method":
+            header = words
+        elif len(words) == len(header) and words[1].isdigit() and "share" in header:
+            row = dict(zip(header, words))
+            if row.get("search", f"±{SEARCH}") == f"±{SEARCH}":
+                key = (row["method"], int(row["window"]), int(row["step"]))
+                found.setdefault(key, {})[row.get("gaps", "")] = float(row["windows/s"])
+    return found
+
+
 def network_runs(pair):
     """Whether ONNX Runtime and the network are there."""
     command = [pair.program, "displacement", pair.folder / "pre.tif", pair.folder / "post.tif", pair.folder / "map.tif",
@@ -285,6 +303,7 @@ def main():
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
+    memory = in_memory(args.floors)
     rows, lines = [], [
         "# Benchmarks",
         "",
@@ -293,7 +312,7 @@ def main():
         "",
         f"{versions(args.program)}; {processor()}",
         "",
-        *[line for line in __doc__.strip().splitlines()[4:-1]],
+        *__doc__.strip().splitlines()[5:-2],
     ]
     with tempfile.TemporaryDirectory() as name:
         pair = Pair(args.program, "real", 1, args.size, pathlib.Path(name))
@@ -309,8 +328,8 @@ def main():
                     if tool not in best or result.cpu < best[tool].cpu:
                         best[tool] = result
             lines += ["", f"## {setting[0].upper()}{setting[1:]}", "",
-                      "| tool | windows | windows/s | matching only | CPU s | wall s | peak MB | MAE | MAE <= 5 px | no value |",
-                      "|---|---|---|---|---|---|---|---|---|---|"]
+                      "| tool | windows | windows/s | Mpx/s | matching only | CPU s | wall s | peak MB | MAE | MAE <= 5 px | no value |",
+                      "|---|---|---|---|---|---|---|---|---|---|---|"]
             for tool, r in best.items():
                 own = tool.startswith("shiftmap")
                 even = None if own or r.windows > args.sample or len(corners) < args.sample else args.sample // 2
@@ -321,18 +340,21 @@ def main():
                        "near": near}
                 rows.append(row)
                 text = lambda v, form: "" if np.isnan(v) else format(v, form)
-                lines.append(f"| {tool} | {r.windows:,} | {row['rate']:,.0f} | {text(matched, ',.0f')} | {r.cpu:.2f} "
+                lines.append(f"| {tool} | {r.windows:,} | {row['rate']:,.0f} | {row['rate'] * step**2 / 1e6:.3g} | {text(matched, ',.0f')} | {r.cpu:.2f} "
                              f"| {r.wall:.2f} | {r.peak:.0f} | {mae:.4f} | {near:.3f} "
                              f"| {100 * np.isnan(r.found[:, 0]).mean():.1f} % |")
                 print(lines[-1], flush=True)
-            lines += ["", "| ratio of windows/s | whole program | matching only | wanted | MAE, ratio |", "|---|---|---|---|---|"]
+            lines += ["", "| ratio of windows/s | whole program | matching only | in memory | wanted | MAE, ratio |",
+                      "|---|---|---|---|---|---|"]
             of = {row["tool"]: row for row in rows if row["setting"] == setting}
             for ours, theirs, wanted in RATIOS:
                 if ours in of and theirs in of:
                     a, b = of[ours], of[theirs]
                     only = a["matching"] / b["rate"]
+                    tile = [f"{rate / b['rate']:.1f}" + (f" ({gaps} gaps)" if gaps else "")
+                            for gaps, rate in memory.get((ours.split()[1], window, step), {}).items()]
                     lines.append(f"| {ours} / {theirs} | {a['rate'] / b['rate']:.1f} | {'' if np.isnan(only) else f'{only:.1f}'} "
-                                 f"| {wanted or ''} | {a['mae'] / b['mae']:.2f} |")
+                                 f"| {', '.join(tile)} | {wanted or ''} | {a['mae'] / b['mae']:.2f} |")
                     print(lines[-1], flush=True)
     if args.floors:
         lines += ["", "## Beside the least work", "",

@@ -230,8 +230,20 @@ pub fn plan<'a>(params: &'a Params, scenes: &'a [Scene]) -> Box<dyn Method + 'a>
         MethodName::Regularized => Box::new(regularized::Regularized::new(params)),
         MethodName::Net => match &params.net {
             Some(net) => Box::new(NetMethod::new(net.clone(), params)),
-            // The check of the parameters refuses it.
-            None => Box::new(dense::Dense::new(params)),
+            None => Box::new(NoNetwork),
         },
+    }
+}
+
+/// `net` without a network: whoever sets parameters without a job must bring it along.
+struct NoNetwork;
+
+impl Method for NoNetwork {
+    fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
+        vec![Measurement::failed(Status::NoData); tile.windows.len()]
+    }
+
+    fn failure(&mut self) -> Option<Error> {
+        Some(Error::Internal("method `net` was given no network".into()))
     }
 }

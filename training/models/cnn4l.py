@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 KIND = "windows"
+PRESETS = {"cpu": dict(batch=128, budget=1800.0), "gpu": dict(batch=1024, budget=600.0), "smoke": dict(batch=16, steps=200)}
 
 
 def loss(output, truth, done):

@@ -108,6 +108,10 @@ class FLK(nn.Module):
             self.head.bias[0] = 4.0
             self.head.bias[-2:] = -3.0
 
+    def unfolded(self, constant):
+        """`plain.weight` from its product with `seen`, as an exported file stores it (weights.py)."""
+        return torch.where(self.seen > 0, constant / torch.clamp(self.seen, min=0.1), 0.0)
+
     def forward(self, f):
         """[N, 48, H, W] -> correction to channels 4 and 5 [N, 2, H, W], logarithm of its scale [N, 2, H, W]."""
         dx = torch.cat([f[:, FIRST::3], shifted(f[:, 4:5])], 1)

@@ -120,12 +120,14 @@ impl Fixed {
 /// The bands of a tile; their normal equations are added.
 pub struct Levels<'a> {
     pub bands: Vec<Level<'a>>,
+    /// Correction that the last pass made (right, down).
+    pub last: Option<[Grid<f32>; 2]>,
 }
 
 impl<'a> Levels<'a> {
     /// Of one band or more.
     pub fn new(bands: Vec<Level<'a>>) -> Self {
-        Levels { bands }
+        Levels { bands, last: None }
     }
 
     /// Candidates of every pixel about the displacement field `d` (right, down; pixels relative to the tile's base; of
@@ -161,6 +163,7 @@ impl<'a> Levels<'a> {
             if let Some((before, own)) = sharpened {
                 sharpen(d, &before, own, &fused);
             }
+            self.last = Some(fused.delta);
             covariance = Some(match covariance {
                 None => fused.covariance,
                 Some(before) => larger(before, &fused.covariance),

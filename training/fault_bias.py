@@ -19,8 +19,9 @@ from native import Native, displacement
 from pool import stored_images
 
 EDGES = (0, 1, 2, 4, 8)
-# Pixels beyond the trace at which the other side's displacement is read; jumps below LEAST pixels say little.
-BEYOND, LEAST, MARGIN = 3.0, 0.2, 24
+# Pixels beyond the trace at which the other side's displacement is read; jumps below LEAST pixels say little, and those above
+# MOST no window network has learned.
+BEYOND, LEAST, MOST, MARGIN = 3.0, 0.2, 1.5, 24
 
 
 def jumps(truth, signed):
@@ -87,7 +88,8 @@ def main():
         scores = {m: Bias() for m in methods}
         for images, valid, truth, signed, seen in samples(folder, args.limit):
             jump, distance = jumps(truth, signed), np.abs(signed)
-            near = seen & np.isfinite(truth).all(0) & np.isfinite(jump).all(0) & (np.hypot(*jump) >= LEAST)
+            size = np.hypot(*jump)
+            near = seen & np.isfinite(truth).all(0) & (size >= LEAST) & (size <= MOST)
             near[:MARGIN], near[-MARGIN:], near[:, :MARGIN], near[:, -MARGIN:] = False, False, False, False
             if not near.any():
                 continue

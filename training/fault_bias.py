@@ -11,6 +11,7 @@ discontinuities is after (Montagnon et al. 2024).
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,9 @@ def main():
     print("| set | method | " + " | ".join(labels) + f" | all below {EDGES[-1]} px | error, px |\n|" + "---|" * (len(labels) + 4))
     for entry in args.sets:
         name, folder = entry.split("=", 1)
+        if not Path(folder).is_dir():
+            print(f"{name}: skipped, {folder} is not there (held_out.py makes it)", file=sys.stderr)
+            continue
         scores = {m: Bias() for m in methods}
         for images, valid, truth, signed, seen in samples(folder, args.limit):
             jump, distance = jumps(truth, signed), np.abs(signed)

@@ -130,6 +130,22 @@ class Networks(unittest.TestCase):
         change = (u - x[:, 19:22]).square().mean() / x[:, 19:22].square().mean()
         self.assertLess(change.item(), 0.2)
 
+    def test_training_can_go_on_from_a_shipped_file(self):
+        import weights
+        from models import build
+
+        for name, width in (("flk", 16), ("flk-sar", 16), ("cnn4l-16", 16)):
+            net = build(name, width)
+            net.load_state_dict(weights.read(HERE.parent / "models" / f"{name}.onnx", net))
+            stored = np.load(HERE.parent / "models/parity" / f"{name}.npz")
+            with torch.no_grad():
+                x = torch.from_numpy(stored["features" if name.startswith("flk") else "pair"]).float()
+                found = net.eval()(x)
+            found = x[:, 4:6] + found[0] if name.startswith("flk") else found
+            np.testing.assert_allclose(found, stored["displacement"], atol=1e-5)
+        with self.assertRaises(SystemExit):
+            weights.read(HERE.parent / "models/flk.onnx", build("flk", 8))
+
     def test_flk_begins_as_the_dense_method(self):
         from models import build
 

@@ -21,7 +21,7 @@ def read(path, net):
               for t in onnx.load(str(path)).graph.initializer}
     state = net.state_dict()
     for name in state:
-        if name in stored:
+        if name in stored and stored[name].shape == state[name].shape:
             state[name] = stored.pop(name)
             continue
         folded = [v for k, v in stored.items() if k.startswith("onnx::") and v.shape == state[name].shape]

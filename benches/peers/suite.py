@@ -351,7 +351,7 @@ def main():
                 if ours in of and theirs in of:
                     a, b = of[ours], of[theirs]
                     only = a["matching"] / b["rate"]
-                    tile = [f"{rate / b['rate']:.1f}" + (f" ({gaps} gaps)" if gaps else "")
+                    tile = [f"{rate / b['rate']:.1f}" + {"some": " with gaps", "none": " without gaps"}.get(gaps, "")
                             for gaps, rate in memory.get((ours.split()[1], window, step), {}).items()]
                     lines.append(f"| {ours} / {theirs} | {a['rate'] / b['rate']:.1f} | {'' if np.isnan(only) else f'{only:.1f}'} "
                                  f"| {', '.join(tile)} | {wanted or ''} | {a['mae'] / b['mae']:.2f} |")

@@ -34,16 +34,17 @@ CLASSICAL = {
 MAIN = ("lsm 32", "frequency 64", "frequency 128", "spatial 64", "regularized", "dense")
 
 
-def samples(folder):
+def samples(folder, signed=False):
+    """Images, their valid pixels, truth, distance to the trace (`signed`: positive on its right) and what may be scored."""
     for path in sorted(Path(folder).glob("*/shard-*.npz")):
         shard, records = np.load(path), json.loads(path.with_suffix(".json").read_text())
         arrays = {k: shard[k] for k in shard.files}
         for k in range(len(records)):
             images, valid = stored_images(arrays, records, k)
             truth = np.stack([arrays["dx"][k], arrays["dy"][k]])
-            distance = np.abs(arrays["distance"][k].astype(np.float32))
+            distance = arrays["distance"][k].astype(np.float32)
             seen = (arrays["valid"][k] == 3) & np.isfinite(truth).all(0)
-            yield images, valid, truth, distance, seen
+            yield images, valid, truth, distance if signed else np.abs(distance), seen
 
 
 def spread(planes, x, y, shape):

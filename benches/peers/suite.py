@@ -224,7 +224,7 @@ def error(pair, result, near_only, even):
 
 
 def in_memory(floors):
-    """Windows a second of one prepared tile, {(method, window, step): {"" or "gaps" of the table: rate}}."""
+    """Windows a second of one prepared tile, {(method, window, step): {column `gaps`, "" without it: rate}}."""
     found, header = {}, []
     for line in floors.read_text().splitlines() if floors else []:
         words = [word.strip() for word in line.strip("|").split("|")]

@@ -562,13 +562,13 @@ int shiftmap_tde_surface(struct shiftmap_context *ctx,
                          double *out_enu);
 
 /**
- * The input channels of networks with the front end "dense-1", for making training data: the displacement of the
- * method dense, every window size's correction to it with its standard deviation, and both images, normalised. The
- * whole pair is one tile; the call works on one thread.
+ * The input channels of networks with the front ends "dense-1" and "dense-2", for making training data: the
+ * displacement of the method dense (for "dense-2" smoothed as regularized smooths), every window size's correction to
+ * it with its standard deviation, and both images, normalised. The whole pair is one tile; the call works on one thread.
  *
  * start: NULL, or two planes of width x height (displacement right, down; pixels) that the features are to be
- * about instead of the method's own. options: those of shiftmap_displacement_array that describe images and search
- * (up to 32 pixels). out: SHIFTMAP_FEATURES planes of width x height, row by row; out_count says how many
+ * about instead of what is found. options: FRONT_END=dense-1 (the default) or dense-2, and those of
+ * shiftmap_displacement_array that describe images and search (up to 32 pixels). out: SHIFTMAP_FEATURES planes of width x height, row by row; out_count says how many
  * numbers it holds. Written only on SHIFTMAP_OK.
  *
  * Plane 0 and 1: pre image and post image warped by the displacement, normalised in boxes of 31 px; 2 and 3: in boxes

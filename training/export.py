@@ -134,7 +134,7 @@ def main():
         "mae": f"{args.mae:.4f}", "licence": args.licence,
     }
     if kind == "features":
-        card["front_end"] = "dense-1"
+        card["front_end"] = facts["front_end"]
     onnx.helper.set_model_props(model, {f"shiftmap.{k}": v for k, v in card.items()})
     onnx.checker.check_model(model)
     onnx.save(model, str(path))

@@ -1,13 +1,13 @@
 """Pools: the training pairs with the front end's channels computed once, as arrays that are mapped, not read.
 
-    python training/pool.py SETDIR POOLDIR [--search 6] [--threads 1]
+    python training/pool.py SETDIR POOLDIR [--front-end dense-2] [--search 6] [--threads 1]
 
 SETDIR is what `shiftmap synth dataset --format shards` writes. POOLDIR gets, for each shard of N pairs of H x W:
   NAME.features.npy  float16 [N, 48, H, W]  src/net/features.rs
   NAME.pair.npy      float16 [N, 2, H, W]   both images, (v - median) / sigma of the scene, within +-10
   NAME.truth.npy     float16 [N, 4, H, W]   dx and dy MINUS channels 4 and 5; |distance to the trace| (at most 500);
                                             1 where a cloud hides the ground or a pixel is not valid
-A stopped run goes on when it is repeated. The network input `pair` is normalised as its card says (models/README.md).
+and pool.json, which names the front end. A stopped run goes on when it is repeated. The network input `pair` is normalised as its card says (models/README.md).
 """
 
 import argparse
@@ -41,7 +41,7 @@ def stored_images(shard, records, k):
     return images, [(valid & 1) > 0, (valid & 2) > 0]
 
 
-def convert(path, out, search, logarithm, prefix=""):
+def convert(path, out, front_end, search, logarithm, prefix=""):
     name = prefix + path.name.removesuffix(".npz")
     done = out / f"{name}.truth.npy"
     if done.exists():
@@ -53,7 +53,7 @@ def convert(path, out, search, logarithm, prefix=""):
     pair, truth = np.empty((n, 2, h, w), np.float16), np.empty((n, 4, h, w), np.float16)
     for k in range(n):
         images, valid = stored_images(shard, records, k)
-        f = native.features(*images, *valid, search=search)
+        f = native.features(*images, *valid, search=search, front_end=front_end)
         features[k] = f
         for i in range(2):
             pair[k, i] = normalised(images[i], valid[i], logarithm)
@@ -67,13 +67,21 @@ def convert(path, out, search, logarithm, prefix=""):
     (out / f"{name}.part.npy").rename(done)
 
 
-def build(folder, out, search=6, threads=1, logarithm=False, prefix=""):
-    """Adds a set of pairs to a pool; sets of one pool need different prefixes."""
+FRONT_END = "dense-2"
+
+
+def build(folder, out, front_end=FRONT_END, search=6, threads=1, logarithm=False, prefix=""):
+    """Adds a set of pairs to a pool; sets of one pool need different prefixes and one front end."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    card = out / "pool.json"
+    before = json.loads(card.read_text())["front_end"] if card.exists() else None
+    if before != front_end and any(out.glob("*.truth.npy")):
+        raise SystemExit(f"{out} holds features of the front end {before}, not {front_end}: take another folder")
+    card.write_text(json.dumps(dict(front_end=front_end)))
     shards = sorted(Path(folder).glob("*/shard-*.npz"))
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda p: convert(p, out, search, logarithm, prefix), shards))
+        list(pool.map(lambda p: convert(p, out, front_end, search, logarithm, prefix), shards))
 
 
 class Pool:
@@ -82,6 +90,7 @@ class Pool:
     def __init__(self, folder, kind, seed, crop, hold_out=0):
         """`kind`: `features` or `pair`. The last `hold_out` shards are left for validation."""
         self.kind, self.crop, self.rng, self.folder = kind, crop, np.random.default_rng(seed), Path(folder)
+        self.front_end = json.loads((self.folder / "pool.json").read_text())["front_end"]
         self.hold_out = hold_out
         self.opened = {}
         self.look()
@@ -202,9 +211,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set")
     parser.add_argument("pool")
+    parser.add_argument("--front-end", default=FRONT_END)
     parser.add_argument("--search", type=float, default=6)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--prefix", default="", help="before the names of the shards")
     parser.add_argument("--logarithm", action="store_true", help="normalise the images' logarithms (radar)")
     args = parser.parse_args()
-    build(args.set, args.pool, args.search, args.threads, args.logarithm, args.prefix)
+    build(args.set, args.pool, args.front_end, args.search, args.threads, args.logarithm, args.prefix)

@@ -198,6 +198,8 @@ def main():
             net.load_state_dict(average["weights"])
         look()
         facts = dict(model=args.model, width=args.width, seed=args.seed, **state, preset=args.preset)
+        if kind == "features":
+            facts["front_end"] = pool.front_end
         torch.save(dict(weights=net.state_dict(), facts=facts), out / "weights.pt")
         save()
 

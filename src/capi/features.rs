@@ -1,12 +1,13 @@
 //! What networks are trained on.
 
 use super::array::ArrayImage;
-use super::guard::{Failure, call};
+use super::guard::{Failure, Outcome, call};
 use super::host::Callbacks;
 use super::text::options;
 use super::types::*;
 use crate::grid::{Grid, ImageFile};
-use crate::net::features;
+use crate::net::card::{FRONT_ENDS, FrontEnd};
+use crate::net::features::{self, About};
 use crate::pipeline::Pair;
 use std::ffi::{c_char, c_int};
 use std::ptr::null_mut;
@@ -14,13 +15,13 @@ use std::ptr::null_mut;
 /// Number of planes of shiftmap_features.
 pub const SHIFTMAP_FEATURES: c_int = 48;
 
-/// The input channels of networks with the front end "dense-1", for making training data: the displacement of the
-/// method `dense`, every window size's correction to it with its standard deviation, and both images, normalised. The
-/// whole pair is one tile; the call works on one thread.
+/// The input channels of networks with the front ends "dense-1" and "dense-2", for making training data: the
+/// displacement of the method `dense` (for "dense-2" smoothed as `regularized` smooths), every window size's correction to
+/// it with its standard deviation, and both images, normalised. The whole pair is one tile; the call works on one thread.
 ///
 /// `start`: NULL, or two planes of `width` x `height` (displacement right, down; pixels) that the features are to be
-/// about instead of the method's own. `options`: those of shiftmap_displacement_array that describe images and search
-/// (up to 32 pixels). `out`: SHIFTMAP_FEATURES planes of `width` x `height`, row by row; `out_count` says how many
+/// about instead of what is found. `options`: FRONT_END=dense-1 (the default) or dense-2, and those of
+/// shiftmap_displacement_array that describe images and search (up to 32 pixels). `out`: SHIFTMAP_FEATURES planes of `width` x `height`, row by row; `out_count` says how many
 /// numbers it holds. Written only on SHIFTMAP_OK.
 ///
 /// Plane 0 and 1: pre image and post image warped by the displacement, normalised in boxes of 31 px; 2 and 3: in boxes
@@ -45,7 +46,8 @@ pub unsafe extern "C" fn shiftmap_features(
     unsafe {
         call(ctx, |context| {
             let callbacks = Callbacks::new(None, null_mut(), *context.settings());
-            let job = super::displacement::array_job(&callbacks, options(options_list)?)?;
+            let (list, front_end) = front_end(options(options_list)?)?;
+            let job = super::displacement::array_job(&callbacks, list)?;
             let nodata = job.pre_options.nodata;
             let (pre, post) = (ArrayImage::new(pre, nodata, "pre")?, ArrayImage::new(post, nodata, "post")?);
             let (width, height) = pre.size();
@@ -69,12 +71,23 @@ pub unsafe extern "C" fn shiftmap_features(
             let fail = |e| Failure::of("displacement", e);
             let pool = crate::threads::pool(1).map_err(fail)?;
             let pair = Pair::new(&pre, &post, (0.0, 0.0));
-            let found = pool.install(|| features::of_pair(&pair, &job.params, start.as_ref())).map_err(fail)?;
+            let about = start.as_ref().map_or(About::Found(front_end), About::Given);
+            let found = pool.install(|| features::of_pair(&pair, &job.params, about)).map_err(fail)?;
             // SAFETY: `out` holds `out_count` numbers, which is what there are; our array is not the caller's.
             std::ptr::copy_nonoverlapping(found.data.as_ptr(), out, found.data.len());
             Ok(())
         })
     }
+}
+
+/// The options without FRONT_END, and what that says.
+fn front_end(list: Vec<(String, String)>) -> Outcome<(Vec<(String, String)>, FrontEnd)> {
+    let (own, rest): (Vec<_>, _) = list.into_iter().partition(|(k, _)| k.eq_ignore_ascii_case("FRONT_END"));
+    let Some((_, name)) = own.last() else { return Ok((rest, FrontEnd::Dense1)) };
+    let known = FRONT_ENDS.iter().find(|(known, _)| known == name);
+    let names = FRONT_ENDS.map(|(known, _)| known).join(", ");
+    let wrong = || Failure::new(SHIFTMAP_ERR_ARGUMENT, format!("FRONT_END is `{name}`; known are {names}"));
+    Ok((rest, known.ok_or_else(wrong)?.1))
 }
 
 const _: () = assert!(SHIFTMAP_FEATURES as usize == features::CHANNELS);

@@ -25,6 +25,8 @@ pub const REQUIRED: [&str; 14] = [
 ];
 /// The keys that may be there.
 pub const OPTIONAL: [&str; 2] = ["bands", "front_end"];
+/// What `front_end` may be.
+pub const FRONT_ENDS: [(&str, FrontEnd); 2] = [("dense-1", FrontEnd::Dense1), ("dense-2", FrontEnd::Dense2)];
 /// Sides that a tile may have, pixels.
 const TILE: (usize, usize) = (8, 2048);
 
@@ -74,8 +76,12 @@ pub enum Normalisation {
 /// What shiftmap computes for the input `features`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum FrontEnd {
+    /// Features about the displacement of the method `dense`.
     #[serde(rename = "dense-1")]
     Dense1,
+    /// The same about that displacement smoothed as by the method `regularized`.
+    #[serde(rename = "dense-2")]
+    Dense2,
 }
 
 /// The card.
@@ -170,9 +176,7 @@ impl Card {
             mae: number("mae", text("mae")?)?,
             licence: text("licence")?.into(),
             bands: get("bands").map_or(Ok(1), |v| whole("bands", v.trim(), 1, 16))?,
-            front_end: get("front_end")
-                .map(|v| one_of("front_end", v.trim(), &[("dense-1", FrontEnd::Dense1)]))
-                .transpose()?,
+            front_end: get("front_end").map(|v| one_of("front_end", v.trim(), &FRONT_ENDS)).transpose()?,
         };
         card.check()
     }
@@ -246,7 +250,9 @@ mod tests {
         assert_eq!((card.name.as_str(), card.kind, card.sensor), ("a-net", Kind::Dense, Sensor::Optical));
         assert_eq!((card.multiple, card.halo, card.tile, card.bands), (16, 48, 512, 1));
         assert_eq!((card.max_displacement, card.mae, card.seed), (3.0, 0.02, 7));
-        assert_eq!(with("front_end", "dense-1").unwrap().front_end, Some(FrontEnd::Dense1));
+        for (name, front_end) in FRONT_ENDS {
+            assert_eq!(with("front_end", name).unwrap().front_end, Some(front_end));
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! The front end `dense-1`: what a network gets instead of raw images, channel by channel.
+//! The front ends `dense-1` and `dense-2`: what a network gets instead of raw images, channel by channel.
 //!
-//! The displacement of the `dense` method, the corrections that every window size and whitening would make to it with
-//! their standard deviations, one more correction by small windows alone, and both images. A network has nothing to
-//! discover about matching then; it chooses between windows, pixel by pixel.
+//! The displacement of the `dense` method (for `dense-2` smoothed as `regularized` smooths), the corrections that every
+//! window size and whitening would make to it with their standard deviations, one more correction by small windows alone,
+//! and both images. A network has nothing to discover about matching then; it chooses between windows, pixel by pixel.
 //!
 //! | channels | what | unit |
 //! |---|---|---|
@@ -18,13 +18,14 @@
 //! logarithms lie within [`LOG_SIGMA`], whose upper end means that nothing is known; the correction is then zero.
 //! Displacements are on the pre grid, relative to the tile's base.
 
+use super::card::FrontEnd;
 use crate::correlate::dense::candidates::{Candidate, HALVINGS, SCALES, UNKNOWN, average};
 use crate::correlate::dense::fuse::fuse;
 use crate::correlate::dense::levels::{Level, Levels};
 use crate::correlate::dense::start;
 use crate::correlate::dense::windows::double;
 use crate::correlate::search::{SearchArea, TileWindows};
-use crate::correlate::{Band, Tile};
+use crate::correlate::{Band, Tile, regularized};
 use crate::engine::Engine;
 use crate::grid::{Grid, Window};
 use crate::layout::Layout;
@@ -32,8 +33,6 @@ use crate::pipeline::{MethodName, Pair, Params};
 use crate::{Error, Result};
 use std::sync::atomic::AtomicBool;
 
-/// The front end's name in a model's card.
-pub const NAME: &str = "dense-1";
 /// Channels before those of the window sizes.
 const FIXED: usize = 12;
 /// Number of channels.
@@ -82,18 +81,28 @@ fn log_sigma(variance: f32) -> f32 {
     (0.5 * variance.max(f32::MIN_POSITIVE).ln()).clamp(LOG_SIGMA.0, LOG_SIGMA.1)
 }
 
-/// The features of all pixels of the tile's pre images, halo included; `None` when the run was stopped. With `start`, a
-/// displacement of the pre images' size relative to the tile's base, they are about that instead of the `dense`
-/// method's own: the next pass of a network. Its standard deviation is then that of the largest candidates' fusion.
-pub fn of_tile(tile: &Tile, start: Option<&[Grid<f32>; 2]>) -> Option<Features> {
+/// The displacement that features are about.
+#[derive(Debug, Clone, Copy)]
+pub enum About<'a> {
+    /// What a front end finds.
+    Found(FrontEnd),
+    /// This one, of the pre images' size and relative to the tile's base: the next pass of a network.
+    Given(&'a [Grid<f32>; 2]),
+}
+
+/// The features of all pixels of the tile's pre images, halo included; `None` when the run was stopped. The standard deviation
+/// of a displacement that is not the `dense` method's is that of the largest candidates' fusion.
+pub fn of_tile(tile: &Tile, about: About) -> Option<Features> {
     let mut levels = Levels::new(tile.bands.iter().map(Level::new).collect());
-    let mut d = match start {
-        Some(d) => d.clone(),
-        None => start::field(tile),
+    let mut find = || {
+        let mut d = start::field(tile);
+        let sigma = levels.iterate(&mut d, || tile.stopped())?;
+        Some((d, sigma))
     };
-    let sigma = match start {
-        Some(_) => None,
-        None => Some(levels.iterate(&mut d, || tile.stopped())?),
+    let (d, sigma) = match about {
+        About::Given(d) => (d.clone(), None),
+        About::Found(FrontEnd::Dense1) => find().map(|(d, sigma)| (d, Some(sigma)))?,
+        About::Found(FrontEnd::Dense2) => (regularized::smoothed(tile, find()?.0), None),
     };
     if tile.stopped() {
         return None;
@@ -161,12 +170,12 @@ fn small_windows(
     (total, step.covariance)
 }
 
-/// The features of a whole pair of images in memory, as one tile: for making training data. `start` as in [`of_tile`].
+/// The features of a whole pair of images in memory, as one tile: for making training data.
 ///
 /// # Errors
 /// Images of different size, smaller than 32 px or without valid pixels; a search beyond the direct one; a start of
 /// another size.
-pub fn of_pair(pair: &Pair, params: &Params, start: Option<&[Grid<f32>; 2]>) -> Result<Features> {
+pub fn of_pair(pair: &Pair, params: &Params, about: About) -> Result<Features> {
     let (w, h) = pair.bands[0].0.size();
     let post = pair.bands[0].1.size();
     if post != (w, h) {
@@ -177,7 +186,9 @@ pub fn of_pair(pair: &Pair, params: &Params, start: Option<&[Grid<f32>; 2]>) -> 
     if w.min(h) < 32 {
         return Err(Error::Data(format!("image of {w} x {h} pixels: features need 32 x 32 or more")));
     }
-    if let Some(d) = start.filter(|d| d.iter().any(|g| (g.width, g.height) != (w, h))) {
+    if let About::Given(d) = about
+        && d.iter().any(|g| (g.width, g.height) != (w, h))
+    {
         return Err(Error::Data(format!("start of {} x {} for images of {w} x {h}", d[0].width, d[0].height)));
     }
     let params =
@@ -204,5 +215,5 @@ pub fn of_pair(pair: &Pair, params: &Params, start: Option<&[Grid<f32>; 2]>) -> 
         halo: 0,
         stop: &stop,
     };
-    of_tile(&tile, start).ok_or(Error::Cancelled)
+    of_tile(&tile, about).ok_or(Error::Cancelled)
 }

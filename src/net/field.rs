@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::card::Card;
 use super::cover::{Blend, Geometry, Span, cut, pieces};
-use super::features;
+use super::features::{self, About};
 use super::images::Source;
 use super::session::{Input, Network, Output};
 use super::{Net, SHIFT};
@@ -59,24 +59,25 @@ impl Run<'_> {
     /// The network's failures.
     pub fn field(&mut self, sources: &mut [Source]) -> Result<Option<Field>> {
         let zero = sources[0].pre.map(|_| 0.0f32);
-        let front = self.card().front_end.is_some() && self.network.takes_features();
-        let mut d = match !front && start_wanted(self.tile, self.card()) {
+        let front = self.card().front_end.filter(|_| self.network.takes_features());
+        let mut d = match front.is_none() && start_wanted(self.tile, self.card()) {
             true => start::field(self.tile),
             false => [zero.clone(), zero.clone()],
         };
         // A network that knows where it starts looks at the post image as it is.
-        let own_warp = self.network.takes_start() || front;
+        let own_warp = self.network.takes_start() || front.is_some();
         let mut log_scale = None;
         for pass in 0..self.net.options.passes {
             if self.tile.stopped() {
                 return Ok(None);
             }
-            let features = match front {
-                true => match features::of_tile(self.tile, (pass > 0).then_some(&d)) {
-                    Some(found) => Some(found),
-                    None => return Ok(None),
-                },
-                false => None,
+            let about = match front {
+                Some(_) if pass > 0 => Some(About::Given(&d)),
+                front => front.map(About::Found),
+            };
+            let features = match about.map(|about| features::of_tile(self.tile, about)) {
+                Some(None) => return Ok(None),
+                found => found.flatten(),
             };
             if let Some(found) = &features {
                 let plane = |c: usize| Grid::from_vec(found.width, found.height, found.channel(c).to_vec());
@@ -94,7 +95,7 @@ impl Run<'_> {
         }
         let variance = match log_scale {
             Some(s) => s.map(|g| g.map(laplace_variance)),
-            None if front => [zero.map(|_| f32::NAN), zero.map(|_| f32::NAN)],
+            None if front.is_some() => [zero.map(|_| f32::NAN), zero.map(|_| f32::NAN)],
             None => match self.closure(sources, &d)? {
                 Some(found) => found,
                 None => return Ok(None),

@@ -33,12 +33,23 @@ fn scene(dx: f64, dy: f64) -> Vec<f32> {
 
 /// Code, message and planes; `count` numbers are announced.
 fn call(pre: &shiftmap_image, post: &shiftmap_image, start: Option<&[f32]>, count: usize) -> (c_int, String, Vec<f32>) {
+    call_with(pre, post, start, count, None)
+}
+
+fn call_with(
+    pre: &shiftmap_image,
+    post: &shiftmap_image,
+    start: Option<&[f32]>,
+    count: usize,
+    option: Option<&CStr>,
+) -> (c_int, String, Vec<f32>) {
+    let list = [option.map_or(null(), CStr::as_ptr), null()];
     let ctx = shiftmap_context_new();
     let mut out = vec![f32::NAN; CHANNELS * SIDE * SIDE];
     // SAFETY: everything lives until the end of the block and is as large as it says.
     unsafe {
         let start = start.map_or(null(), <[f32]>::as_ptr);
-        let code = shiftmap_features(ctx, pre, post, start, null(), out.as_mut_ptr(), count);
+        let code = shiftmap_features(ctx, pre, post, start, list.as_ptr(), out.as_mut_ptr(), count);
         let text = CStr::from_ptr(shiftmap_last_error(ctx)).to_string_lossy().into_owned();
         shiftmap_context_free(ctx);
         (code, text, out)
@@ -100,6 +111,28 @@ fn gaps_are_marked_and_say_nothing() {
     assert!(out.iter().all(|v| v.is_finite()));
 }
 
+/// What it does is tested with networks (tests/net/motion.rs).
+#[test]
+fn the_front_end_is_an_option() {
+    let (pre, mut post) = (scene(0.0, 0.0), scene(0.4, -0.3));
+    for (k, v) in post.iter_mut().enumerate() {
+        *v += 0.3 * super::common::hashed_noise(k % SIDE, k / SIDE, 5) as f32;
+    }
+    let found = |option: Option<&CStr>| {
+        let count = CHANNELS * SIDE * SIDE;
+        let (code, text, out) = call_with(&image(&pre, None), &image(&post, None), None, count, option);
+        assert_eq!(code, SHIFTMAP_OK, "{text}");
+        out
+    };
+    let (first, second) = (found(Some(c"FRONT_END=dense-1")), found(Some(c"FRONT_END=dense-2")));
+    assert_eq!(found(None), first);
+    assert_ne!(first, second);
+    for out in [first, second] {
+        let errors: Vec<f32> = middle(&out, 4).iter().map(|v| (v - 0.4).abs()).collect();
+        assert!(mean(&errors) < 0.01, "{}", mean(&errors));
+    }
+}
+
 #[test]
 fn what_cannot_be_is_refused() {
     let pre = scene(0.0, 0.0);
@@ -110,4 +143,8 @@ fn what_cannot_be_is_refused() {
     let (code, text, _) = call(&image(&pre, None), &image(&pre[..SIDE * 100], None), None, CHANNELS * SIDE * SIDE);
     assert_eq!(code, SHIFTMAP_ERR_DATA);
     assert!(text.contains("160 x 100"), "{text}");
+    let pre = image(&pre, None);
+    let (code, text, _) = call_with(&pre, &pre, None, CHANNELS * SIDE * SIDE, Some(c"FRONT_END=dense-9"));
+    assert_eq!(code, SHIFTMAP_ERR_ARGUMENT);
+    assert!(text.contains("dense-9") && text.contains("dense-1, dense-2"), "{text}");
 }

@@ -140,7 +140,9 @@ g.save("bands", inputs={"pair": planes(6)}, card={"bands": "3"})
 g = Graph()
 g.op("Identity", g.channel("features", 4, 2), out="displacement")
 g.op("Sub", g.channel("features", 6, 2), float(0.5 * np.log(2.0)), out="log_scale")
-g.save("features", inputs={"features": planes(48)}, outputs=SCALED, card={"front_end": "dense-1", "halo": "32", "tile": "160"})
+for name, front_end in (("features", "dense-1"), ("smoothed", "dense-2")):
+    card = {"front_end": front_end, "halo": "32", "tile": "160"}
+    g.save(name, inputs={"features": planes(48)}, outputs=SCALED, card=card)
 
 # Needs more memory than there can be.
 g = Graph()

@@ -114,6 +114,34 @@ fn the_front_end_gives_what_dense_gives() {
     assert!(error.0 < 0.01, "{error:?}");
 }
 
+/// The second front end smooths what `dense` finds as `regularized` smooths its labels, and so comes near to that.
+#[test]
+fn the_second_front_end_smooths_as_regularized() {
+    if !runtime() {
+        return;
+    }
+    let truth = |x: f64, y: f64| (0.37 + 0.3 * (x / 40.0).sin(), -1.21 + 0.3 * (y / 40.0).cos());
+    let back = move |x: f64, y: f64| {
+        let mut d = truth(x, y);
+        for _ in 0..20 {
+            d = truth(x - d.0, y - d.1);
+        }
+        d
+    };
+    let (pre, mut post) = (rough((320, 280), |_, _| (0.0, 0.0)), rough((320, 280), back));
+    for (k, v) in post.values.data.iter_mut().enumerate() {
+        *v += 0.4 * super::common::hashed_noise(k % 320, k / 320, 3) as f32;
+    }
+    let net = |name: &str| map(&pre, &post, &params(&options(name)));
+    let regularized = Params { method: MethodName::Regularized, net: None, ..params(&options("features")) };
+    let regularized = map(&pre, &post, &regularized);
+    let of = |x: usize, y: usize| (regularized.get(x, y).shift.dx, regularized.get(x, y).shift.dy);
+    let (plain, smoothed) = (errors(&net("features"), 20, of), errors(&net("smoothed"), 20, of));
+    assert!(smoothed.0 < 0.3 * plain.0, "{plain:?} {smoothed:?}");
+    let error = errors(&net("smoothed"), 20, |x, y| truth(x as f64, y as f64));
+    assert!(error.0 < 0.04 && error.1.abs() < 0.005, "{error:?}");
+}
+
 /// Backwards the pair is exchanged, and a good network agrees with itself.
 #[test]
 fn the_check_backwards_works() {

@@ -1,18 +1,19 @@
 """FLK: chooses between least-squares windows, pixel by pixel.
 
-Input `features` [N, 48, H, W] (src/net/features.rs): what the method `dense` found, and the corrections that windows of
-5 to 144 px would make to it with their standard deviations. A U-net (3x3 convolutions, ReLU; widths w, 2w, 3w, 4w at
-full, half, quarter and eighth resolution, two convolutions each; bilinear upsampling, skip connections) gives for each
-pixel logits of 30 proposals, a residual, and the logarithm of a Laplace scale:
+Input `features` [N, 48, H, W] (src/net/features.rs): what the method `dense` found (front end dense-2: smoothed as
+`regularized` smooths), and the corrections that windows of 5 to 144 px would make to it with their standard deviations.
+A U-net (3x3 convolutions, ReLU; widths w, 2w, 3w, 4w at full, half, quarter and eighth resolution, two convolutions each;
+bilinear upsampling, skip connections) gives for each pixel logits of 30 proposals, a residual, and the logarithm of a
+Laplace scale:
 
-  displacement = dense + sum_k softmax(logits)_k proposal_k + residual
+  displacement = found + sum_k softmax(logits)_k proposal_k + residual
 
-Proposals: nothing; the 12 window corrections; the ungated 9 px correction; the dense displacement of places 5 and
+Proposals: nothing; the 12 window corrections; the ungated 9 px correction; the displacement found at places 5 and
 12 px away in 8 directions (beside a fault the right value is often the one from a little further on, Bobick & Intille
-1999). Weights of the last layer begin so that the network begins as the method `dense`.
+1999). Weights of the last layer begin so that the network begins with what was found.
 
 For each proposal the network also gets what speaks for it: the mean square difference that would be left in a window of
-about 5 px if the pixel moved so, linearised about the dense displacement as in the least squares themselves, as half its
+about 5 px if the pixel moved so, linearised about the displacement found as in the least squares themselves, as half its
 logarithm against that of staying.
 
 The first convolution is a sum of three, over the channels as they are, over their hyperbolic tangents (corrections from

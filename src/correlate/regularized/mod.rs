@@ -21,7 +21,7 @@ use super::fill::ValidCounts;
 use super::{Method, Tile};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::grid::Grid;
-use crate::pipeline::Params;
+use crate::pipeline::{Params, SMOOTHNESS};
 use barrier::Barriers;
 use data::Source;
 
@@ -71,6 +71,15 @@ impl Method for Regularized {
         let covariance = sigma::covariance(&found);
         self.measure(tile, &found, &sources, &covariance)
     }
+}
+
+/// A field found otherwise, for all pixels of the pre images, smoothed in the same way: with what `dense` finds nearly as good
+/// as with the labels, for a tenth of the work. What it is worth when the run is stopped nobody knows.
+pub fn smoothed(tile: &Tile, start: [Grid<f32>; 2]) -> [Grid<f32>; 2] {
+    let (w, h) = (start[0].width, start[0].height);
+    let barriers = tile.cuts.map(|c| Barriers::new(c, w, h));
+    let mut sources: Vec<Source> = tile.bands.iter().map(Source::new).collect();
+    refine::smooth(&mut sources, start, SMOOTHNESS as f32, barriers.as_ref(), || tile.stopped()).d
 }
 
 impl Regularized {

@@ -52,6 +52,13 @@ pub struct Refined {
     pub taken: [Grid<f32>; 2],
 }
 
+/// A continuous field and what it was solved with.
+pub struct Smoothed {
+    pub d: [Grid<f32>; 2],
+    joined: [Grid<f32>; 2],
+    length: Grid<f32>,
+}
+
 /// Refines the labels `start` (pixels). `smoothness`: L in pixels.
 pub fn refine(
     sources: &mut [Source],
@@ -60,18 +67,29 @@ pub fn refine(
     barriers: Option<&Barriers>,
     stop: impl Fn() -> bool,
 ) -> Refined {
+    let Smoothed { d, joined, length } = smooth(sources, start, smoothness, barriers, &stop);
+    let found = data(sources, [&d[0], &d[1]]);
+    let taken = if stop() { d.each_ref().map(|g| g.map(|_| 0.0)) } else { taken(&found, &d, &joined, &length) };
+    Refined { d, data: found, joined, reach: length, taken }
+}
+
+/// As [`refine`], the field alone.
+pub fn smooth(
+    sources: &mut [Source],
+    start: [Grid<f32>; 2],
+    smoothness: f32,
+    barriers: Option<&Barriers>,
+    stop: impl Fn() -> bool,
+) -> Smoothed {
     let mut reach = start[0].map(|_| smoothness);
     let mut d = start;
     let mut joined = first_springs(&d, barriers);
-    let mut found = data(sources, [&d[0], &d[1]]);
     let mut length = reach.clone();
-    for (pass, share) in SHARES.into_iter().enumerate() {
+    for share in SHARES {
         if stop() {
             break;
         }
-        if pass > 0 {
-            found = data(sources, [&d[0], &d[1]]);
-        }
+        let found = data(sources, [&d[0], &d[1]]);
         let around = around(&found);
         length = reach.map(|v| share * v);
         let before = d.clone();
@@ -90,9 +108,7 @@ pub fn refine(
             *v = (*v * share).max(LEAST_SHARE * smoothness);
         }
     }
-    let found = data(sources, [&d[0], &d[1]]);
-    let taken = if stop() { d.each_ref().map(|g| g.map(|_| 0.0)) } else { taken(&found, &d, &joined, &length) };
-    Refined { d, data: found, joined, reach: length, taken }
+    Smoothed { d, joined, length }
 }
 
 /// What smoothing took: 2 t - S t with t = S of what the data are off the field.

@@ -132,6 +132,11 @@ fn values_out_of_range() {
     with(&["--min-valid", "1.5"], &["--min-valid 1.5"]);
     with(&["--region", "500", "0", "10", "10"], &["--region 500 0 10 10", "200 x 160"]);
     with(&["--region", "0", "0", "0", "10"], &["--region 0 0 0 10"]);
+    for method in ["frequency", "spatial", "dense", "regularized"] {
+        for option in [&["--shape", "affine"][..], &["--taper", "hann"], &["--bilateral"]] {
+            with(&[&["--method", method], option].concat(), &[option[0], method, "--method lsm"]);
+        }
+    }
     with(&["--of", "NOPE"], &["--of NOPE", "gdalinfo --formats"]);
     with(&["--of", "JPEG"], &["out.tif", "--of", "JPEG"]);
     with(&["--co", "FOO=1"], &["--co FOO=1", "GTiff"]);

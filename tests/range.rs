@@ -146,6 +146,17 @@ fn a_prior_on_another_grid_and_crs_tells_where_to_look() {
         "gdalwarp",
         &["-q", "-t_srs", "EPSG:32613", "-dstnodata", "nan", &folder.file("prior.tif"), &folder.file("other.tif")],
     );
+    // What is no displacement, and not declared as such, is named.
+    let filled = Grid::from_fn(30, 30, |x, _| if x % 8 == 5 { -327_670.0f32 } else { 520.0 });
+    let bad = [
+        Band { values: &filled, description: "East displacement", unit: "m" },
+        Band { values: &north, description: "North displacement", unit: "m" },
+    ];
+    write_bands(&folder.file("bad.tif"), &bad, Some(&coarse), &[], true).unwrap();
+    let (code, _, err) =
+        run(&folder, &["displacement", "pre.tif", "post.tif", "bad_out.tif", "--prior", "bad.tif", "--search", "3"]);
+    assert!(code != 0 && err.contains("--prior") && err.contains("gdal_edit.py -a_nodata"), "{err}");
+    assert!(!std::path::Path::new(&folder.file("bad_out.tif")).exists());
     for prior in ["prior.tif", "other.tif"] {
         let arguments = [
             "displacement",

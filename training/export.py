@@ -16,8 +16,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from evaluate import MARGIN, samples
 from insar_pool import InsarPool
 from models import build, module_of
+from native import Native
 from pool import Pool
 
 # Pixels; metres for insar_gnss.
@@ -51,6 +53,21 @@ def halved(model):
     return model
 
 
+def passed(net, folder, front_end, passes):
+    """Features of the last pass and their truth, pair by pair."""
+    native = Native()
+    for images, valid, truth, distance, seen in samples(folder):
+        start = None
+        for _ in range(passes):
+            f = native.features(*images, *valid, start=start, front_end=front_end)
+            with torch.no_grad():
+                start = f[4:6] + net(torch.from_numpy(f[None]))[0][0].numpy()
+        use = np.zeros_like(seen)
+        use[MARGIN:-MARGIN, MARGIN:-MARGIN] = seen[MARGIN:-MARGIN, MARGIN:-MARGIN]
+        t = np.nan_to_num(np.stack([*(truth - f[4:6]), distance, ~use]).astype(np.float32))
+        yield torch.from_numpy(f[None]), torch.from_numpy(t[None])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run")
@@ -63,6 +80,9 @@ def main():
     parser.add_argument("--halo", type=int, default=48)
     parser.add_argument("--calibrate", metavar="POOL", help="set the level of the scale on this pool's held-out shards; insar_gnss: and "
                         "measure its error there")
+    parser.add_argument("--calibrate-set", metavar="SETDIR", help="the same on pairs of `synth dataset`, after all passes (kind "
+                        "features)")
+    parser.add_argument("--passes", type=int, default=1, help="how often it is to run")
     parser.add_argument("--licence", default="MIT OR Apache-2.0")
     args = parser.parse_args()
 
@@ -89,6 +109,9 @@ def main():
         if hasattr(module, "calibration"):
             wrapped.offset = module.calibration(net, held)
             print(f"scale: offset {wrapped.offset:+.3f} of its logarithm")
+    if args.calibrate_set:
+        wrapped.offset = module.calibration(net, passed(net, args.calibrate_set, facts["front_end"], args.passes), args.passes)
+        print(f"scale: offset {wrapped.offset:+.3f} of its logarithm after {args.passes} passes")
     if args.mae is None:
         parser.error("--mae is missing")
     wrapped.eval()
@@ -135,6 +158,8 @@ def main():
     }
     if kind == "features":
         card["front_end"] = facts["front_end"]
+    if args.passes > 1:
+        card["passes"] = str(args.passes)
     onnx.helper.set_model_props(model, {f"shiftmap.{k}": v for k, v in card.items()})
     onnx.checker.check_model(model)
     onnx.save(model, str(path))

@@ -307,7 +307,7 @@ def main():
     rows, lines = [], [
         "# Benchmarks",
         "",
-        "`make bench` writes this page. One thread each, one run, the tools in turns, best of "
+        "A copy of what `make bench` writes to `target/bench/`. One thread each, one run, the tools in turns, best of "
         f"{args.rounds} rounds; pair of `shiftmap synth pair --preset real --size {args.size} --seed 1`.",
         "",
         f"{versions(args.program)}; {processor()}",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Sequence, Union
 
@@ -145,14 +146,14 @@ def demo(out: str, *, progress: Optional[Progress] = None, **options: Option) ->
     return run("demo", [out], progress=progress, **options)
 
 
-def run(command: str, arguments: Sequence[str] = (), *, progress: Optional[Progress] = None, **options: Option) -> Any:
+def run(command: str, arguments: Sequence[Union[str, "os.PathLike[str]"]] = (), *, progress: Optional[Progress] = None, **options: Option) -> Any:
     """Runs any command of the command line and returns what `--json` prints."""
     with _Context(progress) as context:
         text = ctypes.c_void_p()
         code = _lib.shiftmap_run(
             context.pointer,
             command.encode(),
-            _strings(list(arguments)),
+            _strings([os.fspath(a) for a in arguments]),
             _strings(_pairs(options)),
             ctypes.byref(text),
             context.progress,

@@ -4,7 +4,7 @@
     client = dask.distributed.Client(scheduler_file="scheduler.json")
     maps = shiftmap.dask.displacement({"april": ("a.tif", "b.tif"), "may": ("b.tif", "c.tif")}, "maps", client,
                                       method="lsm", window=32, step=8)
-    shiftmap.run("stack", [*maps, "cube.tif"])
+    shiftmap.run("stack", [*maps, "cube.tif"], dates="auto")
 
 Every worker needs shiftmap, GDAL's programs (`gdalinfo`, `gdal_translate`) and a file system that all of them see. A
 region is a file of its own, complete or absent: what a lost worker left undone is measured by another one, and a call

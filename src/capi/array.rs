@@ -2,7 +2,7 @@
 
 use super::guard::{Failure, Outcome};
 use super::types::*;
-use crate::grid::{Grid, Image, ImageFile, ImageReader, Window};
+use crate::grid::{Grid, Image, ImageFile, ImageReader, Window, usable};
 use crate::raster::NoData;
 use std::ffi::c_void;
 
@@ -109,12 +109,17 @@ impl ArrayImage {
     fn typed<T: Copy + Into<f64>>(&self, x: usize, y: usize, values: &mut [f32], valid: &mut [bool]) {
         // SAFETY: the row lies inside the array as its strides describe it.
         let row = unsafe { self.data.offset(y as isize * self.row_stride + x as isize * self.pixel_stride) };
+        // As files have it: the nodata value is compared in the pixels' own precision.
+        let nodata = match self.pixel_type {
+            SHIFTMAP_F32 => self.nodata.map(|v| f64::from(v as f32)),
+            _ => self.nodata,
+        };
         for (i, (value, ok)) in values.iter_mut().zip(valid).enumerate() {
             // SAFETY: as above; the pixel may be unaligned.
             let pixel = unsafe { row.offset(i as isize * self.pixel_stride).cast::<T>().read_unaligned() };
             let wide: f64 = pixel.into();
             *value = wide as f32;
-            *ok = value.is_finite() && self.nodata != Some(wide);
+            *ok = usable(*value) && nodata != Some(wide);
         }
     }
 }

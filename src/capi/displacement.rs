@@ -8,6 +8,9 @@ use super::text::{options, text};
 use super::types::*;
 use crate::job::Job;
 use crate::layout::Layout;
+use crate::net::card::Kind;
+use crate::net::models::Model;
+use crate::pipeline::MethodName;
 use crate::raster::{MemoryProduct, SharedImage, WriteOptions};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
@@ -169,9 +172,20 @@ pub(super) fn array_job(callbacks: &Callbacks, mut list: Vec<(String, String)>) 
     crate::options::array_job("pre", "post", &list).map_err(|e| Failure::of("displacement", e))
 }
 
+/// The side of the windows, which a network of windows knows itself.
+fn window(job: &Job) -> crate::Result<(usize, usize)> {
+    if job.params.method == MethodName::Net && job.net.model.is_some() {
+        let card = Model::find(job.net.model())?.card;
+        if card.kind == Kind::Window {
+            return Ok((card.tile, card.tile));
+        }
+    }
+    Ok(job.params.window)
+}
+
 fn shape(job: &Job, size: (usize, usize)) -> Outcome<Shape> {
-    let layout = Layout::new(size, job.params.window, job.params.step, job.region)
-        .map_err(|e| Failure::of("displacement", e))?;
+    let fail = |e| Failure::of("displacement", e);
+    let layout = Layout::new(size, window(job).map_err(fail)?, job.params.step, job.region).map_err(fail)?;
     let first = layout.centre(layout.region.x as usize, layout.region.y as usize);
     Ok(Shape {
         size: (layout.region.width, layout.region.height),

@@ -6,9 +6,10 @@ use super::host::Callbacks;
 use super::text::options;
 use super::types::*;
 use crate::grid::{Grid, ImageFile};
+use crate::job::Search;
 use crate::net::card::{FRONT_ENDS, FrontEnd};
 use crate::net::features::{self, About};
-use crate::pipeline::Pair;
+use crate::pipeline::{Pair, Params};
 use std::ffi::{c_char, c_int};
 use std::ptr::null_mut;
 
@@ -68,11 +69,16 @@ pub unsafe extern "C" fn shiftmap_features(
                 let planes = std::slice::from_raw_parts(start, 2 * n);
                 [0, 1].map(|i| Grid::from_vec(width, height, planes[i * n..(i + 1) * n].to_vec()))
             });
+            let Search::Pixels(x, y) = job.search else {
+                let text = "SEARCH is a number of pixels here, up to 32: features are made without georeference";
+                return Err(Failure::new(SHIFTMAP_ERR_ARGUMENT, text));
+            };
+            let params = Params { search: (x, y), ..job.params };
             let fail = |e| Failure::of("displacement", e);
             let pool = crate::threads::pool(1).map_err(fail)?;
             let pair = Pair::new(&pre, &post, (0.0, 0.0));
             let about = start.as_ref().map_or(About::Found(front_end), About::Given);
-            let found = pool.install(|| features::of_pair(&pair, &job.params, about)).map_err(fail)?;
+            let found = pool.install(|| features::of_pair(&pair, &params, about)).map_err(fail)?;
             // SAFETY: `out` holds `out_count` numbers, which is what there are; our array is not the caller's.
             std::ptr::copy_nonoverlapping(found.data.as_ptr(), out, found.data.len());
             Ok(())

@@ -13,10 +13,10 @@ use crate::synth::pair::{PairSpec, Preset, make_pair_with};
 use crate::{Error, Result};
 use std::path::Path;
 
-/// Simulate an earthquake, measure it with every method, compare with the truth and draw it.
+/// Simulate an earthquake, measure it with two methods, compare with the truth and draw it.
 ///
 /// Makes a pair of images of a strike-slip earthquake (as `shiftmap synth pair --preset real` does), measures the
-/// displacement with each method, prints the errors and draws pictures. OUTDIR then holds the images, the truth, the
+/// displacement with `lsm` and `frequency`, prints the errors and draws pictures. OUTDIR then holds the images, the truth, the
 /// fault trace, the maps (GeoTIFF, ready for a GIS), evaluation.json and the pictures.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "EXAMPLES

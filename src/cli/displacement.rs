@@ -65,7 +65,7 @@ pub struct Args {
     #[arg(long, value_name = "PRE,POST", help_heading = "Input")]
     stack_pair: Vec<StackPair>,
 
-    /// GeoPackage for the faults that --split finds [default: OUT with _faults.gpkg in place of its suffix]
+    /// GeoPackage for the faults that --split finds, as lines with their slip [default: OUT with _faults.gpkg in place of its suffix]
     #[arg(long, value_name = "FILE", requires = "split", help_heading = "Faults inside the window")]
     split_lines: Option<String>,
 
@@ -128,7 +128,7 @@ pub struct MatchArgs {
     cut: Option<String>,
 
     /// Look for jumps inside windows: where two displacements and a line explain a window better than one, its cell gets
-    /// that of its side. The faults found are written as lines with their slip (method lsm)
+    /// that of its side (method lsm)
     #[arg(long, help_heading = "Faults inside the window")]
     split: bool,
 
@@ -176,9 +176,10 @@ pub struct MatchArgs {
     #[arg(long, value_enum, default_value = "auto", help_heading = "Network")]
     sensor: SensorArg,
 
-    /// Run the network so many times, each time on what its last result left of the motion (method net)
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Network")]
-    net_passes: usize,
+    /// Run the network so many times, each time on what its last result left of the motion (method net) [default: what its
+    /// card says, mostly 1]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    net_passes: Option<usize>,
 
     /// Average four runs of the network with shifted pieces of the images: four times the time (method net)
     #[arg(long, help_heading = "Network")]
@@ -198,7 +199,7 @@ pub struct MatchArgs {
     #[arg(long, value_name = "FILE|FOLDER", help_heading = "Network")]
     onnxruntime: Option<String>,
 
-    /// Band number in both images, or several as in 2,3,4: one displacement from all of them (method lsm)
+    /// Band number in both images, or several as in 2,3,4: one displacement from all of them (methods lsm, spatial, dense, regularized; net as its card says)
     #[arg(
         short = 'b',
         long,

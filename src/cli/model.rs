@@ -3,6 +3,7 @@
 use super::common::Common;
 use super::ui::Ui;
 use crate::Result;
+use crate::net::card::{Card, Kind};
 use crate::net::models::{self, Model};
 use crate::net::{NetOptions, session::Network};
 use clap::Subcommand;
@@ -79,12 +80,13 @@ fn list(ui: &Ui) -> Result<()> {
     for found in &all {
         ui.print(&match (&found.model, &found.error) {
             (Some(m), _) => format!(
-                "{:<20} {:<8} {:<8} {:<8} error {:.4} px on held-out data, {:.1} MB, {}",
+                "{:<20} {:<8} {:<8} {:<8} error {:.4} {} on held-out data, {:.1} MB, {}",
                 found.name,
                 m.card.version,
                 word(&m.card.kind),
                 word(&m.card.sensor),
                 m.card.mae,
+                units(&m.card).0,
                 m.size as f64 / 1e6,
                 found.path
             ),
@@ -92,6 +94,11 @@ fn list(ui: &Ui) -> Result<()> {
         });
     }
     ui.print_json(&all)
+}
+
+/// The units of a card's error and of its largest displacement.
+fn units(card: &Card) -> (&'static str, &'static str) {
+    if card.kind == Kind::InsarGnss { ("of the scale", "m") } else { ("px", "px") }
 }
 
 /// A value as its word in the card.
@@ -115,10 +122,11 @@ fn info(args: &InfoArgs, ui: &Ui) -> Result<()> {
         ("sensor", word(&c.sensor)),
         ("bands", c.bands.to_string()),
         ("front end", word(&c.front_end)),
+        ("passes", c.passes.to_string()),
         ("normalisation", word(&c.normalisation)),
         ("multiple, halo, tile", format!("{}, {}, {} px", c.multiple, c.halo, c.tile)),
-        ("largest displacement", format!("{} px", c.max_displacement)),
-        ("error on held-out data", format!("{} px (mean absolute, one component)", c.mae)),
+        ("largest displacement", format!("{} {}", c.max_displacement, units(c).1)),
+        ("error on held-out data", format!("{} {} (mean absolute, one component)", c.mae, units(c).0)),
         ("training", format!("{}, seed {}", c.training, c.seed)),
         ("licence", c.licence.clone()),
     ];

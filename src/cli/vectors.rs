@@ -8,8 +8,8 @@ use crate::map::vectors::{VectorJob, run as make};
 /// Arrows of a displacement map as a layer of lines.
 ///
 /// OUT (GeoPackage or any other vector format, by the extension) gets the layer `vectors`: lines from each cell's centre
-/// along its displacement, with the attributes east, north, length, azimuth (degrees clockwise from north), sigma_east,
-/// sigma_north and quality in the unit of the map. The map streams: memory does not grow with its size.
+/// along its displacement, with the attributes east, north, length, sigma_east and sigma_north in the unit of the map,
+/// azimuth (degrees clockwise from north) and quality (0 to 1). The map streams: memory does not grow with its size.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "EXAMPLES
   An arrow every 8 cells, as long as they are apart where the ground moved most:

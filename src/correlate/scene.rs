@@ -431,7 +431,9 @@ fn match_patches(
         variances.extend_from_slice(&part.variances);
         noise.extend_from_slice(&part.noise);
     }
-    let variance = variances.iter().sum::<f64>() / variances.len().max(1) as f64;
+    // Where no window was whole enough to be looked at: values were brought to a contrast of about one.
+    let n = variances.len() as f64;
+    let variance = if variances.is_empty() { 1.0 } else { variances.iter().sum::<f64>() / n };
     noise.sort_by(f64::total_cmp);
     Trial { residual, texture, variance, noise: noise.get(noise.len() / 2).copied().unwrap_or(2.0 * variance), samples }
 }

@@ -39,7 +39,9 @@ pub fn sigma(engine: &mut Engine, pair: &Pair, stop: &AtomicBool) -> Result<()> 
         }
     };
     let parts: Vec<Vec<Sample>> = chosen.par_iter().map(look).collect::<Result<_>>()?;
-    let samples: Vec<Sample> = parts.into_iter().flatten().collect();
+    let mut samples: Vec<Sample> = parts.into_iter().flatten().collect();
+    // A network may state no sigma.
+    samples.retain(|s| s.iter().all(|(value, variance)| value.is_finite() && *variance > 0.0));
     if samples.len() < LEAST {
         return Err(too_few(engine, pair, samples.len()));
     }

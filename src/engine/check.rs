@@ -47,6 +47,7 @@ pub fn params(pair: &Pair, params: &Params) -> Result<()> {
         let why = "windows that a line cuts are matched as translations; use --shape translation";
         return Err(Error::option("--shape", "affine", why));
     }
+    least_squares(params)?;
     regularized(params)?;
     net(pair, params)?;
     if params.split && bands > 1 {
@@ -97,22 +98,8 @@ fn net(pair: &Pair, params: &Params) -> Result<()> {
         return Err(Error::option("--method", "net", "a network is missing; give --model NAME or FILE"));
     };
     net.check_bands(pair.bands.len())?;
-    let why = "a network does not have it; use --method lsm";
     if !pair.cuts.is_empty() {
-        return Err(Error::option(
-            "--cut",
-            "a layer",
-            "a network looks across lines; use --method lsm, spatial or regularized",
-        ));
-    }
-    if params.shape != Shape::Translation {
-        return Err(Error::option("--shape", params.shape.name(), why));
-    }
-    if params.taper != Taper::Box {
-        return Err(Error::option("--taper", params.taper.name(), why));
-    }
-    if params.bilateral {
-        return Err(Error::option("--bilateral", "given", why));
+        return Err(Error::option("--cut", "a layer", "a network looks across lines; use another method"));
     }
     let card = &net.model.card;
     if let Some(larger) = params.larger_windows.first() {
@@ -146,7 +133,15 @@ fn regularized(params: &Params) -> Result<()> {
         let why = format!("give {} to {} pixels", SMOOTHNESS_RANGE.start(), SMOOTHNESS_RANGE.end());
         return Err(Error::option("--smoothness", params.smoothness, why));
     }
-    let why = "regularized matching does not have it; use --method lsm";
+    Ok(())
+}
+
+/// What only least squares of windows can do.
+fn least_squares(params: &Params) -> Result<()> {
+    if params.method == MethodName::Lsm {
+        return Ok(());
+    }
+    let why = format!("--method {} does not have it; use --method lsm", params.method.name());
     if params.shape != Shape::Translation {
         return Err(Error::option("--shape", params.shape.name(), why));
     }

@@ -3,7 +3,6 @@
 use std::sync::atomic::AtomicBool;
 
 use super::worker::Worker;
-use crate::Result;
 use crate::correlate::Alignment;
 use crate::correlate::prepare::PAD;
 use crate::correlate::pyramid::{self, GRAIN, Wanted};
@@ -11,9 +10,12 @@ use crate::correlate::search::TileWindows;
 use crate::field::PixelShift;
 use crate::grid::Window;
 use crate::layout::Layout;
+use crate::{Error, Result};
 
 /// Pixels around a tile that the coarse levels may look at.
 const CONTEXT: usize = 64;
+/// Most by which the prior of a cell may differ from its tile's median, pixels: the post image is read that far.
+const SPREAD: f64 = 4096.0;
 
 /// The starts of a tile's windows.
 pub struct Starts {
@@ -67,6 +69,14 @@ impl Worker<'_> {
             v.get(v.len() / 2).copied().unwrap_or(0.0).round() as i64
         };
         let moved = (middle(|p| p.dx), middle(|p| p.dy));
+        let away = |p: &PixelShift| (p.dx - moved.0 as f64).abs().max((p.dy - moved.1 as f64).abs());
+        if let Some(p) = priors.iter().find(|p| away(p) > SPREAD) {
+            let text = format!(
+                "--prior: it has {} {} px beside {} {} px; where it has no value, declare that (gdal_edit.py -a_nodata)",
+                p.dx, p.dy, moved.0, moved.1
+            );
+            return Err(Error::Data(text));
+        }
         let base = (alignment.base.0 + moved.0, alignment.base.1 + moved.1);
         let own = |p: &PixelShift| ((p.dx.round() as i64 - moved.0) as i32, (p.dy.round() as i64 - moved.1) as i32);
         let mut shifts: Vec<(i32, i32)> = priors.iter().map(own).collect();

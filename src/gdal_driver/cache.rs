@@ -16,6 +16,8 @@ pub struct TileKey {
     /// Step and first window of the grid.
     pub step: (usize, usize),
     pub first: (i64, i64),
+    /// How many cells the grid has: what lies around a tile counts, too.
+    pub cells: (usize, usize),
     /// Cells of the whole grid.
     pub tile: Window,
 }
@@ -222,7 +224,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn key(i: i64) -> TileKey {
-        TileKey { source: 1, step: (8, 8), first: (-12, -12), tile: Window::new(i, 0, 4, 4) }
+        TileKey { source: 1, step: (8, 8), first: (-12, -12), cells: (64, 64), tile: Window::new(i, 0, 4, 4) }
     }
 
     fn tile(value: f32) -> Tile {

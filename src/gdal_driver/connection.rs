@@ -132,7 +132,8 @@ fn placed(folder: &str, path: &str, exists: &dyn Fn(&str) -> bool) -> String {
         return path.into();
     }
     let joined = format!("{folder}{path}");
-    let connection = path.split_once(':').is_some_and(|(p, _)| !p.is_empty() && p.chars().all(char::is_alphanumeric));
+    let word = |p: &str| !p.is_empty() && p.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let connection = path.split_once(':').is_some_and(|(p, _)| word(p));
     // The name of a model need not be that of a file.
     let name = connection || !path.contains(['.', '/']);
     if name && !exists(&joined) { path.into() } else { joined }
@@ -191,6 +192,9 @@ mod tests {
         assert_eq!(got, of("a=b.tif", "sub/b.tif", &[]));
         let got = job_file("/d/x", "shiftmap 1\npre=NETCDF:\"c.nc\":v\npost=lsm", &there).unwrap();
         assert_eq!(got, of("NETCDF:\"c.nc\":v", "/d/lsm", &[]));
+        let got =
+            job_file("/d/x", "shiftmap 1\npre=SENTINEL2_L1C:/p/a.zip:10m:EPSG_32632\npost=b.tif", &there).unwrap();
+        assert_eq!(got, of("SENTINEL2_L1C:/p/a.zip:10m:EPSG_32632", "/d/b.tif", &[]));
     }
 
     #[test]

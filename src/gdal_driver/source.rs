@@ -93,7 +93,7 @@ impl Source {
     }
 
     fn key(&self, layout: &Layout, tile: Window) -> TileKey {
-        TileKey { source: self.number, step: layout.step, first: layout.first, tile }
+        TileKey { source: self.number, step: layout.step, first: layout.first, cells: layout.cells, tile }
     }
 
     /// The plan for a grid on this pair. The first call looks at the pair; others wait for it.

@@ -199,7 +199,7 @@ impl Job {
         self.check_output()?;
 
         let mut product = ProductWriter::create(&self.out, layout, georef, *ground, metadata, &self.write)?;
-        if let Some(path) = &self.split {
+        if let Some(path) = self.split.as_deref().filter(|p| !p.is_empty()) {
             product = product.with_jumps(JumpWriter::create(path, georef, *ground, self.write.overwrite)?);
         }
         // The last hundredth is for writing: "done" must not be said of a file that is not there yet.

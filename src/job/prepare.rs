@@ -176,7 +176,9 @@ impl Job {
             }
             return match () {
                 _ if options.model.is_some() => Err(Error::option("--model", options.model(), why)),
-                _ if options.passes != 1 => Err(Error::option("--net-passes", options.passes, why)),
+                _ if options.passes.is_some() => {
+                    Err(Error::option("--net-passes", options.passes.unwrap_or_default(), why))
+                }
                 _ if options.average => Err(Error::option("--net-average", "given", why)),
                 _ if options.tile.is_some() => Err(Error::option("--net-tile", options.tile.unwrap_or_default(), why)),
                 _ => Ok(()),

@@ -99,7 +99,10 @@ impl Job {
             return String::new();
         }
         let o = &self.net;
-        let mut text = format!(" --model {} --net-passes {}", o.model(), o.passes);
+        let mut text = format!(" --model {}", o.model());
+        if let Some(passes) = o.passes {
+            text += &format!(" --net-passes {passes}");
+        }
         if o.average {
             text += " --net-average";
         }

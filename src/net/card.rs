@@ -24,7 +24,7 @@ pub const REQUIRED: [&str; 14] = [
     "licence",
 ];
 /// The keys that may be there.
-pub const OPTIONAL: [&str; 2] = ["bands", "front_end"];
+pub const OPTIONAL: [&str; 3] = ["bands", "front_end", "passes"];
 /// What `front_end` may be.
 pub const FRONT_ENDS: [(&str, FrontEnd); 2] = [("dense-1", FrontEnd::Dense1), ("dense-2", FrontEnd::Dense2)];
 /// Sides that a tile may have, pixels.
@@ -108,6 +108,8 @@ pub struct Card {
     /// Image bands.
     pub bands: usize,
     pub front_end: Option<FrontEnd>,
+    /// How often it runs where `--net-passes` does not say.
+    pub passes: usize,
 }
 
 impl Card {
@@ -177,6 +179,7 @@ impl Card {
             licence: text("licence")?.into(),
             bands: get("bands").map_or(Ok(1), |v| whole("bands", v.trim(), 1, 16))?,
             front_end: get("front_end").map(|v| one_of("front_end", v.trim(), &FRONT_ENDS)).transpose()?,
+            passes: get("passes").map_or(Ok(1), |v| whole("passes", v.trim(), 1, super::PASSES))?,
         };
         card.check()
     }
@@ -250,6 +253,7 @@ mod tests {
         assert_eq!((card.name.as_str(), card.kind, card.sensor), ("a-net", Kind::Dense, Sensor::Optical));
         assert_eq!((card.multiple, card.halo, card.tile, card.bands), (16, 48, 512, 1));
         assert_eq!((card.max_displacement, card.mae, card.seed), (3.0, 0.02, 7));
+        assert_eq!((card.passes, with("passes", "2").unwrap().passes), (1, 2));
         for (name, front_end) in FRONT_ENDS {
             assert_eq!(with("front_end", name).unwrap().front_end, Some(front_end));
         }
@@ -286,6 +290,8 @@ mod tests {
             ("licence", " "),
             ("front_end", "dense-9"),
             ("bands", "0"),
+            ("passes", "0"),
+            ("passes", "11"),
         ] {
             let text = with(key, value).unwrap_err();
             assert!(

@@ -191,6 +191,11 @@ pub fn of_pair(pair: &Pair, params: &Params, about: About) -> Result<Features> {
     {
         return Err(Error::Data(format!("start of {} x {} for images of {w} x {h}", d[0].width, d[0].height)));
     }
+    if let About::Given(d) = about
+        && d.iter().any(|g| g.data.iter().any(|v| !v.is_finite()))
+    {
+        return Err(Error::Data("start holds values that are no numbers: fill its gaps first".into()));
+    }
     let params =
         Params { method: MethodName::Dense, window: (32, 32), step: (1, 1), auto_search: None, ..params.clone() };
     let layout = Layout::new((w, h), params.window, params.step, None)?;

@@ -10,11 +10,14 @@ use super::session::{Input, Network, Output};
 use super::{Net, SHIFT};
 use crate::correlate::Tile;
 use crate::correlate::dense::start::{self, bilinear};
+use crate::correlate::dense::whiten::combine;
 use crate::correlate::dense::windows::box_sum;
 use crate::correlate::prepare::Preparer;
 use crate::grid::Grid;
 use crate::{Error, Result};
 
+/// Of what the last of several passes changed, so much counts as standard deviation: the next would change something, too.
+const STILL_TO_COME: f32 = 2.0;
 /// Radius of the box over which the closure of forward and backward is averaged, pixels.
 const CLOSURE: usize = 16;
 /// The feature that is the displacement along x, which the others are about; that along y follows.
@@ -67,7 +70,8 @@ impl Run<'_> {
         // A network that knows where it starts looks at the post image as it is.
         let own_warp = self.network.takes_start() || front.is_some();
         let mut log_scale = None;
-        for pass in 0..self.net.options.passes {
+        let mut changed = [zero.clone(), zero.clone()];
+        for pass in 0..self.net.passes() {
             if self.tile.stopped() {
                 return Ok(None);
             }
@@ -87,14 +91,18 @@ impl Run<'_> {
             let pair = sources.iter().map(|s| &s.pre).chain(&posts).collect();
             let start = self.network.takes_start().then_some([&d[0], &d[1]]);
             let Some(said) = self.say(&Inputs { pair, start, features: features.as_ref() })? else { return Ok(None) };
+            let before = d;
             d = match own_warp {
                 true => said.d,
-                false => composed(&said.d, &d),
+                false => composed(&said.d, &before),
             };
+            if pass > 0 {
+                changed = [0, 1].map(|i| combine(&d[i], &before[i], |d, b| STILL_TO_COME * (d - b)));
+            }
             log_scale = said.log_scale;
         }
         let variance = match log_scale {
-            Some(s) => s.map(|g| g.map(laplace_variance)),
+            Some(s) => [0, 1].map(|i| combine(&s[i], &changed[i], |s, c| laplace_variance(s) + c * c)),
             None if front.is_some() => [zero.map(|_| f32::NAN), zero.map(|_| f32::NAN)],
             None => match self.closure(sources, &d)? {
                 Some(found) => found,

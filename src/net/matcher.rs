@@ -157,7 +157,8 @@ impl NetMethod {
                 return Measurement::failed(Status::NoConvergence);
             }
             let mean = 0.5 * (covariance.xx + covariance.yy);
-            let quality = (1.0 / (1.0 + mean / (HALF_QUALITY * HALF_QUALITY))) as f32;
+            // Where the network states no sigma, nothing speaks for its values.
+            let quality = if mean.is_nan() { 0.0 } else { (1.0 / (1.0 + mean / (HALF_QUALITY * HALF_QUALITY))) as f32 };
             let shift = PixelShift::new(d.0, d.1);
             let mut m = Measurement { shift, covariance, quality, status: Status::Valid };
             tile.check_search(cell, &mut m);

@@ -65,8 +65,9 @@ pub struct NetOptions {
     pub onnxruntime: Option<String>,
     /// Where the network runs (`--device`).
     pub device: String,
-    /// How often, each time with the post image warped by what is known (`--net-passes`).
-    pub passes: usize,
+    /// How often, each time with the post image warped by what is known (`--net-passes`); `None`: as
+    /// often as the card says.
+    pub passes: Option<usize>,
     /// The mean of four looks with shifted pieces (`--net-average`).
     pub average: bool,
     /// Side of a piece with its halo (`--net-tile`); `None`: the card's.
@@ -80,7 +81,7 @@ impl Default for NetOptions {
             sensor: None,
             onnxruntime: None,
             device: "cpu".into(),
-            passes: 1,
+            passes: None,
             average: false,
             tile: None,
         }
@@ -123,8 +124,8 @@ impl Net {
     /// # Errors
     /// Everything that can be wrong with the model, with ONNX Runtime and with the options.
     pub fn load(options: &NetOptions) -> Result<Arc<Net>> {
-        if !(1..=PASSES).contains(&options.passes) {
-            return Err(Error::option("--net-passes", options.passes, format!("give 1 to {PASSES} passes")));
+        if let Some(n) = options.passes.filter(|n| !(1..=PASSES).contains(n)) {
+            return Err(Error::option("--net-passes", n, format!("give 1 to {PASSES} passes")));
         }
         let model = Model::find(options.model())?.for_images()?;
         let card = &model.card;
@@ -202,6 +203,11 @@ impl Net {
         pair.bands.iter().map(both).collect()
     }
 
+    /// How often the network runs.
+    pub fn passes(&self) -> usize {
+        self.options.passes.unwrap_or(self.model.card.passes)
+    }
+
     /// What the product says about the model.
     pub fn facts(&self) -> Vec<(String, String)> {
         let card = &self.model.card;
@@ -217,7 +223,7 @@ impl Net {
             fact("MODEL_VERSION", card.version.clone()),
             fact("MODEL_SHA256", self.model.sha256.clone()),
             fact("MODEL_SENSOR", card.sensor.name().into()),
-            fact("NET_PASSES", o.passes.to_string()),
+            fact("NET_PASSES", self.passes().to_string()),
             fact("NET_AVERAGE", if o.average { "YES" } else { "NO" }.into()),
             fact("NET_TILE", self.geometry().tile.to_string()),
             fact("NET_DEVICE", o.device.clone()),

@@ -53,7 +53,7 @@ pub fn measure(
         }
     }
     let mut scales = vec![None; cells];
-    for _ in 0..net.options.passes {
+    for _ in 0..net.passes() {
         let Some(said) = looked(net, network, tile, sources, preparer, &d, false)? else { return Ok(None) };
         for (cell, (moved, scale)) in said.into_iter().enumerate() {
             d[cell] = (d[cell].0 + moved.0, d[cell].1 + moved.1);

@@ -35,7 +35,7 @@ const TERMINAL: [(&str, &str); 3] = [
 ];
 
 /// Options of output files.
-const OUTPUT: [&str; 3] = ["overwrite", "format", "creation"];
+const OUTPUT: [&str; 4] = ["overwrite", "format", "creation", "split_lines"];
 
 /// Options of input files, and those that need a georeference.
 const INPUT: [&str; 6] = ["band", "post_band", "open_options", "resample", "stack_pair", "complex"];

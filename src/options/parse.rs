@@ -35,7 +35,7 @@ pub fn job(pre: &str, post: &str, out: &str, options: &[(String, String)]) -> Re
 pub fn virtual_job(pre: &str, post: &str, options: &[(String, String)]) -> Result<Job> {
     // The command line wants a name for the result.
     let job = job_through(Door::Virtual, pre, post, "memory", options)?;
-    Ok(Job { out: String::new(), ..job })
+    Ok(unwritten(job))
 }
 
 /// The job of a displacement between arrays, without input and output files.
@@ -44,7 +44,12 @@ pub fn virtual_job(pre: &str, post: &str, options: &[(String, String)]) -> Resul
 /// Those of [`job`], and [`Error::Option`] for options of files.
 pub fn array_job(pre: &str, post: &str, options: &[(String, String)]) -> Result<Job> {
     let job = job_through(Door::Arrays, pre, post, "memory", options)?;
-    Ok(Job { out: String::new(), ..job })
+    Ok(unwritten(job))
+}
+
+/// The job without files of its own: windows are split, the lines are not written.
+fn unwritten(job: Job) -> Job {
+    Job { out: String::new(), split: job.split.as_ref().map(|_| String::new()), ..job }
 }
 
 /// Checks the options of `command` as far as that is possible without its files.

@@ -87,6 +87,31 @@ fn spoilt_pixels_anywhere() {
     assert!(valid > 200 && refused < 30, "{valid} valid cells, {refused} pairs refused");
 }
 
+/// Rows without data so dense that no window is whole, and ground without texture between them: nothing is made up there, and
+/// where there is no whole block `regularized` does not claim to know anything.
+#[test]
+fn stripes_of_gaps_and_flat_ground() {
+    for (method, apart) in METHODS.into_iter().flat_map(|m| [(m, 7), (m, 16)]) {
+        let striped = |shift: f64| {
+            let flat = |x: usize, y: usize| (60..120).contains(&x) && (40..100).contains(&y);
+            let value =
+                |x: usize, y: usize| if flat(x, y) { 3000.7 } else { rough_at(x as f64 - shift, y as f64) as f32 };
+            let mut image = Image::from_values(Grid::from_fn(200, 160, value));
+            for y in (0..160).step_by(apart) {
+                image.valid.row_mut(y).fill(false);
+                image.values.row_mut(y).fill(0.0);
+            }
+            image
+        };
+        let params = Params { method, window: (9, 9), step: (3, 3), ..Params::default() };
+        let (_, found) = measured(&striped(0.0), &striped(0.4), &params, None, 1).unwrap();
+        found.data.iter().for_each(sound);
+        let sure = |m: &&Measurement| m.status == Status::Valid && m.covariance.xx < 0.005f64.powi(2);
+        let wrong = found.data.iter().filter(sure).filter(|m| (m.shift.dx - 0.4).abs() > 0.05).count();
+        assert!(wrong * 50 < found.data.len(), "{method:?} {apart}: {wrong} of {}", found.data.len());
+    }
+}
+
 #[test]
 fn every_pixel_of_a_window_may_be_the_bad_one() {
     let clean = |shift: f64| Grid::from_fn(40, 40, |x, y| rough_at(x as f64 - shift, y as f64) as f32);

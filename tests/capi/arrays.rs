@@ -130,6 +130,37 @@ fn masks_and_nodata_leave_the_same_pixels_out() {
     assert!(!same(&planes(&declared, &plain, &["NODATA=none"]), &want));
 }
 
+/// Undeclared fill values and nodata values that single precision rounds are left out, as from files.
+#[test]
+fn values_that_are_no_ground_are_left_out_as_from_files() {
+    let floats = |v: Vec<u16>| v.into_iter().map(f32::from).collect::<Vec<_>>();
+    let (mut pre, post) = (floats(scene(0.0, 0.0)), floats(scene(0.4, -0.3)));
+    let plain = image(post.as_ptr().cast(), SHIFTMAP_F32, SIZE);
+    for (value, nodata) in [(-3.4e38f32, None), (1e30, None), (-9999.9, Some(-9999.9)), (0.1, Some(0.1))] {
+        let mask: Vec<u8> = (0..SIZE.0 * SIZE.1).map(|i| u8::from(i % SIZE.0 > 40)).collect();
+        pre.iter_mut().zip(&mask).filter(|(_, m)| **m == 0).for_each(|(v, _)| *v = value);
+        let masked = shiftmap_image { mask: mask.as_ptr(), ..image(pre.as_ptr().cast(), SHIFTMAP_F32, SIZE) };
+        let mut own = image(pre.as_ptr().cast(), SHIFTMAP_F32, SIZE);
+        if let Some(nodata) = nodata {
+            own = shiftmap_image { has_nodata: 1, nodata, ..own };
+        }
+        let want = planes(&masked, &plain, &[]);
+        assert!(want[0].iter().any(|v| !v.is_nan()));
+        assert!(same(&planes(&own, &plain, &[]), &want), "{value}");
+    }
+}
+
+/// Arrays have no place for lines: windows are split, no file is written.
+#[test]
+fn splitting_arrays_writes_no_file() {
+    let (pre, post) = (scene(0.0, 0.0), scene(0.4, -0.3));
+    let of = |v: &[u16]| image(v.as_ptr().cast(), SHIFTMAP_U16, SIZE);
+    for _ in 0..2 {
+        assert!(planes(&of(&pre), &of(&post), &["SPLIT=YES"])[0].iter().any(|v| !v.is_nan()));
+    }
+    assert!(!std::path::Path::new("memory_faults.gpkg").exists());
+}
+
 /// Processor time of this process so far: does not count what other programs use.
 fn processor_seconds() -> f64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -97,6 +97,17 @@ fn channels_are_what_they_are_called() {
     assert_eq!(call(&image(&pre, None), &image(&post, None), None, all).2, out);
 }
 
+/// Motion beyond the default search is found when the option asks for more.
+#[test]
+fn the_search_is_an_option() {
+    let (pre, post) = (scene(0.0, 0.0), scene(7.6, -3.2));
+    let count = CHANNELS * SIDE * SIDE;
+    let (code, text, out) = call_with(&image(&pre, None), &image(&post, None), None, count, Some(c"SEARCH=10"));
+    assert_eq!(code, SHIFTMAP_OK, "{text}");
+    let found = (mean(&middle(&out, 4)), mean(&middle(&out, 5)));
+    assert!((found.0 - 7.6).abs() < 0.01 && (found.1 + 3.2).abs() < 0.01, "{found:?}");
+}
+
 #[test]
 fn gaps_are_marked_and_say_nothing() {
     let (mut pre, post) = (scene(0.0, 0.0), scene(0.2, 0.1));
@@ -144,6 +155,15 @@ fn what_cannot_be_is_refused() {
     assert_eq!(code, SHIFTMAP_ERR_DATA);
     assert!(text.contains("160 x 100"), "{text}");
     let pre = image(&pre, None);
+    for (option, part) in [(c"SEARCH=40m", "number of pixels"), (c"SEARCH=60", "up to 32 pixels")] {
+        let (code, text, _) = call_with(&pre, &pre, None, CHANNELS * SIDE * SIDE, Some(option));
+        assert!(code != SHIFTMAP_OK && text.contains(part), "{option:?}: {text}");
+    }
+    let mut start = vec![0.0; 2 * SIDE * SIDE];
+    start[77] = f32::NAN;
+    let (code, text, _) = call(&pre, &pre, Some(&start), CHANNELS * SIDE * SIDE);
+    assert_eq!(code, SHIFTMAP_ERR_DATA);
+    assert!(text.contains("no numbers"), "{text}");
     let (code, text, _) = call_with(&pre, &pre, None, CHANNELS * SIDE * SIDE, Some(c"FRONT_END=dense-9"));
     assert_eq!(code, SHIFTMAP_ERR_ARGUMENT);
     assert!(text.contains("dense-9") && text.contains("dense-1, dense-2"), "{text}");

@@ -189,7 +189,7 @@ fn start_and_passes_add_up() {
     let (pre, post) = (rough((300, 260), |_, _| (0.0, 0.0)), rough((300, 260), |_, _| (6.0, -3.0)));
     let mut found = Vec::new();
     for passes in [1, 3] {
-        let p = params(&NetOptions { passes, ..options("start") });
+        let p = params(&NetOptions { passes: Some(passes), ..options("start") });
         let p = shiftmap::pipeline::Params { search: (8.0, 8.0), ..p };
         let m = map(&pre, &post, &p).get(150, 130);
         let n = passes as f64;
@@ -200,13 +200,16 @@ fn start_and_passes_add_up() {
     // Each pass adds exactly what the network says.
     let (a, b) = (found[0].shift, found[1].shift);
     assert!((b.dx - a.dx - 0.25).abs() < 1e-6 && (b.dy - a.dy + 0.125).abs() < 1e-6, "{a:?} {b:?}");
+    // Twice what the last of them changed is added to sigma.
+    let more = (found[1].covariance.xx - found[0].covariance.xx, found[1].covariance.yy - found[0].covariance.yy);
+    assert!((more.0 - 0.25f64.powi(2)).abs() < 1e-6 && (more.1 - 0.125f64.powi(2)).abs() < 1e-6, "{more:?}");
     // A search within what the network knows: it starts at zero.
     let p = shiftmap::pipeline::Params { search: (1.0, 1.0), ..params(&options("start")) };
     let still = map(&pre, &pre, &p).get(150, 130);
     assert_eq!((still.shift.dx, still.shift.dy), (0.125, -0.0625));
     // Networks without it: what is left is added to what the post image was warped by.
     for (search, from, tolerance) in [(2.0, (0.0, 0.0), 1e-5), (8.0, (6.0, -3.0), 0.02)] {
-        let p = params(&NetOptions { passes: 3, ..options("constant") });
+        let p = params(&NetOptions { passes: Some(3), ..options("constant") });
         let p = shiftmap::pipeline::Params { search: (search, search), ..p };
         let m = map(&pre, if search < 4.0 { &pre } else { &post }, &p).get(150, 130);
         let (dx, dy) = (m.shift.dx - from.0 - 0.75, m.shift.dy - from.1 + 1.5);

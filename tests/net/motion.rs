@@ -35,7 +35,9 @@ fn a_feature_to_the_right_and_down_has_moved_right_and_down() {
     let (pre, post) = constant((0.4, 0.25));
     let once = errors(&map(&pre, &post, &params(&options("matcher"))), 40, |_, _| (0.4, 0.25));
     let thrice =
-        errors(&map(&pre, &post, &params(&NetOptions { passes: 3, ..options("matcher") })), 40, |_, _| (0.4, 0.25));
+        errors(&map(&pre, &post, &params(&NetOptions { passes: Some(3), ..options("matcher") })), 40, |_, _| {
+            (0.4, 0.25)
+        });
     assert!(once.0 < 0.2 && thrice.0 < 0.02 && thrice.0 < 0.5 * once.0, "{once:?} {thrice:?}");
     assert_eq!(thrice.2, 240 * 200);
 }
@@ -56,7 +58,8 @@ fn large_motion_starts_classically() {
         d
     };
     let (pre, post) = (rough((320, 280), |_, _| (0.0, 0.0)), rough((320, 280), back));
-    let p = |passes| Params { search: (16.0, 12.0), ..params(&NetOptions { passes, ..options("matcher") }) };
+    let p =
+        |passes| Params { search: (16.0, 12.0), ..params(&NetOptions { passes: Some(passes), ..options("matcher") }) };
     let thrice = errors(&map(&pre, &post, &p(3)), 40, |x, y| truth(x as f64, y as f64));
     assert!(thrice.0 < 0.03 && thrice.2 > 40_000, "{thrice:?}");
     // A search that is looked through coarse to fine.
@@ -73,7 +76,7 @@ fn networks_for_windows_measure_too() {
     for (d, search) in [((0.35, -0.3), 1.0), ((5.35, -3.3), 8.0)] {
         let (pre, post) = constant(d);
         let p = |passes| {
-            let p = params(&NetOptions { passes, ..options("window_matcher") });
+            let p = params(&NetOptions { passes: Some(passes), ..options("window_matcher") });
             Params { window: (32, 32), step: (8, 8), search: (search, search), ..p }
         };
         let once = errors(&map(&pre, &post, &p(1)), 5, |_, _| d);
@@ -149,7 +152,7 @@ fn the_check_backwards_works() {
         return;
     }
     let (pre, post) = constant((0.4, 0.25));
-    let p = Params { backward: Some(0.2), ..params(&NetOptions { passes: 2, ..options("matcher") }) };
+    let p = Params { backward: Some(0.2), ..params(&NetOptions { passes: Some(2), ..options("matcher") }) };
     let found = map(&pre, &post, &p);
     let valid = |f: &Grid<Measurement>| {
         f.data.iter().filter(|m| m.status == Status::Valid).count() as f64 / f.data.len() as f64
@@ -174,7 +177,7 @@ fn sigma_is_calibrated() {
         window: (16, 16),
         step: (8, 8),
         sigma_scale: SigmaScale::Neighbours,
-        ..params(&NetOptions { passes: 3, ..options("matcher") })
+        ..params(&NetOptions { passes: Some(3), ..options("matcher") })
     };
     let (field, report) = measure(&[(pre, noisy)], &p, 2, None).unwrap();
     assert!(report.facts.iter().any(|(k, _)| k == "SIGMA_FACTORS"), "{:?}", report.facts);

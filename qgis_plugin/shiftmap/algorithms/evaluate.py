@@ -13,6 +13,9 @@ class Evaluate(Reported):
     title = "Errors against a known displacement"
     rasters = [("INPUT", "Displacement"), ("TRUTH", "True displacement")]
     visible = ["TRACE", "UNITS"]
+    # Here it calibrates nothing.
+    calibrates = False
+    labels = {"STABLE": "Ground that has not moved (raster): the scatter there"}
     output = None
 
     def initAlgorithm(self, configuration=None):  # noqa: N802

@@ -12,6 +12,7 @@ class Precision(Command):
     title = "Precision that a pair can give"
     rasters = [("REFERENCE", "First image (before)"), ("SECONDARY", "Second image (after)")]
     visible = ["WINDOW", "STEP", "REGION"]
+    labels = {"SEARCH": "Search: largest displacement (pixels)"}
     output_label = "Standard deviation"
 
     def tags(self):

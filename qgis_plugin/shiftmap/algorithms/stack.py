@@ -11,6 +11,7 @@ class Stack(Reported):
     command = "stack"
     title = "Stack of displacement maps, time series"
     visible = ["DATES", "REFERENCE", "ALIGN", "STABLE"]
+    labels = {"STABLE": "Ground that has not moved (raster or polygons): every map's median there is taken off"}
     output_label = "Stack"
 
     def tags(self):

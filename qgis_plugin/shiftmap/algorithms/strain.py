@@ -8,6 +8,7 @@ class Strain(Command):
     title = "Strain and rotation of a displacement map"
     rasters = [("INPUT", "Displacement")]
     visible = ["WINDOW"]
+    labels = {"WINDOW": "Window (cells, odd)", "MIN_VALID": "Least share of cells with a value"}
     output_label = "Strain"
 
     def tags(self):

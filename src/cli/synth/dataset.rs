@@ -31,7 +31,8 @@ pub struct DatasetArgs {
     /// Folder of the set: new, empty, or of the same set when it was stopped
     outdir: String,
 
-    /// Folder of base images, with subfolders: every raster that GDAL opens
+    /// Folder of base images, with subfolders: every raster that GDAL opens. Images of one place and band on two dates have
+    /// names that are equal but for the eight digits of the date (a_20190809_b4.tif, a_20190825_b4.tif), and equal grids
     #[arg(long, value_name = "DIR", help_heading = "Sources")]
     images: Option<String>,
 

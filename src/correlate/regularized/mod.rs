@@ -10,6 +10,7 @@ pub mod barrier;
 pub mod cost;
 pub mod data;
 pub mod ladder;
+pub mod level;
 pub mod refine;
 pub mod sigma;
 pub mod solve;

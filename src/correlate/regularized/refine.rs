@@ -12,7 +12,8 @@
 
 use super::barrier::Barriers;
 use super::data::{Data, RADIUS, Source, data};
-use super::solve::{Field, System, zeros};
+use super::level::{Field, zeros};
+use super::solve::System;
 use crate::correlate::dense::whiten::combine;
 use crate::correlate::dense::windows::box_sum;
 use crate::grid::Grid;

@@ -30,17 +30,18 @@ pub fn covariance(found: &Refined) -> [Grid<f32>; 3] {
     for k in 0..xx.data.len() {
         let (a, c) = (xx.data[k].max(LEAST * plain[0].data[k]), yy.data[k].max(LEAST * plain[1].data[k]));
         let limit = 0.98 * (a * c).sqrt();
-        // Numbers beyond the range of the type leave nothing that could be known; the matcher judges the result.
         let b = xy.data[k].max(-limit).min(limit);
-        let det = (a * c - b * b).max(f32::MIN_POSITIVE);
+        let det = a * c - b * b;
+        // Where nothing is known, or numbers are beyond the range of the type, sigma is infinite, which the matcher rejects.
+        let known = det.is_finite() && det > f32::MIN_POSITIVE;
         let scale = SCALE / (4.0 * std::f32::consts::PI * det);
         // The kernel's share on this side, of coth(1/L) along each axis.
         let share = (side.data[k] * (1.0 / found.reach.data[k]).tanh().powi(2)).clamp(0.25, 1.0);
         let [tx, ty] = [0, 1].map(|i| found.taken[i].data[k] / share);
-        let [vx, vy] = [scale * c, scale * a];
+        let [vx, vy] = if known { [scale * c, scale * a] } else { [f32::INFINITY; 2] };
         let [jx, jy] = spread.each_ref().map(|g| AT_JUMPS * g.data[k]);
         xx.data[k] = vx.max(tx * tx) + jx;
-        xy.data[k] = -scale * b;
+        xy.data[k] = if known { -scale * b } else { 0.0 };
         yy.data[k] = vy.max(ty * ty) + jy;
     }
     [xx, xy, yy]

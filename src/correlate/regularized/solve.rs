@@ -5,35 +5,15 @@
 //! whose data terms and springs are added (Briggs, Henson & McCormick 2000, chapter 3). Missing springs are no obstacle:
 //! blocks that no spring joins stay apart.
 
-/// Damping of the Jacobi smoother.
-const DAMPING: f32 = 0.7;
-/// Springs between blocks as a share of their sum: values constant in a block make coarse grids too stiff.
-const COARSER: f32 = 0.5;
+use super::level::{Field, Level, coarser, zeros};
+use crate::correlate::lanes::vectors;
+
 /// Grids with fewer rows and columns than this are smoothed only.
 const COARSEST: usize = 6;
 const COARSEST_SWEEPS: usize = 12;
 
-/// Two components of a field, with one row of padding before and after.
-pub type Field = [Vec<f32>; 2];
-
-/// One grid. Rows follow each other; numbers at the end of a row have no spring to the next one.
-pub struct Level {
-    pub width: usize,
-    pub height: usize,
-    /// Springs to the right and downwards, padded like a [`Field`].
-    springs: [Vec<f32>; 2],
-    /// The block of each pixel on the diagonal (xx, xy, yy), and its inverse.
-    diagonal: [Vec<f32>; 3],
-    inverse: [Vec<f32>; 3],
-}
-
 pub struct System {
     levels: Vec<Level>,
-}
-
-/// A field of zeros.
-pub fn zeros(width: usize, height: usize) -> Field {
-    [0, 1].map(|_| vec![0.0; width * (height + 2)])
 }
 
 impl System {
@@ -56,13 +36,12 @@ impl System {
     /// Improves `d` until the residual is `tolerance` of what it was at first, or for `most` iterations.
     pub fn solve(&self, b: &Field, d: &mut Field, tolerance: f64, most: usize) -> usize {
         let top = &self.levels[0];
-        let pad = top.width;
-        let inner = pad..pad + top.width * top.height;
-        let mut r = zeros(top.width, top.height);
-        top.residual(b, d, &mut r);
-        let mut z = self.cycle(0, &r);
-        let mut p = z.clone();
-        let mut rz = dot(&r, &z);
+        let inner = top.width..top.width * (top.height + 1);
+        let mut work: Vec<Work> = self.levels.iter().map(Work::new).collect();
+        top.residual(b, d, &mut work[0].r);
+        self.cycle(0, &mut work);
+        let mut p = work[0].z.clone();
+        let mut rz = dot(&work[0].r, &work[0].z);
         let first = rz;
         let mut q = zeros(top.width, top.height);
         for iteration in 0..most {
@@ -72,71 +51,69 @@ impl System {
             top.apply(&p, &mut q);
             let alpha = (rz / dot(&p, &q)) as f32;
             for i in 0..2 {
-                for k in inner.clone() {
-                    d[i][k] += alpha * p[i][k];
-                    r[i][k] -= alpha * q[i][k];
-                }
+                add(&mut d[i][inner.clone()], alpha, &p[i][inner.clone()]);
+                add(&mut work[0].r[i][inner.clone()], -alpha, &q[i][inner.clone()]);
             }
-            z = self.cycle(0, &r);
-            let next = dot(&r, &z);
+            self.cycle(0, &mut work);
+            let next = dot(&work[0].r, &work[0].z);
             let beta = (next / rz) as f32;
             rz = next;
-            for i in 0..2 {
-                for k in inner.clone() {
-                    p[i][k] = z[i][k] + beta * p[i][k];
-                }
+            for (p, z) in p.iter_mut().zip(&work[0].z) {
+                turn(&mut p[inner.clone()], beta, &z[inner.clone()]);
             }
         }
         most
     }
 
-    /// One V-cycle from zero.
-    fn cycle(&self, at: usize, r: &Field) -> Field {
+    /// One V-cycle from zero: `z` of the first of `work`, that of level `at`, from its `r`.
+    fn cycle(&self, at: usize, work: &mut [Work]) {
         let level = &self.levels[at];
-        let (w, h) = (level.width, level.height);
-        let mut z = zeros(w, h);
-        let mut left = zeros(w, h);
-        level.relax(r, &mut z);
-        if at + 1 == self.levels.len() {
+        let Some((Work { r, z, left }, below)) = work.split_first_mut() else { return };
+        level.relax_from_zero(r, z);
+        if below.is_empty() {
             for _ in 0..COARSEST_SWEEPS {
-                level.residual(r, &z, &mut left);
-                level.relax(&left, &mut z);
+                level.residual(r, z, left);
+                level.relax(left, z);
             }
-            return z;
+            return;
         }
-        level.residual(r, &z, &mut left);
-        let next = &self.levels[at + 1];
-        let mut coarse = zeros(next.width, next.height);
-        for i in 0..2 {
-            for y in 0..h {
-                let from = &left[i][(y + 1) * w..(y + 2) * w];
-                let to = &mut coarse[i][(y / 2 + 1) * next.width..(y / 2 + 2) * next.width];
-                let (pairs, rest) = from.as_chunks::<2>();
-                to.iter_mut().zip(pairs).for_each(|(t, p)| *t += p[0] + p[1]);
-                if let Some(v) = rest.first() {
-                    to[next.width - 1] += v;
-                }
-            }
-        }
-        let found = self.cycle(at + 1, &coarse);
-        for i in 0..2 {
-            for y in 0..h {
-                let from = &found[i][(y / 2 + 1) * next.width..(y / 2 + 2) * next.width];
-                let to = &mut z[i][(y + 1) * w..(y + 2) * w];
-                let (pairs, rest) = to.as_chunks_mut::<2>();
-                pairs.iter_mut().zip(from).for_each(|(t, v)| {
-                    t[0] += v;
-                    t[1] += v;
-                });
-                if let Some(v) = rest.first_mut() {
-                    *v += from[next.width - 1];
-                }
-            }
-        }
-        level.residual(r, &z, &mut left);
-        level.relax(&left, &mut z);
-        z
+        level.residual(r, z, left);
+        level.restrict(left, &self.levels[at + 1], &mut below[0].r);
+        self.cycle(at + 1, below);
+        level.prolong(&below[0].z, &self.levels[at + 1], z);
+        level.residual(r, z, left);
+        level.relax(left, z);
     }
+}
+
+/// What a cycle needs on one level: right side, solution, what is left of the right side.
+struct Work {
+    r: Field,
+    z: Field,
+    left: Field,
+}
+
+impl Work {
+    fn new(level: &Level) -> Work {
+        let zeros = || zeros(level.width, level.height);
+        Work { r: zeros(), z: zeros(), left: zeros() }
+    }
+}
+
+/// a += share · b.
+fn add(a: &mut [f32], share: f32, b: &[f32]) {
+    vectors(
+        #[inline(always)]
+        || a.iter_mut().zip(b).for_each(|(a, b)| *a += share * b),
+    );
+}
+
+/// a = b + share · a.
+fn turn(a: &mut [f32], share: f32, b: &[f32]) {
+    vectors(
+        #[inline(always)]
+        || a.iter_mut().zip(b).for_each(|(a, b)| *a = b + share * *a),
+    );
 }
 
 fn dot(a: &Field, b: &Field) -> f64 {
@@ -150,108 +127,6 @@ fn dot(a: &Field, b: &Field) -> f64 {
         sums.sum()
     };
     one(&a[0], &b[0]) + one(&a[1], &b[1])
-}
-
-/// The data terms and springs of blocks of 2 × 2 pixels.
-#[allow(clippy::type_complexity)]
-fn coarser(
-    (w, h): (usize, usize),
-    data: &[Vec<f32>; 3],
-    springs: &[Vec<f32>; 2],
-) -> ((usize, usize), [Vec<f32>; 3], [Vec<f32>; 2]) {
-    let size = (w.div_ceil(2), h.div_ceil(2));
-    let at = |x: usize, y: usize| (y / 2) * size.0 + x / 2;
-    let mut sums = [0; 3].map(|_| vec![0.0f32; size.0 * size.1]);
-    let mut between = [0; 2].map(|_| vec![0.0f32; size.0 * size.1]);
-    for y in 0..h {
-        for x in 0..w {
-            let k = y * w + x;
-            (0..3).for_each(|i| sums[i][at(x, y)] += data[i][k]);
-            if x % 2 == 1 {
-                between[0][at(x, y)] += COARSER * springs[0][k];
-            }
-            if y % 2 == 1 {
-                between[1][at(x, y)] += COARSER * springs[1][k];
-            }
-        }
-    }
-    (size, sums, between)
-}
-
-impl Level {
-    fn new((width, height): (usize, usize), data: &[Vec<f32>; 3], springs: &[Vec<f32>; 2]) -> Level {
-        let padded = |v: &[f32]| {
-            let mut out = vec![0.0; width * (height + 2)];
-            out[width..width * (height + 1)].copy_from_slice(v);
-            out
-        };
-        let springs = [padded(&springs[0]), padded(&springs[1])];
-        let mut diagonal = data.clone();
-        let mut inverse = [0; 3].map(|_| vec![0.0f32; width * height]);
-        for k in 0..width * height {
-            let p = k + width;
-            let pull = springs[0][p] + springs[0][p - 1] + springs[1][p] + springs[1][p - width];
-            let (a, b, c) = (data[0][k] + pull, data[1][k], data[2][k] + pull);
-            let det = (a * c - b * b).max(f32::MIN_POSITIVE);
-            diagonal[0][k] = a;
-            diagonal[2][k] = c;
-            inverse[0][k] = c / det;
-            inverse[1][k] = -b / det;
-            inverse[2][k] = a / det;
-        }
-        Level { width, height, springs, diagonal, inverse }
-    }
-
-    /// out = M v.
-    fn apply(&self, v: &Field, out: &mut Field) {
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || self.product(v, None, out),
-        );
-    }
-
-    /// out = b - M v.
-    fn residual(&self, b: &Field, v: &Field, out: &mut Field) {
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || self.product(v, Some(b), out),
-        );
-    }
-
-    #[inline(always)]
-    fn product(&self, v: &Field, b: Option<&Field>, out: &mut Field) {
-        let (w, n) = (self.width, self.width * self.height);
-        let (right, left) = (&self.springs[0][w..w + n], &self.springs[0][w - 1..w - 1 + n]);
-        let (down, up) = (&self.springs[1][w..w + n], &self.springs[1][..n]);
-        for i in 0..2 {
-            let (own, other) = (&self.diagonal[2 * i][..n], &self.diagonal[1][..n]);
-            let (here, there) = (&v[i][w..w + n], &v[1 - i][w..w + n]);
-            let (e, o) = (&v[i][w + 1..w + 1 + n], &v[i][w - 1..w - 1 + n]);
-            let (s, t) = (&v[i][2 * w..2 * w + n], &v[i][..n]);
-            let out = &mut out[i][w..w + n];
-            for k in 0..n {
-                out[k] = own[k] * here[k] + other[k] * there[k]
-                    - ((right[k] * e[k] + left[k] * o[k]) + (down[k] * s[k] + up[k] * t[k]));
-            }
-            if let Some(b) = b {
-                for (o, b) in out.iter_mut().zip(&b[i][w..w + n]) {
-                    *o = b - *o;
-                }
-            }
-        }
-    }
-
-    /// z += damped D⁻¹ r.
-    fn relax(&self, r: &Field, z: &mut Field) {
-        let (w, n) = (self.width, self.width * self.height);
-        let (x, y) = (&r[0][w..w + n], &r[1][w..w + n]);
-        let [a, b, c] = self.inverse.each_ref().map(|v| &v[..n]);
-        let [zx, zy] = z.each_mut().map(|v| &mut v[w..w + n]);
-        for k in 0..n {
-            zx[k] += DAMPING * (a[k] * x[k] + b[k] * y[k]);
-            zy[k] += DAMPING * (b[k] * x[k] + c[k] * y[k]);
-        }
-    }
 }
 
 #[cfg(test)]

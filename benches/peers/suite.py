@@ -11,7 +11,8 @@ time is that of the calls alone, images in memory; for shiftmap it is the whole 
 with hardly any windows, which is start, reading, scene analysis and writing. Ratios "in memory" are those of one prepared
 tile in memory, as the libraries have theirs (table "Beside the least work", minutes before in the same run). Peak memory is
 that of the process (with Python for the libraries). Errors are mean absolute errors of a component in pixels, over all
-cells and over those within 5 px of the fault; a border of 130 px is left out.
+cells and over those within 5 px of the fault; a border of 130 px is left out. "wanted" is the ratio that we
+aim at.
 
 Writes benchmarks.md and benchmarks.svg.
 """

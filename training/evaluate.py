@@ -47,6 +47,13 @@ def samples(folder, signed=False):
             yield images, valid, truth, distance if signed else np.abs(distance), seen
 
 
+def scored(seen):
+    """`seen` without the border."""
+    use = np.zeros_like(seen)
+    use[MARGIN:-MARGIN, MARGIN:-MARGIN] = seen[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    return use
+
+
 def spread(planes, x, y, shape):
     """Cells at every pixel, NaN outside their hull."""
     h, w = shape
@@ -149,8 +156,7 @@ def main():
             if k >= args.limit:
                 break
             _, _, truth, distance, seen = sample
-            use = np.zeros(seen.shape, bool)
-            use[MARGIN:-MARGIN, MARGIN:-MARGIN] = seen[MARGIN:-MARGIN, MARGIN:-MARGIN]
+            use = scored(seen)
             scores["zero"].add(np.concatenate([0 * truth, np.full_like(truth, np.nan)]), truth, distance, use, False)
             found = {}
             for method, (options, net) in methods.items():

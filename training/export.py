@@ -16,7 +16,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from evaluate import MARGIN, samples
+from evaluate import samples, scored
 from insar_pool import InsarPool
 from models import build, module_of
 from native import Native
@@ -57,14 +57,11 @@ def passed(net, folder, front_end, passes):
     """Features of the last pass and their truth, pair by pair."""
     native = Native()
     for images, valid, truth, distance, seen in samples(folder):
-        start = None
-        for _ in range(passes):
-            f = native.features(*images, *valid, start=start, front_end=front_end)
+        f = native.features(*images, *valid, front_end=front_end)
+        for _ in range(passes - 1):
             with torch.no_grad():
-                start = f[4:6] + net(torch.from_numpy(f[None]))[0][0].numpy()
-        use = np.zeros_like(seen)
-        use[MARGIN:-MARGIN, MARGIN:-MARGIN] = seen[MARGIN:-MARGIN, MARGIN:-MARGIN]
-        t = np.nan_to_num(np.stack([*(truth - f[4:6]), distance, ~use]).astype(np.float32))
+                f = native.features(*images, *valid, start=f[4:6] + net(torch.from_numpy(f[None]))[0][0].numpy())
+        t = np.nan_to_num(np.stack([*(truth - f[4:6]), distance, ~scored(seen)]).astype(np.float32))
         yield torch.from_numpy(f[None]), torch.from_numpy(t[None])
 
 

@@ -7,7 +7,8 @@ SETDIR is what `shiftmap synth dataset --format shards` writes. POOLDIR gets, fo
   NAME.pair.npy      float16 [N, 2, H, W]   both images, (v - median) / sigma of the scene, within +-10
   NAME.truth.npy     float16 [N, 4, H, W]   dx and dy MINUS channels 4 and 5; |distance to the trace| (at most 500);
                                             1 where a cloud hides the ground or a pixel is not valid
-and pool.json, which names the front end. A stopped run goes on when it is repeated. The network input `pair` is normalised as its card says (models/README.md).
+and pool.json, which names the front end. A stopped run goes on when it is repeated. The network input `pair` is normalised
+as its card says (models/README.md).
 """
 
 import argparse
@@ -18,6 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from native import Native
+
+
+# Of new pools.
+FRONT_END = "dense-2"
 
 
 def normalised(image, valid, logarithm=False):
@@ -65,9 +70,6 @@ def convert(path, out, front_end, search, logarithm, prefix=""):
     np.save(out / f"{name}.pair.npy", pair)
     np.save(out / f"{name}.part.npy", truth)
     (out / f"{name}.part.npy").rename(done)
-
-
-FRONT_END = "dense-2"
 
 
 def build(folder, out, front_end=FRONT_END, search=6, threads=1, logarithm=False, prefix=""):

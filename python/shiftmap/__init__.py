@@ -146,7 +146,13 @@ def demo(out: str, *, progress: Optional[Progress] = None, **options: Option) ->
     return run("demo", [out], progress=progress, **options)
 
 
-def run(command: str, arguments: Sequence[Union[str, "os.PathLike[str]"]] = (), *, progress: Optional[Progress] = None, **options: Option) -> Any:
+def run(
+    command: str,
+    arguments: Sequence[Union[str, os.PathLike[str]]] = (),
+    *,
+    progress: Optional[Progress] = None,
+    **options: Option,
+) -> Any:
     """Runs any command of the command line and returns what `--json` prints."""
     with _Context(progress) as context:
         text = ctypes.c_void_p()

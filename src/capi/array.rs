@@ -70,6 +70,9 @@ impl ArrayImage {
             NoData::None => None,
             NoData::Value(v) => Some(v),
         };
+        // As files have it: compared in the pixels' own precision.
+        let own = |v: f64| if image.pixel_type == SHIFTMAP_F32 { f64::from(v as f32) } else { v };
+        let nodata = nodata.map(own);
         let data = image.data.cast();
         let (mask, pixel_type) = (image.mask, image.pixel_type);
         Ok(ArrayImage {
@@ -109,17 +112,12 @@ impl ArrayImage {
     fn typed<T: Copy + Into<f64>>(&self, x: usize, y: usize, values: &mut [f32], valid: &mut [bool]) {
         // SAFETY: the row lies inside the array as its strides describe it.
         let row = unsafe { self.data.offset(y as isize * self.row_stride + x as isize * self.pixel_stride) };
-        // As files have it: the nodata value is compared in the pixels' own precision.
-        let nodata = match self.pixel_type {
-            SHIFTMAP_F32 => self.nodata.map(|v| f64::from(v as f32)),
-            _ => self.nodata,
-        };
         for (i, (value, ok)) in values.iter_mut().zip(valid).enumerate() {
             // SAFETY: as above; the pixel may be unaligned.
             let pixel = unsafe { row.offset(i as isize * self.pixel_stride).cast::<T>().read_unaligned() };
             let wide: f64 = pixel.into();
             *value = wide as f32;
-            *ok = usable(*value) && nodata != Some(wide);
+            *ok = usable(*value) && self.nodata != Some(wide);
         }
     }
 }

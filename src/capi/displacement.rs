@@ -8,7 +8,6 @@ use super::text::{options, text};
 use super::types::*;
 use crate::job::Job;
 use crate::layout::Layout;
-use crate::net::card::Kind;
 use crate::net::models::Model;
 use crate::pipeline::MethodName;
 use crate::raster::{MemoryProduct, SharedImage, WriteOptions};
@@ -174,13 +173,10 @@ pub(super) fn array_job(callbacks: &Callbacks, mut list: Vec<(String, String)>) 
 
 /// The side of the windows, which a network of windows knows itself.
 fn window(job: &Job) -> crate::Result<(usize, usize)> {
-    if job.params.method == MethodName::Net && job.net.model.is_some() {
-        let card = Model::find(job.net.model())?.card;
-        if card.kind == Kind::Window {
-            return Ok((card.tile, card.tile));
-        }
-    }
-    Ok(job.params.window)
+    // The networks that are taken where none is named look at whole tiles.
+    let named = job.params.method == MethodName::Net && job.net.model.is_some();
+    let own = if named { Model::find(job.net.model())?.card.window() } else { None };
+    Ok(own.unwrap_or(job.params.window))
 }
 
 fn shape(job: &Job, size: (usize, usize)) -> Outcome<Shape> {

@@ -22,8 +22,8 @@ pub const SHIFTMAP_FEATURES: c_int = 48;
 ///
 /// `start`: NULL, or two planes of `width` x `height` (displacement right, down; pixels) that the features are to be
 /// about instead of what is found. `options`: FRONT_END=dense-1 (the default) or dense-2, and those of
-/// shiftmap_displacement_array that describe images and search (up to 32 pixels). `out`: SHIFTMAP_FEATURES planes of `width` x `height`, row by row; `out_count` says how many
-/// numbers it holds. Written only on SHIFTMAP_OK.
+/// shiftmap_displacement_array that describe images and search (up to 32 pixels). `out`: SHIFTMAP_FEATURES planes of
+/// `width` x `height`, row by row; `out_count` says how many numbers it holds. Written only on SHIFTMAP_OK.
 ///
 /// Plane 0 and 1: pre image and post image warped by the displacement, normalised in boxes of 31 px; 2 and 3: in boxes
 /// of 5 px; 4 and 5: the displacement right and DOWN, pixels; 6 and 7: logarithm of its standard deviations; 8: 1 where

@@ -16,8 +16,8 @@ use std::path::Path;
 /// Simulate an earthquake, measure it with two methods, compare with the truth and draw it.
 ///
 /// Makes a pair of images of a strike-slip earthquake (as `shiftmap synth pair --preset real` does), measures the
-/// displacement with `lsm` and `frequency`, prints the errors and draws pictures. OUTDIR then holds the images, the truth, the
-/// fault trace, the maps (GeoTIFF, ready for a GIS), evaluation.json and the pictures.
+/// displacement with `lsm` and `frequency`, prints the errors and draws pictures. OUTDIR then holds the images, the
+/// truth, the fault trace, the maps (GeoTIFF, ready for a GIS), evaluation.json and the pictures.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "EXAMPLES
   shiftmap demo demo

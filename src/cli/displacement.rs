@@ -65,7 +65,8 @@ pub struct Args {
     #[arg(long, value_name = "PRE,POST", help_heading = "Input")]
     stack_pair: Vec<StackPair>,
 
-    /// GeoPackage for the faults that --split finds, as lines with their slip [default: OUT with _faults.gpkg in place of its suffix]
+    /// GeoPackage for the faults that --split finds, as lines with their slip [default: OUT with _faults.gpkg in place of
+    /// its suffix]
     #[arg(long, value_name = "FILE", requires = "split", help_heading = "Faults inside the window")]
     split_lines: Option<String>,
 
@@ -199,7 +200,8 @@ pub struct MatchArgs {
     #[arg(long, value_name = "FILE|FOLDER", help_heading = "Network")]
     onnxruntime: Option<String>,
 
-    /// Band number in both images, or several as in 2,3,4: one displacement from all of them (methods lsm, spatial, dense, regularized; net as its card says)
+    /// Band number in both images, or several as in 2,3,4: one displacement from all of them (methods lsm, spatial, dense,
+    /// regularized; net as its card says)
     #[arg(
         short = 'b',
         long,

@@ -1,6 +1,5 @@
 //! Parameters that no single module can judge alone.
 
-use crate::net::Kind;
 use crate::pipeline::{
     ComplexUse, MethodName, Pair, Params, PeakQuality, PeakSigma, Prefilter, SMOOTHNESS, Shape, Taper,
 };
@@ -110,7 +109,7 @@ fn net(pair: &Pair, params: &Params) -> Result<()> {
             "a network measures once, whatever the window: give one --window",
         ));
     }
-    if card.kind == Kind::Window && params.window != (card.tile, card.tile) {
+    if card.window().is_some_and(|w| w != params.window) {
         let value = format!("{}x{}", params.window.0, params.window.1);
         let why = format!("the windows of the network {} are {1} x {1} px; give --window {1}", card.title(), card.tile);
         return Err(Error::option("--window", value, why));

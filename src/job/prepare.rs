@@ -3,7 +3,7 @@
 use super::{ImagePair, Job, Prepared, Search, Stable};
 use crate::grid::ImageFile;
 use crate::layout::Layout;
-use crate::net::{Kind, Net, Sensor, guess};
+use crate::net::{Net, Sensor, guess};
 use crate::options;
 use crate::pipeline::{ComplexUse, MethodName, Params, Shape, SigmaScale};
 use crate::raster::{
@@ -202,9 +202,9 @@ impl Job {
         let net = Net::load(&options)?;
         net.check_bands(1 + self.more_bands.len())?;
         let card = &net.model.card;
-        if card.kind == Kind::Window && params.window != (card.tile, card.tile) {
-            note(&format!("the windows of the network {} are {1} x {1} pixels: --window {1}", card.title(), card.tile));
-            params.window = (card.tile, card.tile);
+        if let Some(window) = card.window().filter(|w| *w != params.window) {
+            note(&format!("the windows of the network {} are {1} x {1} pixels: --window {1}", card.title(), window.0));
+            params.window = window;
         }
         params.net = Some(net);
         Ok(())

@@ -202,6 +202,11 @@ impl Card {
         }
     }
 
+    /// The windows that a network of the kind `window` looks at, whatever `--window` says.
+    pub fn window(&self) -> Option<(usize, usize)> {
+        (self.kind == Kind::Window).then_some((self.tile, self.tile))
+    }
+
     /// Name, version and kind in one line.
     pub fn title(&self) -> String {
         format!("{} {}", self.name, self.version)

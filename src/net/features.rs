@@ -96,8 +96,8 @@ pub fn of_tile(tile: &Tile, about: About) -> Option<Features> {
     let mut levels = Levels::new(tile.bands.iter().map(Level::new).collect());
     let mut find = || {
         let mut d = start::field(tile);
-        let sigma = levels.iterate(&mut d, || tile.stopped())?;
-        Some((d, sigma))
+        let found = levels.iterate(&mut d, || tile.stopped())?;
+        Some((d, found.covariance))
     };
     let (d, sigma) = match about {
         About::Given(d) => (d.clone(), None),
@@ -174,7 +174,7 @@ fn small_windows(
 ///
 /// # Errors
 /// Images of different size, smaller than 32 px or without valid pixels; a search beyond the direct one; a start of
-/// another size.
+/// another size or with gaps.
 pub fn of_pair(pair: &Pair, params: &Params, about: About) -> Result<Features> {
     let (w, h) = pair.bands[0].0.size();
     let post = pair.bands[0].1.size();
@@ -186,15 +186,13 @@ pub fn of_pair(pair: &Pair, params: &Params, about: About) -> Result<Features> {
     if w.min(h) < 32 {
         return Err(Error::Data(format!("image of {w} x {h} pixels: features need 32 x 32 or more")));
     }
-    if let About::Given(d) = about
-        && d.iter().any(|g| (g.width, g.height) != (w, h))
-    {
-        return Err(Error::Data(format!("start of {} x {} for images of {w} x {h}", d[0].width, d[0].height)));
-    }
-    if let About::Given(d) = about
-        && d.iter().any(|g| g.data.iter().any(|v| !v.is_finite()))
-    {
-        return Err(Error::Data("start holds values that are no numbers: fill its gaps first".into()));
+    if let About::Given(d) = about {
+        if d.iter().any(|g| (g.width, g.height) != (w, h)) {
+            return Err(Error::Data(format!("start of {} x {} for images of {w} x {h}", d[0].width, d[0].height)));
+        }
+        if d.iter().any(|g| g.data.iter().any(|v| !v.is_finite())) {
+            return Err(Error::Data("start holds values that are no numbers: fill its gaps first".into()));
+        }
     }
     let params =
         Params { method: MethodName::Dense, window: (32, 32), step: (1, 1), auto_search: None, ..params.clone() };

@@ -11,6 +11,8 @@ class Stack(Reported):
     command = "stack"
     title = "Stack of displacement maps, time series"
     visible = ["DATES", "REFERENCE", "ALIGN", "STABLE"]
+    # Stable ground calibrates nothing by itself here.
+    calibrates = False
     labels = {"STABLE": "Ground that has not moved (raster or polygons): every map's median there is taken off"}
     output_label = "Stack"
 
@@ -23,8 +25,6 @@ class Stack(Reported):
     def initAlgorithm(self, configuration=None):  # noqa: N802
         self.addParameter(QgsProcessingParameterMultipleLayers("INPUTS", tr("Displacement maps"), QgsProcessing.TypeRaster))
         super().initAlgorithm(configuration)
-        # Stable ground calibrates nothing by itself here.
-        self.removeParameter("STABLE_AUTO")
         self.add_report()
 
     def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802

@@ -120,14 +120,20 @@ impl Fixed {
 /// The bands of a tile; their normal equations are added.
 pub struct Levels<'a> {
     pub bands: Vec<Level<'a>>,
+}
+
+/// What [`Levels::iterate`] knows of the field that it leaves.
+pub struct Iterated {
+    /// Covariance (xx, xy, yy), the largest that any pass left.
+    pub covariance: [Grid<f32>; 3],
     /// Correction that the last pass made (right, down).
-    pub last: Option<[Grid<f32>; 2]>,
+    pub last: [Grid<f32>; 2],
 }
 
 impl<'a> Levels<'a> {
     /// Of one band or more.
     pub fn new(bands: Vec<Level<'a>>) -> Self {
-        Levels { bands, last: None }
+        Levels { bands }
     }
 
     /// Candidates of every pixel about the displacement field `d` (right, down; pixels relative to the tile's base; of
@@ -147,9 +153,9 @@ impl<'a> Levels<'a> {
         self.bands.iter().filter_map(Level::source).collect()
     }
 
-    /// Improves `d` in place; returns its covariance (xx, xy, yy), the largest that any pass left.
-    pub fn iterate(&mut self, d: &mut [Grid<f32>; 2], stop: impl Fn() -> bool) -> Option<[Grid<f32>; 3]> {
-        let mut covariance: Option<[Grid<f32>; 3]> = None;
+    /// Improves `d` in place; `None` when it was stopped before the first pass.
+    pub fn iterate(&mut self, d: &mut [Grid<f32>; 2], stop: impl Fn() -> bool) -> Option<Iterated> {
+        let mut iterated: Option<Iterated> = None;
         for finest in PASSES {
             if stop() {
                 break;
@@ -163,13 +169,13 @@ impl<'a> Levels<'a> {
             if let Some((before, own)) = sharpened {
                 sharpen(d, &before, own, &fused);
             }
-            self.last = Some(fused.delta);
-            covariance = Some(match covariance {
+            let covariance = match iterated {
                 None => fused.covariance,
-                Some(before) => larger(before, &fused.covariance),
-            });
+                Some(before) => larger(before.covariance, &fused.covariance),
+            };
+            iterated = Some(Iterated { covariance, last: fused.delta });
         }
-        covariance
+        iterated
     }
 }
 

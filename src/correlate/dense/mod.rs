@@ -30,7 +30,7 @@ use crate::field::{Covariance, Measurement, PixelShift, Status};
 use crate::grid::Grid;
 use crate::pipeline::Params;
 use candidates::UNKNOWN;
-use levels::{Level, Levels};
+use levels::{Iterated, Level, Levels};
 use start::{Peaks, Place};
 
 /// Pixels around the cells' windows that the largest windows look at.
@@ -93,8 +93,8 @@ impl Run {
         let mut d = peaks.field(mask);
         let mut levels = Levels::new(tile.bands.iter().map(Level::new).collect());
         levels.bands.iter_mut().for_each(|l| mask.iter().for_each(|m| l.keep(m)));
-        let mut covariance = levels.iterate(&mut d, || tile.stopped())?;
-        for (i, last) in levels.last.iter().flatten().enumerate() {
+        let Iterated { mut covariance, last } = levels.iterate(&mut d, || tile.stopped())?;
+        for (i, last) in last.iter().enumerate() {
             // xx for the correction right, yy for that down.
             let variance = covariance[2 * i].data.iter_mut().zip(&last.data);
             variance.for_each(|(v, last)| *v += (STILL_TO_COME * last).powi(2));

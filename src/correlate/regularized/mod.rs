@@ -75,7 +75,7 @@ impl Method for Regularized {
 }
 
 /// A field found otherwise, for all pixels of the pre images, smoothed in the same way: with what `dense` finds nearly as good
-/// as with the labels, for a tenth of the work. What it is worth when the run is stopped nobody knows.
+/// as with the labels, for a fifth of the work. What it is worth when the run is stopped nobody knows.
 pub fn smoothed(tile: &Tile, start: [Grid<f32>; 2]) -> [Grid<f32>; 2] {
     let (w, h) = (start[0].width, start[0].height);
     let barriers = tile.cuts.map(|c| Barriers::new(c, w, h));

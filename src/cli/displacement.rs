@@ -200,8 +200,8 @@ pub struct MatchArgs {
     #[arg(long, value_name = "FILE|FOLDER", help_heading = "Network")]
     onnxruntime: Option<String>,
 
-    /// Band number in both images, or several as in 2,3,4: one displacement from all of them (methods lsm, spatial, dense,
-    /// regularized; net as its card says)
+    /// Band number in both images, or several as in 2,3,4: one displacement from all of them, with networks as many as their
+    /// card says (methods lsm, spatial, dense, regularized, net)
     #[arg(
         short = 'b',
         long,

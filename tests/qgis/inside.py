@@ -67,6 +67,9 @@ def parameters_are_described():
     assert lsm.parameterDefinition("PEAK_SIGMA") is None
     assert lsm.parameterDefinition("COMPLEX") is None and spatial.parameterDefinition("COMPLEX") is not None
     frequency = registry.algorithmById("shiftmap:displacement_frequency")
+    several = lambda algorithm: algorithm.parameterDefinition("REFERENCE_BAND").allowMultiple()
+    assert several(lsm) and several(spatial) and not several(frequency)
+    assert "(method" not in lsm.parameterDefinition("REFERENCE_BAND").help()
     assert lsm.parameterDefinition("STACK_PAIR") is not None and frequency.parameterDefinition("STACK_PAIR") is None
 
 

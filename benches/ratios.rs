@@ -204,9 +204,12 @@ fn spatial(images: &Images, gaps: &str, window: usize, step: usize, search: f64)
     let (pre, post) = (&ready.pre().values, ready.post());
     let reach = search as i64;
     let mut floor = || {
-        for sy in -reach..=reach {
+        let across = (2 * reach + 1) as usize;
+        let together = batch_sums::rows_at_once(across.min(batch_sums::BATCH), across);
+        for sy in (-reach..=reach).step_by(together) {
             for sx in (-reach..=reach).step_by(batch_sums::BATCH) {
-                let shifts = (reach - sx + 1).min(batch_sums::BATCH as i64) as usize;
+                let left = |from: i64, most: usize| (reach - from + 1).min(most as i64) as usize;
+                let shifts = (left(sx, batch_sums::BATCH), left(sy, together));
                 let b = Rows::of(&post.values).from((post.search as i64 + sx, post.search as i64 + sy));
                 let request = Shifts { a: Rows::of(pre), b, shifts, part };
                 sums.window_sums(&[request], (&intervals.0, &intervals.1), &mut totals);

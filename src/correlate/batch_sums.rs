@@ -6,7 +6,7 @@
 
 use super::block::{Blocks, Products};
 use super::eight::{Eight, Work, eight};
-use super::lag_block::{Half, LagProducts};
+use super::lag_block::{LagProducts, Lagged};
 use super::sums::Intervals;
 use crate::grid::Grid;
 
@@ -31,8 +31,10 @@ pub use super::eight::LANES;
 pub const BATCH: usize = 3 * LANES;
 /// Rows of a block that are summed in single precision.
 pub(super) const SINGLE_ROWS: usize = 16;
-/// Running sums that stay in the cache.
-const CACHED: usize = (1 << 20) / size_of::<f64>();
+/// Vectors of running sums that stay in the cache.
+const CACHED: usize = (1 << 20) / size_of::<[f64; LANES]>();
+/// Most lags along y, pixels apart, that are summed in one pass.
+pub const LAG_ROWS: usize = 2;
 
 /// An image as rows `pitch` apart; pixel (0, 0) is at `first`, which may lie outside when only later pixels are read.
 #[derive(Clone, Copy)]
@@ -64,35 +66,58 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Products of a with b at neighbouring shifts along x, the first of which is where `b` begins; at most [`BATCH`].
+/// Products of a with b at neighbouring shifts, the first of which is where `b` begins: so many along x (at most [`BATCH`]) and
+/// along y (at most [`most_rows`]).
 #[derive(Clone, Copy)]
 pub struct Shifts<'a> {
     pub a: Rows<'a>,
     pub b: Rows<'a>,
-    pub shifts: usize,
+    pub shifts: (usize, usize),
     pub part: Part,
 }
 
-/// Sums of cells at the shifts of a batch, `lanes` for each cell.
+/// How many shifts along y to take at once, of `all`, with `shifts` along x.
+pub fn rows_at_once(shifts: usize, all: usize) -> usize {
+    all.div_ceil(all.div_ceil(most_rows(shifts)).max(1)).max(1)
+}
+
+/// Most shifts along y with `shifts` along x: what the registers hold.
+fn most_rows(shifts: usize) -> usize {
+    match shifts.div_ceil(LANES) {
+        0 | 1 => 5,
+        2 => 3,
+        _ => 2,
+    }
+}
+
+/// Sums of cells at the shifts of a batch.
 #[derive(Default)]
 pub struct Totals {
-    lanes: usize,
-    values: Vec<f64>,
+    /// Vectors of lanes for each cell, and for each shift along y.
+    vectors: usize,
+    row: usize,
+    values: Vec<[f64; LANES]>,
 }
 
 impl Totals {
-    /// The sums of one cell; those past the wanted shifts mean nothing.
+    /// The sums of one cell at the first shift along y; those past the wanted shifts mean nothing.
     #[inline(always)]
     pub fn of(&self, cell: usize) -> &[f64] {
-        &self.values[cell * self.lanes..(cell + 1) * self.lanes]
+        self.row(cell, 0)
+    }
+
+    /// The same at another.
+    #[inline(always)]
+    pub fn row(&self, cell: usize, shift: usize) -> &[f64] {
+        self.values[cell * self.vectors + shift * self.row..][..self.row].as_flattened()
     }
 }
 
 /// Buffers for the sums of the product images of up to [`BATCH`] neighbouring shifts over all windows.
 #[derive(Default)]
 pub struct BatchSums {
-    prefix: Vec<f64>,
-    line: Vec<f64>,
+    prefix: Vec<[f64; LANES]>,
+    line: Vec<[f64; LANES]>,
 }
 
 impl BatchSums {
@@ -115,32 +140,31 @@ impl BatchSums {
         eight(Shifted { sums: self, requests: &[request], intervals, nothing, out: std::slice::from_mut(out) });
     }
 
-    /// Sums over the windows of a job's part of what its blocks say: `V` vectors of lanes a cell. Jobs whose sums fit into
-    /// the cache go through the images side by side.
+    /// Sums over the windows of a job's part of what its blocks say, `row` vectors for each shift along y. Jobs whose sums fit
+    /// into the cache go through the images side by side.
     #[inline(always)]
-    pub(super) fn sums<const V: usize, B: Blocks<V>>(&mut self, (x, y): (&Intervals, &Intervals), jobs: &mut [Job<B>]) {
+    pub(super) fn sums<B: Blocks>(&mut self, (x, y): (&Intervals, &Intervals), jobs: &mut [Job<B>], row: usize) {
         let mut first = 0;
         while first < jobs.len() {
             let (mut last, mut length) = (first, 0);
-            while last < jobs.len() && (last == first || length + jobs[last].length::<V>(x, y) <= CACHED) {
-                length += jobs[last].length::<V>(x, y);
+            while last < jobs.len() && (last == first || length + jobs[last].length(x, y) <= CACHED) {
+                length += jobs[last].length(x, y);
                 last += 1;
             }
-            self.together::<V, B>((x, y), &mut jobs[first..last], length);
+            self.together((x, y), &mut jobs[first..last], (length, row));
             first = last;
         }
     }
 
     #[inline(always)]
-    fn together<const V: usize, B: Blocks<V>>(
+    fn together<B: Blocks>(
         &mut self,
         (x, y): (&Intervals, &Intervals),
         jobs: &mut [Job<B>],
-        length: usize,
+        (length, row): (usize, usize),
     ) {
-        let lanes = V * LANES;
         if self.prefix.len() < length {
-            self.prefix.resize(length, 0.0);
+            self.prefix.resize(length, [0.0; LANES]);
         }
         let top = jobs.iter().map(|j| y.cells[j.part.rows.0].0).min().unwrap_or(0);
         let bottom = jobs.iter().map(|j| y.cells[j.part.rows.1 - 1].1).max().unwrap_or(0);
@@ -148,28 +172,23 @@ impl BatchSums {
             let mut rest = &mut self.prefix[..];
             for job in jobs.iter_mut() {
                 let ((k0, k1), (e0, e1)) = job.extent(x, y);
-                let pitch = (k1 - k0) * lanes;
+                let pitch = (k1 - k0) * B::VECTORS;
                 let prefix;
-                (prefix, rest) = rest.split_at_mut(job.length::<V>(x, y));
+                (prefix, rest) = rest.split_at_mut(job.length(x, y));
                 if !(e0..e1).contains(&e) {
                     continue;
                 }
                 let (above, below) = prefix.split_at_mut((e - e0 + 1) * pitch);
                 let (above, below) = (&mut above[(e - e0) * pitch..], &mut below[..pitch]);
                 if e == e0 {
-                    above.fill(0.0);
+                    above.fill([0.0; LANES]);
                 }
                 below.copy_from_slice(above);
                 let (left, borders) = (x.at[k0], &x.at[k0..=k1]);
                 for top in (y.at[e]..y.at[e + 1]).step_by(SINGLE_ROWS) {
                     job.blocks.strip((left, top), (x.at[k1] - left, SINGLE_ROWS.min(y.at[e + 1] - top)));
-                    for (ends, sums) in borders.windows(2).zip(below.chunks_exact_mut(lanes)) {
-                        let Some(block) = job.blocks.block(ends[0] - left, ends[1] - ends[0]) else { continue };
-                        for (sum, block) in sums.chunks_exact_mut(LANES).zip(&block) {
-                            for l in 0..LANES {
-                                sum[l] += block[l] as f64;
-                            }
-                        }
+                    for (ends, sums) in borders.windows(2).zip(below.chunks_exact_mut(B::VECTORS)) {
+                        job.blocks.add(ends[0] - left, ends[1] - ends[0], sums);
                     }
                 }
             }
@@ -177,17 +196,18 @@ impl BatchSums {
         let mut rest = &self.prefix[..];
         for job in jobs {
             let prefix;
-            (prefix, rest) = rest.split_at(job.length::<V>(x, y));
-            window_totals(&mut self.line, prefix, (x, y), job.part, lanes, job.out);
+            (prefix, rest) = rest.split_at(job.length(x, y));
+            job.out.row = row;
+            window_totals(&mut self.line, prefix, (x, y), (job.part, B::VECTORS), job.out);
         }
     }
 
-    /// Σ a·c of each of `P` images a, Σ c and Σ c², at the lags of every request: a cell's totals are the first `V` of these
-    /// vectors.
+    /// Σ a·c of each of `P` images a, Σ c and Σ c², at the lags of every request: a cell's totals at a lag along y are the first
+    /// `V` of these vectors. `factor` coefficients a pixel.
     pub fn lag_sums<const P: usize, const V: usize>(
         &mut self,
         a: [Rows; P],
-        requests: &[(Part, [Half; 2])],
+        (requests, factor): (&[(Part, Lagged)], usize),
         intervals: (&Intervals, &Intervals),
         out: &mut Vec<Totals>,
     ) {
@@ -195,7 +215,8 @@ impl BatchSums {
         if out.len() < requests.len() {
             out.resize_with(requests.len(), Totals::default);
         }
-        eight(Lagged::<P, V> { sums: self, a, requests, intervals, out });
+        let work = LagWork::<P, V> { sums: self, a, requests, factor, intervals, out };
+        eight(work);
     }
 }
 
@@ -206,7 +227,7 @@ pub(super) struct Job<'o, B> {
     pub out: &'o mut Totals,
 }
 
-impl<B> Job<'_, B> {
+impl<B: Blocks> Job<'_, B> {
     /// First interval and one past the last along both axes.
     #[inline(always)]
     fn extent(&self, x: &Intervals, y: &Intervals) -> ((usize, usize), (usize, usize)) {
@@ -214,43 +235,47 @@ impl<B> Job<'_, B> {
         ((x.cells[columns.0].0, x.cells[columns.1 - 1].1), (y.cells[rows.0].0, y.cells[rows.1 - 1].1))
     }
 
-    /// Values that the running sums take.
+    /// Vectors that the running sums take.
     #[inline(always)]
-    fn length<const V: usize>(&self, x: &Intervals, y: &Intervals) -> usize {
+    fn length(&self, x: &Intervals, y: &Intervals) -> usize {
         let ((k0, k1), (e0, e1)) = self.extent(x, y);
-        (e1 - e0 + 1) * (k1 - k0) * V * LANES
+        (e1 - e0 + 1) * (k1 - k0) * B::VECTORS
     }
 }
 
-/// The totals of the windows of `part` from the running sums of blocks.
+/// The totals of the windows of `part` from the running sums of blocks, so many vectors each.
 #[inline(always)]
 fn window_totals(
-    line: &mut Vec<f64>,
-    prefix: &[f64],
+    line: &mut Vec<[f64; LANES]>,
+    prefix: &[[f64; LANES]],
     (x, y): (&Intervals, &Intervals),
-    part: Part,
-    lanes: usize,
+    (part, vectors): (Part, usize),
     out: &mut Totals,
 ) {
     let (k0, k1) = (x.cells[part.columns.0].0, x.cells[part.columns.1 - 1].1);
-    let (e0, pitch) = (y.cells[part.rows.0].0, (k1 - k0) * lanes);
-    out.lanes = lanes;
-    out.values.clear();
+    let (e0, pitch) = (y.cells[part.rows.0].0, (k1 - k0) * vectors);
+    let windows = (part.rows.1 - part.rows.0) * (part.columns.1 - part.columns.0);
+    out.vectors = vectors;
+    out.values.resize(windows * vectors, [0.0; LANES]);
     line.clear();
-    line.resize((k1 - k0 + 1) * lanes, 0.0);
-    let line = &mut line[..];
+    line.resize(pitch + vectors, [0.0; LANES]);
+    let mut totals = out.values.chunks_exact_mut(vectors);
     for &(ya, yb) in &y.cells[part.rows.0..part.rows.1] {
-        let top = &prefix[(ya - e0) * pitch..(ya - e0 + 1) * pitch];
-        let bottom = &prefix[(yb - e0) * pitch..(yb - e0 + 1) * pitch];
-        for (k, (top, bottom)) in top.chunks_exact(lanes).zip(bottom.chunks_exact(lanes)).enumerate() {
-            let (before, own) = line[k * lanes..(k + 2) * lanes].split_at_mut(lanes);
-            for l in 0..lanes {
+        let (top, bottom) = (&prefix[(ya - e0) * pitch..][..pitch], &prefix[(yb - e0) * pitch..][..pitch]);
+        for (k, (top, bottom)) in top.iter().zip(bottom).enumerate() {
+            let before = line[k];
+            let own = &mut line[k + vectors];
+            for l in 0..LANES {
                 own[l] = before[l] + (bottom[l] - top[l]);
             }
         }
-        for &(xa, xb) in &x.cells[part.columns.0..part.columns.1] {
-            let (a, b) = (&line[(xa - k0) * lanes..][..lanes], &line[(xb - k0) * lanes..][..lanes]);
-            out.values.extend((0..lanes).map(|l| b[l] - a[l]));
+        for (&(xa, xb), totals) in x.cells[part.columns.0..part.columns.1].iter().zip(&mut totals) {
+            let (a, b) = (&line[(xa - k0) * vectors..][..vectors], &line[(xb - k0) * vectors..][..vectors]);
+            for ((total, a), b) in totals.iter_mut().zip(a).zip(b) {
+                for l in 0..LANES {
+                    total[l] = b[l] - a[l];
+                }
+            }
         }
     }
 }
@@ -269,59 +294,72 @@ impl<N: Fn((usize, usize), (usize, usize)) -> bool> Work for Shifted<'_, '_, N> 
 
     #[inline(always)]
     fn run<S: Eight>(self, simd: S) {
-        match self.requests.iter().map(|r| r.shifts).max().unwrap_or(0).div_ceil(LANES) {
-            0 | 1 => self.vectors::<S, 1, 4>(simd),
-            2 => self.vectors::<S, 2, 2>(simd),
-            _ => self.vectors::<S, 3, 2>(simd),
+        let most = |of: fn(&Shifts) -> usize| self.requests.iter().map(of).max().unwrap_or(1);
+        match (most(|r| r.shifts.0).div_ceil(LANES), most(|r| r.shifts.1)) {
+            (0 | 1, 1) => self.vectors::<S, 1, 1, 4, 4, 4>(simd),
+            (0 | 1, 2 | 3) => self.vectors::<S, 1, 3, 2, 2, 4>(simd),
+            (0 | 1, 4) => self.vectors::<S, 1, 4, 2, 2, 5>(simd),
+            (0 | 1, _) => self.vectors::<S, 1, 5, 2, 2, 6>(simd),
+            (2, 1) => self.vectors::<S, 2, 1, 2, 2, 2>(simd),
+            (2, _) => self.vectors::<S, 2, 3, 1, 2, 4>(simd),
+            (_, 1) => self.vectors::<S, 3, 1, 2, 2, 2>(simd),
+            _ => self.vectors::<S, 3, 2, 1, 2, 3>(simd),
         }
     }
 }
 
 impl<N: Fn((usize, usize), (usize, usize)) -> bool> Shifted<'_, '_, N> {
     #[inline(always)]
-    fn vectors<S: Eight, const G: usize, const U: usize>(self, simd: S) {
+    fn vectors<S: Eight, const G: usize, const T: usize, const C: usize, const U: usize, const K: usize>(
+        self,
+        simd: S,
+    ) {
         let nothing = &self.nothing;
-        let mut jobs = Vec::with_capacity(self.requests.len());
-        for (&Shifts { a, b, shifts, part }, out) in self.requests.iter().zip(self.out) {
-            // A request with fewer vectors than another reads its first once more: the image may end behind it.
-            let b = std::array::from_fn(|k| match shifts.saturating_sub(k * LANES) {
-                0 => (b, 1),
-                wanted => (b.from(((k * LANES) as i64, 0)), wanted.min(LANES)),
-            });
-            jobs.push(Job { part, blocks: Products::<S, G, U, _>::new(simd, a, b, nothing), out });
-        }
-        self.sums.sums::<G, _>(self.intervals, &mut jobs);
+        let requests = self.requests.iter().zip(self.out);
+        let mut jobs: Vec<_> = requests
+            .map(|(&Shifts { a, b, shifts, part }, out)| {
+                debug_assert!(shifts.0 <= G * LANES && shifts.1 <= T);
+                Job { part, blocks: Products::<S, G, T, C, U, K, _>::new(simd, a, (b, shifts), nothing), out }
+            })
+            .collect();
+        self.sums.sums(self.intervals, &mut jobs, G);
     }
 }
 
 /// [`BatchSums::lag_sums`].
-struct Lagged<'a, 'b, const P: usize, const V: usize> {
+struct LagWork<'a, 'b, const P: usize, const V: usize> {
     sums: &'b mut BatchSums,
     a: [Rows<'a>; P],
-    requests: &'b [(Part, [Half<'a>; 2])],
+    requests: &'b [(Part, Lagged<'a>)],
+    factor: usize,
     intervals: (&'a Intervals, &'a Intervals),
     out: &'b mut [Totals],
 }
 
-impl<const P: usize, const V: usize> Work for Lagged<'_, '_, P, V> {
+impl<const P: usize, const V: usize> Work for LagWork<'_, '_, P, V> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Eight>(self, simd: S) {
-        // Sixteen vectors are all that there are.
-        if V <= 2 { self.abreast::<S, 4>(simd) } else { self.abreast::<S, 2>(simd) }
+        let together = self.requests.iter().map(|r| r.1.1.1).max().unwrap_or(1);
+        match (self.factor, together) {
+            (2, 1) => self.vectors::<S, 1, 2, 2>(simd),
+            (2, _) => self.vectors::<S, LAG_ROWS, 3, 2>(simd),
+            (_, 1) => self.vectors::<S, 1, 2, 1>(simd),
+            _ => self.vectors::<S, LAG_ROWS, 3, 1>(simd),
+        }
     }
 }
 
-impl<const P: usize, const V: usize> Lagged<'_, '_, P, V> {
+impl<const P: usize, const V: usize> LagWork<'_, '_, P, V> {
     #[inline(always)]
-    fn abreast<S: Eight, const U: usize>(self, simd: S) {
-        let Lagged { sums, a, requests, intervals, out } = self;
+    fn vectors<S: Eight, const T: usize, const K: usize, const F: usize>(self, simd: S) {
+        let LagWork { sums, a, requests, intervals, out, .. } = self;
         let mut jobs: Vec<_> = requests
             .iter()
             .zip(out)
-            .map(|(&(part, lags), out)| Job { part, blocks: LagProducts::<S, P, U>::new(simd, a, lags), out })
+            .map(|(&(part, lags), out)| Job { part, blocks: LagProducts::<S, P, V, T, K, F>::new(simd, a, lags), out })
             .collect();
-        sums.sums::<V, _>(intervals, &mut jobs);
+        sums.sums(intervals, &mut jobs, V);
     }
 }

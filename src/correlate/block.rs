@@ -1,122 +1,159 @@
 //! Sums of products within one block of pixels, for neighbouring shifts in the lanes of vectors.
 //!
-//! No sum runs across lanes, and the order of additions within a lane is fixed, so any vector length gives the same bytes.
+//! Rows of pixels at neighbouring shifts along y read the same rows of the other image, so several shifts along y are
+//! summed in one pass: the machine loads less than it multiplies. No sum runs across lanes, and the order of additions within
+//! a lane is fixed, so any vector length gives the same bytes.
 
 use super::batch_sums::Rows;
 use super::eight::{Eight, LANES, Lanes};
 use pulp::f32x8;
 
-/// What is summed over the blocks of a tile, `V` vectors of lanes for each block. Blocks are asked for strip by strip.
-pub trait Blocks<const V: usize> {
+/// Wider than any block. A width that is held below it cannot overflow with lanes added, so that one check before a loop
+/// is enough for all that is read in it.
+pub(super) const WIDEST: usize = 1 << 30;
+
+/// What is summed over the blocks of a tile, so many vectors of lanes for each block. Blocks are asked for strip by strip.
+pub trait Blocks {
+    /// Vectors of lanes of one block.
+    const VECTORS: usize;
+
     /// The next strip of blocks: its first pixel (x, y), its width and height.
     fn strip(&mut self, corner: (usize, usize), size: (usize, usize));
 
-    /// The sums over the block of `width` columns from `left` on, counted from the strip's first; `None` for zeros.
-    fn block(&self, left: usize, width: usize) -> Option<[Lanes; V]>;
+    /// Adds the sums over the block of `width` columns from `left` on, counted from the strip's first.
+    fn add(&self, left: usize, width: usize, sums: &mut [[f64; LANES]]);
 }
 
-/// Products of image a with image b at `G` vectors of shifts. `U` neighbouring rows are summed apart: several chains of
-/// additions instead of one.
-pub struct Products<'a, S, const G: usize, const U: usize, N> {
+/// Adds vectors of single precision.
+#[inline(always)]
+pub(super) fn widen(sums: &mut [[f64; LANES]], block: &[f32x8]) {
+    for (sums, block) in sums.iter_mut().zip(block) {
+        let block: Lanes = pulp::cast(*block);
+        for l in 0..LANES {
+            sums[l] += f64::from(block[l]);
+        }
+    }
+}
+
+/// Products of image a with image b at `G` vectors of shifts along x and `T` shifts along y. `U` rows of a and `K` = `U` + `T` - 1
+/// of b are read in one pass and summed in `C` chains of additions.
+pub struct Products<'a, S, const G: usize, const T: usize, const C: usize, const U: usize, const K: usize, N> {
     simd: S,
     a: Rows<'a>,
-    /// The image at the first shift of each vector, and how many of its shifts are wanted.
-    b: [(Rows<'a>, usize); G],
+    /// The image at the first shift, and how many shifts along x and y are wanted.
+    b: (Rows<'a>, (usize, usize)),
     /// Says of blocks (corner in a, size) that their products are zero.
     nothing: N,
-    padded: [Vec<f32>; G],
-    is_padded: [bool; G],
+    padded: Vec<f32>,
+    is_padded: bool,
     corner: (usize, usize),
     size: (usize, usize),
 }
 
-impl<'a, S: Eight, const G: usize, const U: usize, N> Products<'a, S, G, U, N> {
-    pub fn new(simd: S, a: Rows<'a>, b: [(Rows<'a>, usize); G], nothing: N) -> Self {
-        let padded = std::array::from_fn(|_| Vec::new());
-        Products { simd, a, b, nothing, padded, is_padded: [false; G], corner: (0, 0), size: (0, 0) }
+impl<'a, S, const G: usize, const T: usize, const C: usize, const U: usize, const K: usize, N>
+    Products<'a, S, G, T, C, U, K, N>
+where
+    S: Eight,
+{
+    pub fn new(simd: S, a: Rows<'a>, b: (Rows<'a>, (usize, usize)), nothing: N) -> Self {
+        const { assert!(K + 1 == U + T) };
+        Products { simd, a, b, nothing, padded: Vec::new(), is_padded: false, corner: (0, 0), size: (0, 0) }
     }
 
     fn moved(&self) -> (i64, i64) {
         (self.corner.0 as i64, self.corner.1 as i64)
     }
 
-    /// Whole vectors reach past the last wanted shift, at the end of an image past its data: rows with zeros behind them.
+    /// `sums` and those of `R` rows of the block, from row `y` of the strip on; `L` = `R` + `T` - 1.
     #[inline(always)]
-    fn enter(&mut self, corner: (usize, usize), size: (usize, usize)) {
-        (self.corner, self.size) = (corner, size);
-        for k in 0..G {
-            let (image, wanted) = (self.b[k].0.from(self.moved()), self.b[k].1);
-            self.is_padded[k] = image.start(size.0 + LANES, size.1 - 1) > image.data.len();
-            if self.is_padded[k] {
-                pad(&mut self.padded[k], image, (size.0 + wanted - 1, size.1), size.0 + 2 * LANES);
+    fn rows<const R: usize, const L: usize>(
+        &self,
+        mut sums: [[[f32x8; G]; T]; C],
+        y: usize,
+        (left, width): (usize, usize),
+        (a, b): (Rows, Rows),
+    ) -> [[[f32x8; G]; T]; C] {
+        let (simd, width) = (self.simd, width.min(WIDEST));
+        let f: [&[f32]; R] = std::array::from_fn(|u| a.at(left, y + u, width));
+        let g: [&[f32]; L] = std::array::from_fn(|r| b.at(left, y + r, width + G * LANES));
+        for x in 0..width {
+            // Loops over arrays of vectors: what takes a function for their elements would pass them through memory.
+            let mut shifted = [[simd.splat_f32s(0.0); G]; L];
+            for r in 0..L {
+                for k in 0..G {
+                    shifted[r][k] = simd.load(g[r], x + k * LANES);
+                }
             }
-        }
-    }
-
-    #[inline(always)]
-    fn products(&self, (left, width): (usize, usize)) -> [Lanes; G] {
-        let (simd, moved) = (self.simd, self.moved());
-        let b: [Rows; G] = std::array::from_fn(|k| match self.is_padded[k] {
-            true => Rows { data: &self.padded[k], pitch: self.size.0 + 2 * LANES, first: 0 },
-            false => self.b[k].0.from(moved),
-        });
-        let f = |y: usize| self.a.from(moved).at(left, y, width);
-        let g = |y: usize| b.map(|b| b.at(left, y, width + LANES));
-        let mut sums = [[simd.splat_f32s(0.0); G]; U];
-        let add = |sums: &mut [f32x8; G], f: f32, g: [&[f32]; G], x: usize| {
-            let f = simd.splat_f32s(f);
-            for (sum, g) in sums.iter_mut().zip(g) {
-                *sum = simd.add_product(*sum, f, simd.load(g, x));
-            }
-        };
-        let whole = self.size.1 / U * U;
-        for y in (0..whole).step_by(U) {
-            let (f, g): ([_; U], [_; U]) = (std::array::from_fn(|u| f(y + u)), std::array::from_fn(|u| g(y + u)));
-            for x in 0..width {
-                for u in 0..U {
-                    add(&mut sums[u], f[u][x], g[u], x);
+            for u in 0..R {
+                let f = simd.splat_f32s(f[u][x]);
+                for t in 0..T {
+                    for k in 0..G {
+                        sums[u % C][t][k] = simd.add_product(sums[u % C][t][k], f, shifted[u + t][k]);
+                    }
                 }
             }
         }
-        for y in whole..self.size.1 {
-            let (f, g) = (f(y), g(y));
-            for x in 0..width {
-                add(&mut sums[0], f[x], g, x);
-            }
-        }
-        let mut out = sums[0];
-        for part in &sums[1..] {
-            out = std::array::from_fn(|k| simd.add_f32s(out[k], part[k]));
-        }
-        out.map(pulp::cast)
+        sums
     }
 }
 
-/// The first `size` pixels of an image in rows `pitch` apart, zeros behind them.
+/// The first `size` pixels of an image in rows `pitch` apart, `rows` of them, zeros behind them.
 #[inline(never)]
-pub(super) fn pad(buffer: &mut Vec<f32>, image: Rows, size: (usize, usize), pitch: usize) {
+pub(super) fn pad(buffer: &mut Vec<f32>, image: Rows, size: (usize, usize), (pitch, rows): (usize, usize)) {
     buffer.clear();
-    buffer.resize(pitch * size.1, 0.0);
-    for (y, line) in buffer.chunks_exact_mut(pitch).enumerate() {
+    buffer.resize(pitch * rows, 0.0);
+    for (y, line) in buffer.chunks_exact_mut(pitch).take(size.1).enumerate() {
         line[..size.0].copy_from_slice(image.at(0, y, size.0));
     }
 }
 
-impl<S, const G: usize, const U: usize, N> Blocks<G> for Products<'_, S, G, U, N>
+impl<S, const G: usize, const T: usize, const C: usize, const U: usize, const K: usize, N> Blocks
+    for Products<'_, S, G, T, C, U, K, N>
 where
     S: Eight,
     N: Fn((usize, usize), (usize, usize)) -> bool,
 {
+    const VECTORS: usize = G * T;
+
+    /// Whole vectors reach past the last wanted shift, at the end of an image past its data: rows with zeros behind them.
     #[inline(always)]
     fn strip(&mut self, corner: (usize, usize), size: (usize, usize)) {
-        self.enter(corner, size);
+        (self.corner, self.size) = (corner, size);
+        let (image, wanted) = (self.b.0.from(self.moved()), self.b.1);
+        self.is_padded = image.start(size.0 + G * LANES, size.1 + T - 2) > image.data.len();
+        if self.is_padded {
+            let last = (size.0 + wanted.0 - 1, size.1 + wanted.1 - 1);
+            pad(&mut self.padded, image, last, (size.0 + (G + 1) * LANES, size.1 + T - 1));
+        }
     }
 
     #[inline(always)]
-    fn block(&self, left: usize, width: usize) -> Option<[Lanes; G]> {
+    fn add(&self, left: usize, width: usize, sums: &mut [[f64; LANES]]) {
         if (self.nothing)((self.corner.0 + left, self.corner.1), (width, self.size.1)) {
-            return None;
+            return;
         }
-        Some(self.products((left, width)))
+        let moved = self.moved();
+        let b = match self.is_padded {
+            true => Rows { data: &self.padded, pitch: self.size.0 + (G + 1) * LANES, first: 0 },
+            false => self.b.0.from(moved),
+        };
+        let (images, columns) = ((self.a.from(moved), b), (left, width));
+        let mut block = [[[self.simd.splat_f32s(0.0); G]; T]; C];
+        let whole = self.size.1 / U * U;
+        for y in (0..whole).step_by(U) {
+            block = self.rows::<U, K>(block, y, columns, images);
+        }
+        for y in whole..self.size.1 {
+            block = self.rows::<1, T>(block, y, columns, images);
+        }
+        for (t, sums) in sums.chunks_exact_mut(G).enumerate() {
+            let mut total = block[0][t];
+            for part in &block[1..] {
+                for k in 0..G {
+                    total[k] = self.simd.add_f32s(total[k], part[t][k]);
+                }
+            }
+            widen(sums, &total);
+        }
     }
 }

@@ -86,7 +86,7 @@ impl HalfPixels {
 
     /// The samples, as [`super::lag_sums`] takes them.
     pub fn knots(&self) -> Knots<'_> {
-        Knots { planes: &self.planes, stride: self.width, factor: self.per as usize, margin: self.margin * self.per }
+        Knots::new(&self.planes, self.width, self.margin * self.per)
     }
 
     /// The gain of the samples displaced by `half` half pixels.

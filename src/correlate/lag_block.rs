@@ -1,107 +1,128 @@
-//! Products of images with spline coefficients within one block of pixels, at eight neighbouring lags.
+//! Products of images with spline coefficients within one block of pixels, at eight neighbouring lags along x and some along y.
 //!
-//! Coefficients half a pixel apart lie in different planes, so a vector of lags is put together from two halves. No sum
-//! runs across lanes, and the order of additions within a lane is fixed, so any vector length gives the same bytes.
+//! As in [`super::block`]; a pixel is `F` coefficients wide and high, and the lags along y are pixels apart. No sum runs
+//! across lanes, and the order of additions within a lane is fixed, so any vector length gives the same bytes.
 
 use super::batch_sums::Rows;
-use super::block::{Blocks, pad};
-use super::eight::{Eight, Lanes};
+use super::block::{Blocks, WIDEST, pad, widen};
+use super::eight::{Eight, LANES};
 use pulp::f32x8;
 
-/// Lags in half a vector.
-pub const HALF: usize = 4;
+/// Lags that are wanted: the coefficients at the first, whose rows are a pixel apart, and how many along x and y.
+pub type Lagged<'a> = (Rows<'a>, (usize, usize));
 
-/// A half vector of lags: the coefficients at its first, and how many of them are wanted.
-pub type Half<'a> = (Rows<'a>, usize);
+/// Most chains of additions.
+const CHAINS: usize = 2;
+/// Rows of the block that are read in one pass.
+const ROWS: usize = 2;
 
 /// Products of `P` images with the coefficients at eight lags, then the sums of the coefficients, and where there is room among
-/// the `V` vectors of sums those of their squares. `U` neighbouring rows
-/// are summed apart: several chains of additions instead of one.
-pub struct LagProducts<'a, S, const P: usize, const U: usize> {
+/// the `V` vectors of sums those of their squares; this for each of `T` lags along y. `K` = [`ROWS`] + `T` - 1.
+pub struct LagProducts<'a, S, const P: usize, const V: usize, const T: usize, const K: usize, const F: usize> {
     simd: S,
     a: [Rows<'a>; P],
-    lags: [Half<'a>; 2],
-    padded: [Vec<f32>; 2],
-    is_padded: [bool; 2],
+    lags: Lagged<'a>,
+    padded: Vec<f32>,
+    is_padded: bool,
     corner: (usize, usize),
     size: (usize, usize),
 }
 
-impl<'a, S: Eight, const P: usize, const U: usize> LagProducts<'a, S, P, U> {
-    pub fn new(simd: S, a: [Rows<'a>; P], lags: [Half<'a>; 2]) -> Self {
-        let padded = [Vec::new(), Vec::new()];
-        LagProducts { simd, a, lags, padded, is_padded: [false; 2], corner: (0, 0), size: (0, 0) }
+impl<'a, S: Eight, const P: usize, const V: usize, const T: usize, const K: usize, const F: usize>
+    LagProducts<'a, S, P, V, T, K, F>
+{
+    pub fn new(simd: S, a: [Rows<'a>; P], lags: Lagged<'a>) -> Self {
+        const { assert!(K + 1 == ROWS + T) };
+        LagProducts { simd, a, lags, padded: Vec::new(), is_padded: false, corner: (0, 0), size: (0, 0) }
     }
 
-    fn moved(&self) -> (i64, i64) {
-        (self.corner.0 as i64, self.corner.1 as i64)
+    /// The coefficients from the strip's first pixel on.
+    fn coefficients(&self) -> Rows<'a> {
+        self.lags.0.from(((F * self.corner.0) as i64, self.corner.1 as i64))
     }
-}
 
-impl<S: Eight, const P: usize, const U: usize, const V: usize> Blocks<V> for LagProducts<'_, S, P, U> {
-    /// Whole vectors reach past the last wanted lag, at the end of a plane past its data: rows with zeros behind them.
+    /// Vectors beyond those that the registers hold are slow.
+    const CHAINS: usize = if V > 2 { 1 } else { CHAINS };
+
+    /// `sums` and those of `R` rows of the block, from row `y` of the strip on; `L` = `R` + `T` - 1.
     #[inline(always)]
-    fn strip(&mut self, corner: (usize, usize), size: (usize, usize)) {
-        (self.corner, self.size) = (corner, size);
-        for k in 0..2 {
-            let (image, wanted) = (self.lags[k].0.from(self.moved()), self.lags[k].1);
-            self.is_padded[k] = image.start(size.0 + HALF, size.1 - 1) > image.data.len();
-            if self.is_padded[k] {
-                pad(&mut self.padded[k], image, (size.0 + wanted - 1, size.1), size.0 + 2 * HALF);
+    fn rows<const R: usize, const L: usize>(
+        &self,
+        mut sums: [[[f32x8; V]; T]; CHAINS],
+        y: usize,
+        (left, width): (usize, usize),
+        (a, c): ([Rows; P], Rows),
+    ) -> [[[f32x8; V]; T]; CHAINS] {
+        let (simd, width) = (self.simd, width.min(WIDEST));
+        let f: [[&[f32]; R]; P] = a.map(|a| std::array::from_fn(|u| a.at(left, y + u, width)));
+        let c: [&[f32]; L] = std::array::from_fn(|r| c.at(F * left, y + r, F * width + LANES));
+        for x in 0..width {
+            let mut lagged = [simd.splat_f32s(0.0); L];
+            for r in 0..L {
+                lagged[r] = simd.load(c[r], F * x);
             }
-        }
-    }
-
-    #[inline(always)]
-    fn block(&self, left: usize, width: usize) -> Option<[Lanes; V]> {
-        let (simd, moved) = (self.simd, self.moved());
-        let lags: [Rows; 2] = std::array::from_fn(|k| match self.is_padded[k] {
-            true => Rows { data: &self.padded[k], pitch: self.size.0 + 2 * HALF, first: 0 },
-            false => self.lags[k].0.from(moved),
-        });
-        let f = |y: usize| self.a.map(|a| a.from(moved).at(left, y, width));
-        let c = |y: usize| lags.map(|c| c.at(left, y, width + HALF));
-        let mut sums = [[simd.splat_f32s(0.0); V]; U];
-        let whole = self.size.1 / U * U;
-        for y in (0..whole).step_by(U) {
-            let (f, c): ([_; U], [_; U]) = (std::array::from_fn(|u| f(y + u)), std::array::from_fn(|u| c(y + u)));
-            for x in 0..width {
-                for u in 0..U {
-                    sums[u] = add(simd, sums[u], f[u], c[u], x);
+            for u in 0..R {
+                for p in 0..P {
+                    let f = simd.splat_f32s(f[p][u][x]);
+                    for t in 0..T {
+                        let sum = &mut sums[u % Self::CHAINS][t][p];
+                        *sum = simd.add_product(*sum, f, lagged[u + t]);
+                    }
+                }
+                for t in 0..T {
+                    let (c, sums) = (lagged[u + t], &mut sums[u % Self::CHAINS][t]);
+                    sums[P] = simd.add_f32s(sums[P], c);
+                    if V > P + 1 {
+                        sums[P + 1] = simd.add_product(sums[P + 1], c, c);
+                    }
                 }
             }
         }
-        for y in whole..self.size.1 {
-            let (f, c) = (f(y), c(y));
-            for x in 0..width {
-                sums[0] = add(simd, sums[0], f, c, x);
-            }
-        }
-        let mut out = sums[0];
-        for part in &sums[1..] {
-            out = std::array::from_fn(|k| simd.add_f32s(out[k], part[k]));
-        }
-        Some(out.map(pulp::cast))
+        sums
     }
 }
 
-/// Adds the products and coefficients of one pixel.
-#[inline(always)]
-fn add<S: Eight, const P: usize, const V: usize>(
-    simd: S,
-    mut sums: [f32x8; V],
-    f: [&[f32]; P],
-    c: [&[f32]; 2],
-    x: usize,
-) -> [f32x8; V] {
-    let half = |k: usize| -> [f32; HALF] { c[k][x..x + HALF].try_into().expect("as many as half a vector") };
-    let c = pulp::cast([half(0), half(1)]);
-    for p in 0..P {
-        sums[p] = simd.add_product(sums[p], simd.splat_f32s(f[p][x]), c);
+impl<S: Eight, const P: usize, const V: usize, const T: usize, const K: usize, const F: usize> Blocks
+    for LagProducts<'_, S, P, V, T, K, F>
+{
+    const VECTORS: usize = V * T;
+
+    /// Whole vectors reach past the last wanted lag, at the end of the image past its data: rows with zeros behind them.
+    #[inline(always)]
+    fn strip(&mut self, corner: (usize, usize), size: (usize, usize)) {
+        (self.corner, self.size) = (corner, size);
+        let (image, wanted) = (self.coefficients(), self.lags.1);
+        self.is_padded = image.start(F * size.0 + LANES, size.1 + T - 2) > image.data.len();
+        if self.is_padded {
+            let last = (F * (size.0 - 1) + wanted.0, size.1 + wanted.1 - 1);
+            pad(&mut self.padded, image, last, (F * size.0 + 2 * LANES, size.1 + T - 1));
+        }
     }
-    sums[P] = simd.add_f32s(sums[P], c);
-    if V > P + 1 {
-        sums[P + 1] = simd.add_product(sums[P + 1], c, c);
+
+    #[inline(always)]
+    fn add(&self, left: usize, width: usize, sums: &mut [[f64; LANES]]) {
+        let c = match self.is_padded {
+            true => Rows { data: &self.padded, pitch: F * self.size.0 + 2 * LANES, first: 0 },
+            false => self.coefficients(),
+        };
+        let moved = (self.corner.0 as i64, self.corner.1 as i64);
+        let (images, columns) = ((self.a.map(|a| a.from(moved)), c), (left, width));
+        let mut block = [[[self.simd.splat_f32s(0.0); V]; T]; CHAINS];
+        let whole = self.size.1 / ROWS * ROWS;
+        for y in (0..whole).step_by(ROWS) {
+            block = self.rows::<ROWS, K>(block, y, columns, images);
+        }
+        for y in whole..self.size.1 {
+            block = self.rows::<1, T>(block, y, columns, images);
+        }
+        for (t, sums) in sums.chunks_exact_mut(V).enumerate() {
+            let mut total = block[0][t];
+            for part in &block[1..] {
+                for k in 0..V {
+                    total[k] = self.simd.add_f32s(total[k], part[t][k]);
+                }
+            }
+            widen(sums, &total);
+        }
     }
-    sums
 }

@@ -4,14 +4,16 @@
 //! ([`super::peak`]). At one lag those are sums of one product image, so that overlapping windows share them as they
 //! share the whole-pixel search; neighbouring windows move alike and ask for the same lags.
 
-use super::batch_sums::{BatchSums, LANES, Part, Rows, SINGLE_ROWS, Totals};
+use super::batch_sums::{BatchSums, LAG_ROWS, LANES, Part, Rows, SINGLE_ROWS, Totals};
 use super::block::Blocks;
-use super::eight::{Eight, Lanes, Work, eight};
-use super::lag_block::{HALF, Half, LagProducts};
+use super::eight::{Eight, Work, eight};
+use super::lag_block::{LagProducts, Lagged};
+use super::lanes::vectors;
 use super::missing::Missing;
 use super::sums::Intervals;
 use crate::field::PixelShift;
 use crate::grid::Grid;
+use std::borrow::Cow;
 
 /// Most lags along each axis.
 pub const SIDE: usize = 8;
@@ -27,14 +29,40 @@ const GROUP_BYTES: usize = 8 << 20;
 pub type Lags = [f64; SIDE * SIDE];
 
 /// Samples or spline coefficients of an image, `factor` a pixel along each axis.
-#[derive(Clone, Copy)]
 pub struct Knots<'a> {
-    /// Every `factor`-th column each; all rows, `stride` apart.
-    pub planes: &'a [Vec<f32>],
-    pub stride: usize,
-    pub factor: usize,
+    /// Rows of `stride` values.
+    data: Cow<'a, [f32]>,
+    stride: usize,
+    factor: usize,
     /// Where the tile's first pixel lies.
-    pub margin: i64,
+    margin: i64,
+}
+
+impl<'a> Knots<'a> {
+    /// Of `planes` that hold every `factor`-th column each and all rows, `stride` apart; `margin` is where the tile's first pixel
+    /// lies, in knots.
+    pub fn new(planes: &'a [Vec<f32>], stride: usize, margin: i64) -> Self {
+        let factor = planes.len();
+        let data = match planes {
+            [all] => Cow::Borrowed(&all[..]),
+            [even, odd] => Cow::Owned(interleaved(even, odd)),
+            _ => unreachable!("one knot a pixel, or two"),
+        };
+        Knots { data, stride: stride * factor, factor, margin }
+    }
+
+    /// `lags` lags along x and y from `first` on; those along y are pixels apart.
+    fn lagged(&self, first: (i64, i64), lags: (usize, usize)) -> Lagged<'_> {
+        let place = (first.1 + self.margin) * self.stride as i64 + first.0 + self.margin;
+        (Rows { data: &self.data, pitch: self.stride * self.factor, first: place }, lags)
+    }
+}
+
+fn interleaved(even: &[f32], odd: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0; 2 * even.len()];
+    let pairs = out.as_chunks_mut::<2>().0;
+    vectors(|| pairs.iter_mut().zip(even).zip(odd).for_each(|((pair, a), b)| *pair = [*a, *b]));
+    out
 }
 
 /// The lags that a window needs at all displacements near its start.
@@ -51,21 +79,18 @@ pub struct Around {
 impl Around {
     /// Those of a spline of six taps with `factor` coefficients a pixel.
     pub fn spline(start: PixelShift, factor: usize) -> Around {
-        let knot = |d: f64| (d * factor as f64).floor() as i64;
-        Around::new(start, factor, |low, high| (knot(low) - 2, knot(high) + 4))
-    }
-
-    /// Those of a quadratic through the nearest of `factor` samples a pixel and its neighbours.
-    pub fn quadratic(start: PixelShift, factor: usize) -> Around {
-        let knot = |d: f64| (d * factor as f64).round() as i64;
-        Around::new(start, factor, |low, high| (knot(low) - 1, knot(high) + 2))
-    }
-
-    fn new(start: PixelShift, factor: usize, lags: impl Fn(f64, f64) -> (i64, i64)) -> Around {
-        // Windows whose peak lies farther from the parabola through its pixels are rare. Eight lags at most.
-        let reach = if factor == 2 { 0.25 } else { 0.45 };
-        let (x, y) = (lags(start.dx - reach, start.dx + reach), lags(start.dy - reach, start.dy + reach));
+        let (knot, reach) = (|d: f64| (d * factor as f64).floor() as i64, reach(factor));
+        let knots = |d: f64| (knot(d - reach) - 2, knot(d + reach) + 4);
+        let (x, y) = (knots(start.dx), knots(start.dy));
         Around { start, reach, first: (x.0, y.0), end: (x.1, y.1) }
+    }
+
+    /// Those of a quadratic through the sample nearest to the start, of `factor` a pixel, and its neighbours.
+    pub fn quadratic(start: PixelShift, factor: usize) -> Around {
+        let nearest = |d: f64| (d * factor as f64).round() as i64;
+        let knots = |d: f64| (nearest(d) - 1, nearest(d) + 2);
+        let (x, y) = (knots(start.dx), knots(start.dy));
+        Around { start, reach: reach(factor), first: (x.0, y.0), end: (x.1, y.1) }
     }
 
     /// Where the value at a lag lies in [`Lags`].
@@ -89,6 +114,12 @@ impl Around {
     }
 }
 
+/// Pixels from the start that the lags reach, with `factor` knots a pixel: windows whose peak lies farther from the parabola through
+/// its pixels are rare. Eight lags at most.
+fn reach(factor: usize) -> f64 {
+    if factor == 2 { 0.25 } else { 0.45 }
+}
+
 /// The lags of a group of cell rows, of `P` images f: `V` sums.
 pub struct LagSums<const P: usize, const V: usize> {
     /// For every cell Σ f·c of each f, Σ c and, where `V` = `P` + 2, Σ c².
@@ -102,11 +133,11 @@ pub type LagsOfOne = LagSums<1, 2>;
 pub type LagsOfThree = LagSums<3, 4>;
 pub type LagsOfNone = LagSums<0, 2>;
 
-/// Lags (x.., y) for cells that neighbour each other.
+/// Lags for cells that neighbour each other: `lags` along x, and along y, pixels apart, from `first` on.
 struct Batch {
     part: Part,
     first: (i64, i64),
-    lags: usize,
+    lags: (usize, usize),
 }
 
 impl<const P: usize, const V: usize> Default for LagSums<P, V> {
@@ -124,30 +155,40 @@ impl<const P: usize, const V: usize> LagSums<P, V> {
     /// Computes the lags of the cells of `rows` (of `columns` cells each) that `wanted` names.
     pub fn compute(
         &mut self,
-        (f, c): ([&Grid<f32>; P], Knots),
+        (f, c): ([&Grid<f32>; P], &Knots),
         (x, y): (&Intervals, &Intervals),
         (columns, rows): (usize, (usize, usize)),
         wanted: &[Option<Around>],
     ) {
         self.values.resize(wanted.len(), [[0.0; SIDE * SIDE]; V]);
         let mut batches = Vec::new();
-        let low = wanted.iter().flatten().map(|a| a.first.1).min();
-        let high = wanted.iter().flatten().map(|a| a.end.1).max();
-        for ty in low.unwrap_or(0)..high.unwrap_or(0) {
-            batches_of_row((columns, rows), wanted, ty, &mut batches);
+        let low = wanted.iter().flatten().map(|a| a.first.1).min().unwrap_or(0);
+        let high = wanted.iter().flatten().map(|a| a.end.1).max().unwrap_or(0);
+        // Lags along y in the same place between two pixels read the same rows of knots.
+        let factor = c.factor as i64;
+        for ty in low..high.min(low + factor) {
+            for ty in (ty..high).step_by(c.factor * LAG_ROWS) {
+                let lines = ((high - ty) as usize).div_ceil(c.factor).min(LAG_ROWS);
+                batches_of_rows((columns, rows), wanted, (ty, lines, factor), &mut batches);
+            }
         }
-        let requests: Vec<_> = batches.iter().map(|b| (b.part, halves(&c, b.first, b.lags))).collect();
-        self.sums.lag_sums::<P, V>(f.map(Rows::of), &requests, (x, y), &mut self.totals);
+        let requests: Vec<_> = batches.iter().map(|b| (b.part, c.lagged(b.first, b.lags))).collect();
+        self.sums.lag_sums::<P, V>(f.map(Rows::of), (&requests, c.factor), (x, y), &mut self.totals);
         for (Batch { part, first: (tx, ty), lags }, totals) in batches.iter().zip(&self.totals) {
             for row in part.rows.0..part.rows.1 {
                 for column in part.columns.0..part.columns.1 {
                     let cell = (row - rows.0) * columns + column;
-                    let Some(a) = wanted[cell].filter(|a| (a.first.1..a.end.1).contains(ty)) else { continue };
-                    let totals = totals.of(part.index(column, row));
-                    for t in a.first.0.max(*tx)..a.end.0.min(tx + *lags as i64) {
-                        let (to, lane) = (a.index((t, *ty)), lane(c.factor, (t - tx) as usize));
-                        for v in 0..V {
-                            self.values[cell][v][to] = totals[lane + v * LANES];
+                    let Some(a) = wanted[cell] else { continue };
+                    let (first, last) = (a.first.0.max(*tx), a.end.0.min(tx + lags.0 as i64));
+                    for line in 0..lags.1 {
+                        let ty = ty + line as i64 * factor;
+                        if first >= last || !(a.first.1..a.end.1).contains(&ty) {
+                            continue;
+                        }
+                        let totals = totals.row(part.index(column, row), line);
+                        let (to, from, n) = (a.index((first, ty)), (first - tx) as usize, (last - first) as usize);
+                        for (v, values) in self.values[cell].iter_mut().enumerate() {
+                            values[to..to + n].copy_from_slice(&totals[v * LANES + from..][..n]);
                         }
                     }
                 }
@@ -195,19 +236,26 @@ impl<const P: usize, const V: usize> Work for Without<'_, P, V> {
 
     #[inline(always)]
     fn run<S: Eight>(self, simd: S) {
+        if self.c.factor == 2 { self.of_factor::<S, 2>(simd) } else { self.of_factor::<S, 1>(simd) }
+    }
+}
+
+impl<const P: usize, const V: usize> Without<'_, P, V> {
+    #[inline(always)]
+    fn of_factor<S: Eight, const F: usize>(self, simd: S) {
         let Without { values, f, c, around, missing } = self;
         let lags = (around.end.0 - around.first.0) as usize;
         for ty in around.first.1..around.end.1 {
-            let first = around.index((around.first.0, ty));
-            let mut products = LagProducts::<S, P, 2>::new(simd, f, halves(c, (around.first.0, ty), lags));
+            let first = (around.first.0, ty);
+            let mut products = LagProducts::<S, P, V, 1, 2, F>::new(simd, f, c.lagged(first, (lags, 1)));
+            let mut lost = [[0.0; LANES]; V];
             for (corner, size) in missing.pieces(SINGLE_ROWS) {
-                Blocks::<V>::strip(&mut products, corner, size);
-                let Some::<[Lanes; V]>(sums) = products.block(0, size.0) else { continue };
-                for (values, sums) in values.iter_mut().zip(&sums) {
-                    for s in 0..lags {
-                        values[first + s] -= f64::from(sums[lane(c.factor, s)]);
-                    }
-                }
+                products.strip(corner, size);
+                products.add(0, size.0, &mut lost);
+            }
+            let first = around.index(first);
+            for (values, lost) in values.iter_mut().zip(&lost) {
+                values[first..first + lags].iter_mut().zip(lost).for_each(|(v, lost)| *v -= lost);
             }
         }
     }
@@ -216,35 +264,42 @@ impl<const P: usize, const V: usize> Work for Without<'_, P, V> {
 impl LagsOfOne {
     /// As [`LagSums::of`], without the `missing` pixels.
     #[inline(always)]
-    pub fn of_others(&self, cell: (usize, &Around), (f, c): (&Grid<f32>, Knots), missing: &Missing, mean: f64) -> Lags {
+    pub fn of_others(
+        &self,
+        cell: (usize, &Around),
+        (f, c): (&Grid<f32>, &Knots),
+        missing: &Missing,
+        mean: f64,
+    ) -> Lags {
         if missing.is_empty() {
             return self.of(cell.0, [mean])[0];
         }
-        centred(&self.without(cell, ([f], &c), missing), [mean])[0]
+        centred(&self.without(cell, ([f], c), missing), [mean])[0]
     }
 }
 
 impl LagsOfNone {
     /// Σ (c - c̄)² of a cell over `pixels` pixels, the `missing` ones left out.
     #[inline(always)]
-    pub fn energies(&self, cell: (usize, &Around), c: Knots, missing: &Missing, pixels: f64) -> Lags {
+    pub fn energies(&self, cell: (usize, &Around), c: &Knots, missing: &Missing, pixels: f64) -> Lags {
         let energies = |[sum, squares]: &[Lags; 2]| std::array::from_fn(|k| squares[k] - sum[k] * sum[k] / pixels);
         if missing.is_empty() {
             energies(&self.values[cell.0])
         } else {
-            energies(&self.without(cell, ([], &c), missing))
+            energies(&self.without(cell, ([], c), missing))
         }
     }
 }
 
-/// The batches that hold the lags (.., ty) of the cells that want them.
-fn batches_of_row(
+/// The batches that hold the lags along x, at `lines` lags along y `apart` from `ty` on, of the cells that want them.
+fn batches_of_rows(
     (columns, rows): (usize, (usize, usize)),
     wanted: &[Option<Around>],
-    ty: i64,
+    (ty, lines, apart): (i64, usize, i64),
     batches: &mut Vec<Batch>,
 ) {
-    let wants = |cell: usize| wanted[cell].filter(|a| (a.first.1..a.end.1).contains(&ty));
+    let own = |a: &Around| (0..lines as i64).any(|line| (a.first.1..a.end.1).contains(&(ty + line * apart)));
+    let wants = |cell: usize| wanted[cell].filter(own);
     let height = rows.1 - rows.0;
     let mut column = 0;
     while column < columns {
@@ -269,33 +324,7 @@ fn batches_of_row(
         column = last + 1;
         let part = Part { columns: (first, last + 1), rows: (rows.0 + top, rows.0 + bottom) };
         for tx in (low..high).step_by(LANES) {
-            batches.push(Batch { part, first: (tx, ty), lags: (high - tx).min(LANES as i64) as usize });
+            batches.push(Batch { part, first: (tx, ty), lags: ((high - tx).min(LANES as i64) as usize, lines) });
         }
     }
-}
-
-/// Where lag s of a batch lies in the vector of its totals.
-#[inline(always)]
-fn lane(factor: usize, s: usize) -> usize {
-    if factor == 2 { (s % 2) * HALF + s / 2 } else { s }
-}
-
-/// The lags (tx + s, ty), s = 0..`lags`, at most eight: lags a pixel apart lie side by side in one plane.
-fn halves<'a>(c: &Knots<'a>, (tx, ty): (i64, i64), lags: usize) -> [Half<'a>; 2] {
-    let factor = c.factor as i64;
-    std::array::from_fn(|k| {
-        let (offset, wanted) = match c.factor {
-            2 => (k, (lags + 1 - k) / 2),
-            _ => (k * HALF, lags.saturating_sub(k * HALF).min(HALF)),
-        };
-        // Where none are wanted nothing may lie behind the first.
-        let (offset, wanted) = if wanted == 0 { (0, 1) } else { (offset, wanted) };
-        let px = tx + offset as i64 + c.margin;
-        let plane = Rows {
-            data: &c.planes[px.rem_euclid(factor) as usize],
-            pitch: c.stride * c.factor,
-            first: (ty + c.margin) * c.stride as i64 + px.div_euclid(factor),
-        };
-        (plane, wanted)
-    })
 }

@@ -37,7 +37,7 @@ pub fn solutions(
     let y = Intervals::new(windows.cells.1, windows.window.1, windows.step.1);
     let terms = regression_terms(&band.pre, windows, (&x, &y));
     let basis = [&band.pre.values, &band.pre.gradient[0], &band.pre.gradient[1]];
-    let mut lags = LagsOfThree::default();
+    let (mut lags, knots) = (LagsOfThree::default(), c.knots());
     let mut out = vec![None; windows.len()];
     let (columns, rows) = windows.cells;
     let group = LagsOfThree::group(columns, rows);
@@ -47,7 +47,7 @@ pub fn solutions(
         }
         let bottom = (top + group).min(rows);
         let cells = top * columns..bottom * columns;
-        lags.compute((basis, c.knots()), (&x, &y), (columns, (top, bottom)), &wanted[cells.clone()]);
+        lags.compute((basis, &knots), (&x, &y), (columns, (top, bottom)), &wanted[cells.clone()]);
         for (row, cell) in cells.enumerate() {
             let Some(around) = wanted[cell] else { continue };
             out[cell] = vectors(

@@ -10,42 +10,42 @@ use crate::field::PixelShift;
 
 /// One band of one window without weights, from sums shared by all windows of a tile.
 pub struct SharedCorrelation {
-    pub terms: WindowTerms,
+    terms: WindowTerms,
+    around: Around,
     /// Σ (f - mean)·c at the lags around the start.
-    pub lags: Lags,
-    pub around: Around,
-    /// Energy of the post window at the half pixels around the start.
-    pub energies: Lags,
-    pub halves: Around,
-    /// Middle of `norms` in half pixels and the norms around it.
+    lags: Lags,
+    /// The half pixel nearest to the start and the norms of the post window around it.
     half: (i64, i64),
     norms: [f64; 9],
 }
 
 impl SharedCorrelation {
-    /// For a climb from `start`; the lags and energies are still to be set.
-    pub fn new(terms: WindowTerms, start: PixelShift, c: &Coefficients) -> Self {
-        let (none, half) = ([0.0; SIDE * SIDE], (i64::MAX, i64::MAX));
-        let (around, halves) = (Around::spline(start, c.factor), Around::quadratic(start, c.factor));
-        SharedCorrelation { terms, lags: none, around, energies: none, halves, half, norms: [0.0; 9] }
-    }
-
-    /// The lags reach around displacement `d`.
-    #[inline(always)]
-    pub fn reaches(&self, d: PixelShift) -> bool {
-        self.around.reaches(d)
-    }
-
-    /// As [`WindowCorrelation::at`](super::peak::WindowCorrelation::at), within the reach of the lags.
-    #[inline(always)]
-    pub fn at(&mut self, c: &Coefficients, halves: &HalfPixels, d: PixelShift) -> Option<Jet> {
-        if away(halves, d, self.half) {
-            self.half = halves.nearest(d);
-            for k in 0..9 {
-                let half = (self.half.0 + k as i64 % 3 - 1, self.half.1 + k as i64 / 3 - 1);
-                self.norms[k] = halves.gain(half) * self.energies[self.halves.index(half)];
-            }
+    /// For a climb from `start`; `energies` are those of the post window at the lags of [`Around::quadratic`].
+    pub fn new(
+        terms: WindowTerms,
+        start: PixelShift,
+        (around, lags): (Around, Lags),
+        (quadratic, energies): (&Around, &Lags),
+        halves: &HalfPixels,
+    ) -> Self {
+        let half = halves.nearest(start);
+        let mut norms = [0.0; 9];
+        for (k, norm) in norms.iter_mut().enumerate() {
+            let half = (half.0 + k as i64 % 3 - 1, half.1 + k as i64 / 3 - 1);
+            *norm = halves.gain(half) * energies[quadratic.index(half)];
         }
+        SharedCorrelation { terms, around, lags, half, norms }
+    }
+
+    /// The lags and norms reach around displacement `d`.
+    #[inline(always)]
+    pub fn reaches(&self, halves: &HalfPixels, d: PixelShift) -> bool {
+        self.around.reaches(d) && !away(halves, d, self.half)
+    }
+
+    /// As [`WindowCorrelation::at`](super::peak::WindowCorrelation::at), within the reach.
+    #[inline(always)]
+    pub fn at(&self, c: &Coefficients, halves: &HalfPixels, d: PixelShift) -> Option<Jet> {
         let factor = c.factor as f64;
         let product = spline_of_six(c.spline, &self.lags, self.around.place(d, factor), factor);
         let norm = norm_at(halves, &self.norms, d, self.half);

@@ -13,7 +13,7 @@
 use super::ampcor::{self, At};
 use super::chance::Chance;
 use super::half_pixel::HalfPixels;
-use super::lag_sums::{Around, LagsOfNone, LagsOfOne};
+use super::lag_sums::{Around, Knots, LagsOfNone, LagsOfOne};
 use super::lanes::vectors;
 use super::lsm::Limits;
 use super::missing::Missing;
@@ -43,7 +43,7 @@ pub struct Spatial {
     work: Vec<WindowCorrelation>,
     lags: Vec<(LagsOfOne, LagsOfNone)>,
     /// The cell's window in every band, in those whose texture counts.
-    shared: Vec<SharedCorrelation>,
+    shared: Vec<Option<SharedCorrelation>>,
     used: Vec<bool>,
     own: Vec<WindowTerms>,
     missing: Missing,
@@ -52,20 +52,23 @@ pub struct Spatial {
 }
 
 /// What a tile's windows share.
-struct Shared {
-    halves: Vec<HalfPixels>,
+struct Shared<'a> {
+    halves: &'a [HalfPixels],
+    /// Coefficients of the post image and its samples at the half pixels, of every band.
+    knots: Vec<(Knots<'a>, Knots<'a>)>,
     /// Of every window in every band.
     sums: Vec<Vec<RawSums>>,
     intervals: (Intervals, Intervals),
 }
 
-impl Shared {
-    fn new(tile: &Tile) -> Self {
+impl<'a> Shared<'a> {
+    fn new(tile: &'a Tile, halves: &'a [HalfPixels]) -> Self {
         let w = &tile.windows;
         let intervals =
             (Intervals::new(w.cells.0, w.window.0, w.step.0), Intervals::new(w.cells.1, w.window.1, w.step.1));
         Shared {
-            halves: tile.bands.iter().map(|b| HalfPixels::new(&b.post)).collect(),
+            halves,
+            knots: tile.bands.iter().zip(halves).map(|(b, h)| (b.post.coefficients.knots(), h.knots())).collect(),
             sums: tile.bands.iter().map(|b| raw_sums(&b.pre, w, (&intervals.0, &intervals.1))).collect(),
             intervals,
         }
@@ -124,7 +127,7 @@ impl Spatial {
         surface: &[f32],
     ) -> Measurement {
         let together = if shares { self.refine_shared(tile, shared, (cell, row), found) } else { None };
-        let maximum = together.unwrap_or_else(|| self.refine(tile, &shared.halves, cell, found));
+        let maximum = together.unwrap_or_else(|| self.refine(tile, shared.halves, cell, found));
         match maximum {
             Ok(maximum) => self.measure(tile, cell, surface, found, &maximum),
             Err(status) => Measurement::failed(status),
@@ -143,7 +146,6 @@ impl Spatial {
     ) -> Option<Result<Maximum, Status>> {
         self.shared.clear();
         self.own.clear();
-        self.used.clear();
         let start = found.start();
         for (k, band) in tile.bands.iter().enumerate() {
             let (corner, mut sums) = (tile.windows.corner(cell), shared.sums[k][cell]);
@@ -156,28 +158,32 @@ impl Spatial {
             }
             sums.remove(&band.pre, missing);
             let terms = sums.terms(pixels).terms;
-            let used = !terms.flat(band.scene.min_variance);
-            let mut window = SharedCorrelation::new(terms, start, &band.post.coefficients);
-            if used {
-                let (lags, energies) = &self.lags[k];
-                let (c, halves) = (band.post.coefficients.knots(), shared.halves[k].knots());
-                window.energies = energies.energies((row, &window.halves), halves, missing, pixels);
-                window.lags = lags.of_others((row, &window.around), (&band.pre.values, c), missing, terms.mean);
-                self.own.push(terms);
+            if terms.flat(band.scene.min_variance) {
+                self.shared.push(None);
+                continue;
             }
-            self.used.push(used);
-            self.shared.push(window);
+            let (lags, energies) = &self.lags[k];
+            let (c, samples) = &shared.knots[k];
+            let factor = band.post.coefficients.factor;
+            let (around, quadratic) = (Around::spline(start, factor), Around::quadratic(start, factor));
+            let energies = energies.energies((row, &quadratic), samples, missing, pixels);
+            let lags = lags.of_others((row, &around), (&band.pre.values, c), missing, terms.mean);
+            let spline = (around, lags);
+            let window = SharedCorrelation::new(terms, start, spline, (&quadratic, &energies), &shared.halves[k]);
+            self.shared.push(Some(window));
+            self.own.push(terms);
         }
         if self.own.is_empty() {
             return Some(Err(Status::LowTexture));
         }
-        let (work, used) = (&mut self.shared, &self.used);
+        let windows = &self.shared;
         let mut beyond = false;
         let maximum = peak::climb(start, |d| {
-            let bands = tile.bands.iter().zip(&shared.halves).zip(work.iter_mut()).zip(used);
-            peak::sum(bands.map(|(((b, h), w), u)| {
-                beyond |= *u && !w.reaches(d);
-                if *u && !beyond { w.at(&b.post.coefficients, h, d) } else { None }
+            let bands = tile.bands.iter().zip(shared.halves).zip(windows);
+            peak::sum(bands.map(|((b, h), w)| {
+                let w = w.as_ref()?;
+                beyond |= !w.reaches(h, d);
+                if beyond { None } else { w.at(&b.post.coefficients, h, d) }
             }))
         });
         (!beyond).then_some(maximum)
@@ -257,7 +263,8 @@ fn sandwich(maximum: &Maximum, rho: f64, bands: &[WindowTerms]) -> Option<Covari
 
 impl Method for Spatial {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
-        let shared = Shared::new(tile);
+        let halves: Vec<_> = tile.bands.iter().map(|b| HalfPixels::new(&b.post)).collect();
+        let shared = Shared::new(tile, &halves);
         let pairs = tile.pairs();
         let (columns, rows) = tile.windows.cells;
         // Ampcor's measures want the whole surface of a window.
@@ -292,9 +299,9 @@ impl Method for Spatial {
                 let (spline, quadratic) = (around(Around::spline), around(Around::quadratic));
                 let (x, y) = &shared.intervals;
                 let rows = (columns, (first, last));
-                let (lags, energies) = &mut self.lags[k];
-                lags.compute(([&band.pre.values], c.knots()), (x, y), rows, &spline);
-                energies.compute(([], shared.halves[k].knots()), (x, y), rows, &quadratic);
+                let ((lags, energies), knots) = (&mut self.lags[k], &shared.knots[k]);
+                lags.compute(([&band.pre.values], &knots.0), (x, y), rows, &spline);
+                energies.compute(([], &knots.1), (x, y), rows, &quadratic);
                 shares = spline.iter().map(Option::is_some).collect();
             }
             for (row, cell) in cells.enumerate() {

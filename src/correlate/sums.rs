@@ -84,7 +84,8 @@ impl SquareSums {
     #[inline(always)]
     pub fn of(&self, corner: (usize, usize), size: (usize, usize)) -> [f64; 2] {
         let (top, bottom) = self.ends(corner, size);
-        self.tables.each_ref().map(|t| (t[bottom + size.0] - t[bottom]) - (t[top + size.0] - t[top]))
+        let of = |t: &[f64]| (t[bottom + size.0] - t[bottom]) - (t[top + size.0] - t[top]);
+        [of(&self.tables[0]), of(&self.tables[1])]
     }
 
     #[inline(always)]
@@ -145,8 +146,9 @@ impl CellSums {
     #[inline(always)]
     pub fn of(&self, x: usize, y: usize) -> [f64; 2] {
         let ((x0, x1), (y0, y1)) = (self.columns[x], self.rows[y]);
-        let [a, b, c, d] = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| self.table[y * self.stride + x]);
-        [0, 1].map(|k| (d[k] - c[k]) - (b[k] - a[k]))
+        let (top, bottom) = (&self.table[y0 * self.stride..], &self.table[y1 * self.stride..]);
+        let (a, b, c, d) = (top[x0], top[x1], bottom[x0], bottom[x1]);
+        [(d[0] - c[0]) - (b[0] - a[0]), (d[1] - c[1]) - (b[1] - a[1])]
     }
 }
 

@@ -5,7 +5,7 @@
 //! image's gaps take away, and that is zero in all blocks of pixels but those with gaps. Several bands are stacked: the surfaces are averaged before anything is read
 //! off them (Li et al. 2021).
 
-use super::batch_sums::{BATCH, BatchSums, Part, Rows, Shifts, Totals};
+use super::batch_sums::{BATCH, BatchSums, Part, Rows, Shifts, Totals, rows_at_once};
 use super::clear::{Band, MaskedPlane, bands, clear_cells};
 use super::fill::ValidCounts;
 use super::lanes::vectors;
@@ -72,11 +72,12 @@ struct Masked<'a> {
     post: MaskedPlane<'a>,
 }
 
-/// Neighbouring shifts along x, the windows that ask for some of them, and among those the ones with gaps.
+/// Neighbouring shifts from `shift` on, so many along x and y, the windows that ask for some of them, and among those the ones with
+/// gaps.
 #[derive(Clone, Copy)]
 struct Batch {
     shift: (i32, i32),
-    shifts: usize,
+    shifts: (usize, usize),
     part: Part,
     gaps: Option<Part>,
 }
@@ -197,10 +198,12 @@ impl<'a> Surfaces<'a> {
                     self.products(layer, batches, &mut products);
                     for (batch, products) in batches.iter().zip(&products) {
                         self.lost(layer, batch, &mut lost);
-                        vectors(
-                            #[inline(always)]
-                            || self.normalise(layer, batch, products, &lost),
-                        );
+                        for line in 0..batch.shifts.1 {
+                            vectors(
+                                #[inline(always)]
+                                || self.normalise(layer, (batch, line), products, &lost),
+                            );
+                        }
                     }
                 }
             }
@@ -211,9 +214,12 @@ impl<'a> Surfaces<'a> {
     fn batches(&self, band: &Band, (low, high): ((i32, i32), (i32, i32))) -> Vec<Batch> {
         let cells_x = self.windows.cells.0;
         let mut out = Vec::new();
-        for sy in low.1..=high.1 {
+        let wide = (high.0 - low.0 + 1).min(BATCH as i32) as usize;
+        let together = rows_at_once(wide, (high.1 - low.1 + 1) as usize);
+        let left = |high: i32, from: i32, most: usize| (high - from + 1).min(most as i32) as usize;
+        for sy in (low.1..=high.1).step_by(together) {
             for sx in (low.0..=high.0).step_by(BATCH) {
-                let (shift, shifts) = ((sx, sy), (high.0 - sx + 1).min(BATCH as i32) as usize);
+                let (shift, shifts) = ((sx, sy), (left(high.0, sx, BATCH), left(high.1, sy, together)));
                 let within = |columns| columns_of(self.search, cells_x, band.rows, columns, shift, shifts);
                 let part = |columns| Part { columns, rows: band.rows };
                 let Some(wanted) = within((0, cells_x)) else { continue };
@@ -248,7 +254,8 @@ impl<'a> Surfaces<'a> {
         for (k, (total, (p, q))) in totals.iter_mut().zip(pairs).enumerate() {
             let nothing = |(x, y): (usize, usize), (w, h): (usize, usize)| {
                 let there = ((x as i64 + at.0) as usize, (y as i64 + at.1) as usize);
-                let (own, other) = (|| pre.gaps((x, y), (w, h)) == 0, || post.gaps(there, (w + shifts - 1, h)) == 0);
+                let (own, other) =
+                    (|| pre.gaps((x, y), (w, h)) == 0, || post.gaps(there, (w + shifts.0 - 1, h + shifts.1 - 1)) == 0);
                 match k {
                     0 => own() || other(),
                     1 | 2 => other(),
@@ -260,16 +267,17 @@ impl<'a> Surfaces<'a> {
         }
     }
 
-    /// Makes correlations of the sums and puts them into the surfaces.
+    /// Makes correlations of the sums at one of a batch's shifts along y and puts them into the surfaces.
     #[inline(always)]
     fn normalise(
         &mut self,
         layer: usize,
-        &Batch { shift, shifts, part, gaps }: &Batch,
+        (&Batch { shift, shifts: (shifts, _), part, gaps }, line): (&Batch, usize),
         products: &Totals,
         lost: &[Totals; 5],
     ) {
         let layer = &self.layers[layer];
+        let shift = (shift.0, shift.1 + line as i32);
         let at = layer.at(shift);
         let window = self.windows.window;
         let pixels = (window.0 * window.1) as f64;
@@ -282,11 +290,11 @@ impl<'a> Surfaces<'a> {
                 let mut found = [NOTHING; BATCH];
                 let (u, v) = self.windows.corner(cell);
                 let there = ((u as i64 + at.0) as usize, (v as i64 + at.1) as usize);
-                let fg = products.of(part.index(x, y));
+                let fg = products.row(part.index(x, y), line);
                 let own = layer.sums.0.of(x, y);
                 if let (Some(Masked { pre, post }), Some(gaps), false) = (&layer.masked, gaps, layer.clear[cell]) {
                     let k = gaps.index(x, y);
-                    let [both, f_lost, ff_lost, g_lost, gg_lost] = std::array::from_fn(|t| lost[t].of(k));
+                    let [both, f_lost, ff_lost, g_lost, gg_lost] = std::array::from_fn(|t| lost[t].row(k, line));
                     let (own, [f, ff_all]) = (pre.gaps((u, v), window) as f64, own);
                     for s in skip..skip + n {
                         let there = (there.0 + s, there.1);
@@ -364,20 +372,22 @@ pub(super) fn extent(search: &SearchArea, first: usize, last: usize) -> ((i32, i
     (low, high)
 }
 
-/// The cell columns of `within` between which some cell of the rows asks for one of `shifts` shifts from `shift` on
-/// along x; `cells_x` is the number of cells in a row.
+/// The cell columns of `within` between which some cell of the rows asks for one of `shifts` shifts (along x and y) from
+/// `shift` on; `cells_x` is the number of cells in a row.
 pub(super) fn columns_of(
     search: &SearchArea,
     cells_x: usize,
     rows: (usize, usize),
     within: (usize, usize),
     shift: (i32, i32),
-    shifts: usize,
+    shifts: (usize, usize),
 ) -> Option<(usize, usize)> {
     if search.starts.is_empty() {
         return Some(within);
     }
-    let wants = |x: usize| (rows.0..rows.1).any(|y| slots(search, y * cells_x + x, shift, shifts).is_some());
+    let lines = || (0..shifts.1 as i32).map(|line| (shift.0, shift.1 + line));
+    let asks = |cell: usize| lines().any(|shift| slots(search, cell, shift, shifts.0).is_some());
+    let wants = |x: usize| (rows.0..rows.1).any(|y| asks(y * cells_x + x));
     let first = (within.0..within.1).find(|&x| wants(x))?;
     let last = (first..within.1).rev().find(|&x| wants(x))?;
     Some((first, last + 1))

@@ -1,7 +1,7 @@
 //! What the `spatial` method needs of every pre window besides its correlations, as sums shared by all windows.
 
 use super::batch_sums::{BatchSums, Job, Part, Rows, SINGLE_ROWS, Totals};
-use super::block::Blocks;
+use super::block::{Blocks, WIDEST};
 use super::eight::{Eight, LANES, Lanes, Work, eight};
 use super::missing::Missing;
 use super::prepare::PreparedPre;
@@ -124,7 +124,7 @@ impl Work for AllMoments<'_, '_> {
     fn run<S: Eight>(self, simd: S) {
         let blocks = Moments { simd, planes: self.planes, corner: (0, 0), height: 0 };
         let job = Job { part: self.part, blocks, out: self.totals };
-        BatchSums::default().sums::<2, _>(self.intervals, &mut [job]);
+        BatchSums::default().sums(self.intervals, &mut [job], 2);
     }
 }
 
@@ -141,12 +141,13 @@ impl Work for Without<'_> {
     #[inline(always)]
     fn run<S: Eight>(self, simd: S) {
         let mut blocks = Moments { simd, planes: self.planes, corner: (0, 0), height: 0 };
+        let mut sums = [[0.0; LANES]; SUMS.div_ceil(LANES)];
         for (corner, size) in self.missing.pieces(SINGLE_ROWS) {
             blocks.strip(corner, size);
-            let sums = blocks.block(0, size.0);
-            for (sum, one) in self.sums.0.iter_mut().zip(sums.iter().flatten().flatten()) {
-                *sum -= f64::from(*one);
-            }
+            blocks.add(0, size.0, &mut sums);
+        }
+        for (sum, lost) in self.sums.0.iter_mut().zip(sums.as_flattened()) {
+            *sum -= lost;
         }
     }
 }
@@ -160,36 +161,52 @@ struct Moments<'a, S> {
     height: usize,
 }
 
-impl<S: Eight> Blocks<2> for Moments<'_, S> {
+impl<S: Eight> Moments<'_, S> {
+    /// `N` of the sums over the block, `add` adding those of eight pixels.
+    #[inline(always)]
+    fn some<const N: usize>(
+        &self,
+        (left, width): (usize, usize),
+        add: impl Fn(S, [f32x8; N], [f32x8; 5]) -> [f32x8; N],
+    ) -> [f64; N] {
+        let (simd, width) = (self.simd, width.min(WIDEST));
+        let mut sums = [simd.splat_f32s(0.0); N];
+        for y in 0..self.height {
+            let rows = self.planes.map(|p| p.at(self.corner.0 + left, self.corner.1 + y, width));
+            let whole = width / LANES * LANES;
+            for x in (0..whole).step_by(LANES) {
+                sums = add(simd, sums, rows.map(|r| simd.load(r, x)));
+            }
+            if whole < width {
+                let rest: [Lanes; 5] = rows.map(|r| std::array::from_fn(|l| r.get(whole + l).copied().unwrap_or(0.0)));
+                sums = add(simd, sums, rest.map(pulp::cast));
+            }
+        }
+        sums.map(|sum| f64::from(pulp::cast::<f32x8, Lanes>(sum).iter().sum::<f32>()))
+    }
+}
+
+impl<S: Eight> Blocks for Moments<'_, S> {
+    const VECTORS: usize = SUMS.div_ceil(LANES);
+
     #[inline(always)]
     fn strip(&mut self, corner: (usize, usize), size: (usize, usize)) {
         (self.corner, self.height) = (corner, size.1);
     }
 
     #[inline(always)]
-    fn block(&self, left: usize, width: usize) -> Option<[Lanes; 2]> {
-        let simd = self.simd;
-        let mut sums = [simd.splat_f32s(0.0); SUMS];
-        for y in 0..self.height {
-            let rows = self.planes.map(|p| p.at(self.corner.0 + left, self.corner.1 + y, width));
-            let whole = width / LANES * LANES;
-            for x in (0..whole).step_by(LANES) {
-                sums = add_moments(simd, sums, rows.map(|r| simd.load(r, x)));
-            }
-            if whole < width {
-                let rest: [Lanes; 5] = rows.map(|r| std::array::from_fn(|l| r.get(whole + l).copied().unwrap_or(0.0)));
-                sums = add_moments(simd, sums, rest.map(pulp::cast));
-            }
+    fn add(&self, left: usize, width: usize, sums: &mut [[f64; LANES]]) {
+        // In two passes: more sums than the registers hold are slow.
+        let (first, second) = (self.some((left, width), own_moments), self.some((left, width), spread_moments));
+        for (sum, one) in sums.as_flattened_mut().iter_mut().zip(first.into_iter().chain(second)) {
+            *sum += one;
         }
-        let total = |k: usize| pulp::cast::<f32x8, Lanes>(sums[k]).iter().sum::<f32>();
-        let first = std::array::from_fn(total);
-        Some([first, std::array::from_fn(|k| if LANES + k < SUMS { total(LANES + k) } else { 0.0 })])
     }
 }
 
 #[inline(always)]
-fn add_moments<S: Eight>(simd: S, sums: [f32x8; SUMS], [f, gx, gy, sx, sy]: [f32x8; 5]) -> [f32x8; SUMS] {
-    let [a, b, c, ff, xx, xy, yy, sxx, sxy, syy, d, e, fx, fy] = sums;
+fn own_moments<S: Eight>(simd: S, sums: [f32x8; 7], [f, gx, gy, _, _]: [f32x8; 5]) -> [f32x8; 7] {
+    let [a, b, c, ff, xx, xy, yy] = sums;
     [
         simd.add_f32s(a, f),
         simd.add_f32s(b, gx),
@@ -198,9 +215,16 @@ fn add_moments<S: Eight>(simd: S, sums: [f32x8; SUMS], [f, gx, gy, sx, sy]: [f32
         simd.add_product(xx, gx, gx),
         simd.add_product(xy, gx, gy),
         simd.add_product(yy, gy, gy),
-        simd.add_product(sxx, gx, sx),
-        simd.add_product(sxy, gx, sy),
-        simd.add_product(syy, gy, sy),
+    ]
+}
+
+#[inline(always)]
+fn spread_moments<S: Eight>(simd: S, sums: [f32x8; 7], [f, gx, gy, sx, sy]: [f32x8; 5]) -> [f32x8; 7] {
+    let [xx, xy, yy, d, e, fx, fy] = sums;
+    [
+        simd.add_product(xx, gx, sx),
+        simd.add_product(xy, gx, sy),
+        simd.add_product(yy, gy, sy),
         simd.add_f32s(d, sx),
         simd.add_f32s(e, sy),
         simd.add_product(fx, f, gx),

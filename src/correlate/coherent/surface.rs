@@ -127,7 +127,7 @@ impl<'a> CoherenceSurfaces<'a> {
                 }
                 for sx in (low.0..=high.0).step_by(BATCH) {
                     let shifts = (high.0 - sx + 1).min(BATCH as i32) as usize;
-                    let wanted = columns_of(self.search, cells, (first, last), (0, cells), (sx, sy), shifts);
+                    let wanted = columns_of(self.search, cells, (first, last), (0, cells), (sx, sy), (shifts, 1));
                     let Some(columns) = wanted else { continue };
                     let part = Part { columns, rows: (first, last) };
                     self.sum(layer, (sx, sy), shifts, part, &mut totals);
@@ -155,6 +155,7 @@ impl<'a> CoherenceSurfaces<'a> {
         let [re, im] = l.bands;
         let (f, g) = ([&re.pre.values, &im.pre.values], [&re.post.values, &im.post.values]);
         let pairs = [(f[0], g[0]), (f[1], g[1]), (f[0], g[1]), (f[1], g[0])];
+        let shifts = (shifts, 1);
         let request =
             |part: Part| move |(f, g): (_, _)| Shifts { a: Rows::of(f), b: Rows::of(g).from(at), shifts, part };
         let (products, counts) = totals.split_at_mut(pairs.len());

@@ -67,7 +67,7 @@ impl<'a> Rows<'a> {
 }
 
 /// Products of a with b at neighbouring shifts, the first of which is where `b` begins: so many along x (at most [`BATCH`]) and
-/// along y (at most [`most_rows`]).
+/// along y (what [`rows_at_once`] says).
 #[derive(Clone, Copy)]
 pub struct Shifts<'a> {
     pub a: Rows<'a>,

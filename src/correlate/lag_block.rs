@@ -17,7 +17,7 @@ const CHAINS: usize = 2;
 const ROWS: usize = 2;
 
 /// Products of `P` images with the coefficients at eight lags, then the sums of the coefficients, and where there is room among
-/// the `V` vectors of sums those of their squares; this for each of `T` lags along y. `K` = [`ROWS`] + `T` - 1.
+/// the `V` vectors of sums those of their squares; this for each of `T` lags along y. `K` = rows that are read in one pass + `T` - 1.
 pub struct LagProducts<'a, S, const P: usize, const V: usize, const T: usize, const K: usize, const F: usize> {
     simd: S,
     a: [Rows<'a>; P],

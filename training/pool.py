@@ -1,13 +1,14 @@
 """Pools: the training pairs with the front end's channels computed once, as arrays that are mapped, not read.
 
-    python training/pool.py SETDIR POOLDIR [--front-end dense-2] [--search 6] [--threads 1]
+    python training/pool.py SETDIR POOLDIR [--front-end dense-2] [--search 6] [--threads 1] [--after MODEL.onnx --prefix b-]
 
 SETDIR is what `shiftmap synth dataset --format shards` writes. POOLDIR gets, for each shard of N pairs of H x W:
   NAME.features.npy  float16 [N, 48, H, W]  src/net/features.rs
   NAME.pair.npy      float16 [N, 2, H, W]   both images, (v - median) / sigma of the scene, within +-10
   NAME.truth.npy     float16 [N, 4, H, W]   dx and dy MINUS channels 4 and 5; |distance to the trace| (at most 500);
                                             1 where a cloud hides the ground or a pixel is not valid
-and pool.json, which names the front end. A stopped run goes on when it is repeated. The network input `pair` is normalised
+and pool.json, which names the front end. With --after the features are those of a second pass: about what that network found in a
+first one. A stopped run goes on when it is repeated. The network input `pair` is normalised
 as its card says (models/README.md).
 """
 
@@ -46,19 +47,31 @@ def stored_images(shard, records, k):
     return images, [(valid & 1) > 0, (valid & 2) > 0]
 
 
-def convert(path, out, front_end, search, logarithm, prefix=""):
+def session(model):
+    """A network on one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(model), options)
+
+
+def convert(path, out, front_end, search, logarithm, prefix="", after=None):
     name = prefix + path.name.removesuffix(".npz")
     done = out / f"{name}.truth.npy"
     if done.exists():
         return
     shard, records = np.load(path), json.loads(path.with_suffix(".json").read_text())
-    native = Native()
+    native, net = Native(), session(after) if after else None
     n, h, w = shard["pre"].shape
     features = np.empty((n, 48, h, w), np.float16)
     pair, truth = np.empty((n, 2, h, w), np.float16), np.empty((n, 4, h, w), np.float16)
     for k in range(n):
         images, valid = stored_images(shard, records, k)
         f = native.features(*images, *valid, search=search, front_end=front_end)
+        if net:
+            found = net.run(None, {"features": f[None]})[0][0]
+            f = native.features(*images, *valid, start=found, search=search, front_end=front_end)
         features[k] = f
         for i in range(2):
             pair[k, i] = normalised(images[i], valid[i], logarithm)
@@ -72,7 +85,7 @@ def convert(path, out, front_end, search, logarithm, prefix=""):
     (out / f"{name}.part.npy").rename(done)
 
 
-def build(folder, out, front_end=FRONT_END, search=6, threads=1, logarithm=False, prefix=""):
+def build(folder, out, front_end=FRONT_END, search=6, threads=1, logarithm=False, prefix="", after=None):
     """Adds a set of pairs to a pool; sets of one pool need different prefixes and one front end."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -83,7 +96,7 @@ def build(folder, out, front_end=FRONT_END, search=6, threads=1, logarithm=False
     card.write_text(json.dumps(dict(front_end=front_end)))
     shards = sorted(Path(folder).glob("*/shard-*.npz"))
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda p: convert(p, out, front_end, search, logarithm, prefix), shards))
+        list(pool.map(lambda p: convert(p, out, front_end, search, logarithm, prefix, after), shards))
 
 
 class Pool:
@@ -217,6 +230,7 @@ if __name__ == "__main__":
     parser.add_argument("--search", type=float, default=6)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--prefix", default="", help="before the names of the shards")
+    parser.add_argument("--after", metavar="MODEL.onnx", help="features of a second pass, about what this network finds first")
     parser.add_argument("--logarithm", action="store_true", help="normalise the images' logarithms (radar)")
     args = parser.parse_args()
-    build(args.set, args.pool, args.front_end, args.search, args.threads, args.logarithm, args.prefix)
+    build(args.set, args.pool, args.front_end, args.search, args.threads, args.logarithm, args.prefix, args.after)

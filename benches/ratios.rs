@@ -202,19 +202,14 @@ fn spatial(images: &Images, gaps: &str, window: usize, step: usize, search: f64)
     let part = Part { columns: (0, w.cells.0), rows: (0, w.cells.1) };
     let (mut sums, mut totals) = (BatchSums::default(), [Totals::default()]);
     let (pre, post) = (&ready.pre().values, ready.post());
-    let reach = search as i64;
+    let reach = search as i32;
     let mut floor = || {
-        let across = (2 * reach + 1) as usize;
-        let together = batch_sums::rows_at_once(across.min(batch_sums::BATCH), across);
-        for sy in (-reach..=reach).step_by(together) {
-            for sx in (-reach..=reach).step_by(batch_sums::BATCH) {
-                let left = |from: i64, most: usize| (reach - from + 1).min(most as i64) as usize;
-                let shifts = (left(sx, batch_sums::BATCH), left(sy, together));
-                let b = Rows::of(&post.values).from((post.search as i64 + sx, post.search as i64 + sy));
-                let request = Shifts { a: Rows::of(pre), b, shifts, part };
-                sums.window_sums(&[request], (&intervals.0, &intervals.1), &mut totals);
-                black_box(&totals);
-            }
+        for (shift, shifts) in batch_sums::shift_batches((-reach, -reach), (reach, reach)) {
+            let at = |s: i32| post.search as i64 + i64::from(s);
+            let b = Rows::of(&post.values).from((at(shift.0), at(shift.1)));
+            let request = Shifts { a: Rows::of(pre), b, shifts, part };
+            sums.window_sums(&[request], (&intervals.0, &intervals.1), &mut totals);
+            black_box(&totals);
         }
     };
     let [whole, floor] = best(&mut [&mut whole, &mut floor]);

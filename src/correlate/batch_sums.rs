@@ -67,7 +67,7 @@ impl<'a> Rows<'a> {
 }
 
 /// Products of a with b at neighbouring shifts, the first of which is where `b` begins: so many along x (at most [`BATCH`]) and
-/// along y (what [`rows_at_once`] says).
+/// along y (as [`shift_batches`] has them).
 #[derive(Clone, Copy)]
 pub struct Shifts<'a> {
     pub a: Rows<'a>,
@@ -76,9 +76,15 @@ pub struct Shifts<'a> {
     pub part: Part,
 }
 
-/// How many shifts along y to take at once, of `all`, with `shifts` along x.
-pub fn rows_at_once(shifts: usize, all: usize) -> usize {
-    all.div_ceil(all.div_ceil(most_rows(shifts)).max(1)).max(1)
+/// The shifts from `low` to `high` in batches: the first of each, and how many along x and y it holds.
+pub fn shift_batches(low: (i32, i32), high: (i32, i32)) -> impl Iterator<Item = ((i32, i32), (usize, usize))> {
+    let (wide, all) = ((high.0 - low.0 + 1) as usize, (high.1 - low.1 + 1) as usize);
+    let together = all.div_ceil(all.div_ceil(most_rows(wide)).max(1)).max(1);
+    let left = |from: i32, to: i32, most: usize| ((to - from + 1) as usize).min(most);
+    (low.1..=high.1).step_by(together).flat_map(move |y| {
+        let batch = move |x| ((x, y), (left(x, high.0, BATCH), left(y, high.1, together)));
+        (low.0..=high.0).step_by(BATCH).map(batch)
+    })
 }
 
 /// Most shifts along y with `shifts` along x: what the registers hold.

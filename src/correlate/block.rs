@@ -24,14 +24,63 @@ pub trait Blocks {
     fn add(&self, left: usize, width: usize, sums: &mut [[f64; LANES]]);
 }
 
-/// Adds vectors of single precision.
+/// Adds the sums of a block, `N` vectors for each of `T` shifts along y in `C` chains of additions.
 #[inline(always)]
-pub(super) fn widen(sums: &mut [[f64; LANES]], block: &[f32x8]) {
-    for (sums, block) in sums.iter_mut().zip(block) {
-        let block: Lanes = pulp::cast(*block);
-        for l in 0..LANES {
-            sums[l] += f64::from(block[l]);
+pub(super) fn add_chains<S: Eight, const N: usize, const T: usize, const C: usize>(
+    simd: S,
+    chains: &[[[f32x8; N]; T]; C],
+    sums: &mut [[f64; LANES]],
+) {
+    for (t, sums) in sums.chunks_exact_mut(N).enumerate() {
+        let mut total = chains[0][t];
+        for chain in &chains[1..] {
+            for k in 0..N {
+                total[k] = simd.add_f32s(total[k], chain[t][k]);
+            }
         }
+        for (sums, total) in sums.iter_mut().zip(&total) {
+            let total: Lanes = pulp::cast(*total);
+            for l in 0..LANES {
+                sums[l] += f64::from(total[l]);
+            }
+        }
+    }
+}
+
+/// An image read in whole vectors, which reach past the last wanted value: at the end of the image past its data. There a copy
+/// with zeros behind them is read instead.
+#[derive(Default)]
+pub(super) struct Padded {
+    buffer: Vec<f32>,
+    /// Of the copy, where it is read.
+    pitch: Option<usize>,
+}
+
+impl Padded {
+    /// `wanted` values and rows of `image` are wanted, `read` ones are read.
+    #[inline(always)]
+    pub fn enter(&mut self, image: Rows, wanted: (usize, usize), read: (usize, usize)) {
+        let ends_before = image.start(read.0, read.1 - 1) > image.data.len();
+        self.pitch = ends_before.then(|| read.0 + LANES);
+        if let Some(pitch) = self.pitch {
+            pad(&mut self.buffer, image, wanted, (pitch, read.1));
+        }
+    }
+
+    /// What to read instead of `image`, the one that was entered.
+    #[inline(always)]
+    pub fn or<'a>(&'a self, image: Rows<'a>) -> Rows<'a> {
+        self.pitch.map_or(image, |pitch| Rows { data: &self.buffer, pitch, first: 0 })
+    }
+}
+
+/// The first `size` pixels of an image in rows `pitch` apart, `rows` of them, zeros behind them.
+#[inline(never)]
+fn pad(buffer: &mut Vec<f32>, image: Rows, size: (usize, usize), (pitch, rows): (usize, usize)) {
+    buffer.clear();
+    buffer.resize(pitch * rows, 0.0);
+    for (y, line) in buffer.chunks_exact_mut(pitch).take(size.1).enumerate() {
+        line[..size.0].copy_from_slice(image.at(0, y, size.0));
     }
 }
 
@@ -44,8 +93,7 @@ pub struct Products<'a, S, const G: usize, const T: usize, const C: usize, const
     b: (Rows<'a>, (usize, usize)),
     /// Says of blocks (corner in a, size) that their products are zero.
     nothing: N,
-    padded: Vec<f32>,
-    is_padded: bool,
+    padded: Padded,
     corner: (usize, usize),
     size: (usize, usize),
 }
@@ -57,7 +105,7 @@ where
 {
     pub fn new(simd: S, a: Rows<'a>, b: (Rows<'a>, (usize, usize)), nothing: N) -> Self {
         const { assert!(K + 1 == U + T) };
-        Products { simd, a, b, nothing, padded: Vec::new(), is_padded: false, corner: (0, 0), size: (0, 0) }
+        Products { simd, a, b, nothing, padded: Padded::default(), corner: (0, 0), size: (0, 0) }
     }
 
     fn moved(&self) -> (i64, i64) {
@@ -97,16 +145,6 @@ where
     }
 }
 
-/// The first `size` pixels of an image in rows `pitch` apart, `rows` of them, zeros behind them.
-#[inline(never)]
-pub(super) fn pad(buffer: &mut Vec<f32>, image: Rows, size: (usize, usize), (pitch, rows): (usize, usize)) {
-    buffer.clear();
-    buffer.resize(pitch * rows, 0.0);
-    for (y, line) in buffer.chunks_exact_mut(pitch).take(size.1).enumerate() {
-        line[..size.0].copy_from_slice(image.at(0, y, size.0));
-    }
-}
-
 impl<S, const G: usize, const T: usize, const C: usize, const U: usize, const K: usize, N> Blocks
     for Products<'_, S, G, T, C, U, K, N>
 where
@@ -115,16 +153,12 @@ where
 {
     const VECTORS: usize = G * T;
 
-    /// Whole vectors reach past the last wanted shift, at the end of an image past its data: rows with zeros behind them.
     #[inline(always)]
     fn strip(&mut self, corner: (usize, usize), size: (usize, usize)) {
         (self.corner, self.size) = (corner, size);
         let (image, wanted) = (self.b.0.from(self.moved()), self.b.1);
-        self.is_padded = image.start(size.0 + G * LANES, size.1 + T - 2) > image.data.len();
-        if self.is_padded {
-            let last = (size.0 + wanted.0 - 1, size.1 + wanted.1 - 1);
-            pad(&mut self.padded, image, last, (size.0 + (G + 1) * LANES, size.1 + T - 1));
-        }
+        let wanted = (size.0 + wanted.0 - 1, size.1 + wanted.1 - 1);
+        self.padded.enter(image, wanted, (size.0 + G * LANES, size.1 + T - 1));
     }
 
     #[inline(always)]
@@ -133,10 +167,7 @@ where
             return;
         }
         let moved = self.moved();
-        let b = match self.is_padded {
-            true => Rows { data: &self.padded, pitch: self.size.0 + (G + 1) * LANES, first: 0 },
-            false => self.b.0.from(moved),
-        };
+        let b = self.padded.or(self.b.0.from(moved));
         let (images, columns) = ((self.a.from(moved), b), (left, width));
         let mut block = [[[self.simd.splat_f32s(0.0); G]; T]; C];
         let whole = self.size.1 / U * U;
@@ -146,14 +177,6 @@ where
         for y in whole..self.size.1 {
             block = self.rows::<1, T>(block, y, columns, images);
         }
-        for (t, sums) in sums.chunks_exact_mut(G).enumerate() {
-            let mut total = block[0][t];
-            for part in &block[1..] {
-                for k in 0..G {
-                    total[k] = self.simd.add_f32s(total[k], part[t][k]);
-                }
-            }
-            widen(sums, &total);
-        }
+        add_chains(self.simd, &block, sums);
     }
 }

@@ -4,7 +4,7 @@
 //! across lanes, and the order of additions within a lane is fixed, so any vector length gives the same bytes.
 
 use super::batch_sums::Rows;
-use super::block::{Blocks, WIDEST, pad, widen};
+use super::block::{Blocks, Padded, WIDEST, add_chains};
 use super::eight::{Eight, LANES};
 use pulp::f32x8;
 
@@ -22,8 +22,7 @@ pub struct LagProducts<'a, S, const P: usize, const V: usize, const T: usize, co
     simd: S,
     a: [Rows<'a>; P],
     lags: Lagged<'a>,
-    padded: Vec<f32>,
-    is_padded: bool,
+    padded: Padded,
     corner: (usize, usize),
     size: (usize, usize),
 }
@@ -33,7 +32,7 @@ impl<'a, S: Eight, const P: usize, const V: usize, const T: usize, const K: usiz
 {
     pub fn new(simd: S, a: [Rows<'a>; P], lags: Lagged<'a>) -> Self {
         const { assert!(K + 1 == ROWS + T) };
-        LagProducts { simd, a, lags, padded: Vec::new(), is_padded: false, corner: (0, 0), size: (0, 0) }
+        LagProducts { simd, a, lags, padded: Padded::default(), corner: (0, 0), size: (0, 0) }
     }
 
     /// The coefficients from the strip's first pixel on.
@@ -87,24 +86,17 @@ impl<S: Eight, const P: usize, const V: usize, const T: usize, const K: usize, c
 {
     const VECTORS: usize = V * T;
 
-    /// Whole vectors reach past the last wanted lag, at the end of the image past its data: rows with zeros behind them.
     #[inline(always)]
     fn strip(&mut self, corner: (usize, usize), size: (usize, usize)) {
         (self.corner, self.size) = (corner, size);
         let (image, wanted) = (self.coefficients(), self.lags.1);
-        self.is_padded = image.start(F * size.0 + LANES, size.1 + T - 2) > image.data.len();
-        if self.is_padded {
-            let last = (F * (size.0 - 1) + wanted.0, size.1 + wanted.1 - 1);
-            pad(&mut self.padded, image, last, (F * size.0 + 2 * LANES, size.1 + T - 1));
-        }
+        let wanted = (F * (size.0 - 1) + wanted.0, size.1 + wanted.1 - 1);
+        self.padded.enter(image, wanted, (F * size.0 + LANES, size.1 + T - 1));
     }
 
     #[inline(always)]
     fn add(&self, left: usize, width: usize, sums: &mut [[f64; LANES]]) {
-        let c = match self.is_padded {
-            true => Rows { data: &self.padded, pitch: F * self.size.0 + 2 * LANES, first: 0 },
-            false => self.coefficients(),
-        };
+        let c = self.padded.or(self.coefficients());
         let moved = (self.corner.0 as i64, self.corner.1 as i64);
         let (images, columns) = ((self.a.map(|a| a.from(moved)), c), (left, width));
         let mut block = [[[self.simd.splat_f32s(0.0); V]; T]; CHAINS];
@@ -115,14 +107,6 @@ impl<S: Eight, const P: usize, const V: usize, const T: usize, const K: usize, c
         for y in whole..self.size.1 {
             block = self.rows::<1, T>(block, y, columns, images);
         }
-        for (t, sums) in sums.chunks_exact_mut(V).enumerate() {
-            let mut total = block[0][t];
-            for part in &block[1..] {
-                for k in 0..V {
-                    total[k] = self.simd.add_f32s(total[k], part[t][k]);
-                }
-            }
-            widen(sums, &total);
-        }
+        add_chains(self.simd, &block, sums);
     }
 }

@@ -5,7 +5,7 @@
 //! image's gaps take away, and that is zero in all blocks of pixels but those with gaps. Several bands are stacked: the surfaces are averaged before anything is read
 //! off them (Li et al. 2021).
 
-use super::batch_sums::{BATCH, BatchSums, Part, Rows, Shifts, Totals, rows_at_once};
+use super::batch_sums::{BATCH, BatchSums, Part, Rows, Shifts, Totals, shift_batches};
 use super::clear::{Band, MaskedPlane, bands, clear_cells};
 use super::fill::ValidCounts;
 use super::lanes::vectors;
@@ -214,18 +214,12 @@ impl<'a> Surfaces<'a> {
     fn batches(&self, band: &Band, (low, high): ((i32, i32), (i32, i32))) -> Vec<Batch> {
         let cells_x = self.windows.cells.0;
         let mut out = Vec::new();
-        let wide = (high.0 - low.0 + 1).min(BATCH as i32) as usize;
-        let together = rows_at_once(wide, (high.1 - low.1 + 1) as usize);
-        let left = |high: i32, from: i32, most: usize| (high - from + 1).min(most as i32) as usize;
-        for sy in (low.1..=high.1).step_by(together) {
-            for sx in (low.0..=high.0).step_by(BATCH) {
-                let (shift, shifts) = ((sx, sy), (left(high.0, sx, BATCH), left(high.1, sy, together)));
-                let within = |columns| columns_of(self.search, cells_x, band.rows, columns, shift, shifts);
-                let part = |columns| Part { columns, rows: band.rows };
-                let Some(wanted) = within((0, cells_x)) else { continue };
-                let gaps = band.masked.and_then(within).map(part);
-                out.push(Batch { shift, shifts, part: part(wanted), gaps });
-            }
+        for (shift, shifts) in shift_batches(low, high) {
+            let within = |columns| columns_of(self.search, cells_x, band.rows, columns, shift, shifts);
+            let part = |columns| Part { columns, rows: band.rows };
+            let Some(wanted) = within((0, cells_x)) else { continue };
+            let gaps = band.masked.and_then(within).map(part);
+            out.push(Batch { shift, shifts, part: part(wanted), gaps });
         }
         out
     }

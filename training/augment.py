@@ -35,3 +35,20 @@ def symmetric(inputs, truth, symmetry, kind):
     """Inputs (`features` or `pair`) and truth (dx, dy, then plain channels) under one symmetry."""
     inputs = turn(inputs, symmetry, VECTORS if kind == "features" else [], DEVIATIONS if kind == "features" else [])
     return inputs, turn(truth, symmetry, [0], [])
+
+
+def translated(images, rng, largest=1.5, noise=0.2, margin=32):
+    """Pairs of one displacement each: `images` [N, H, W] without the outer `margin` pixels, and displaced by up to `largest`
+    pixels in the Fourier domain, where what comes in at the sides stays within the margin; both with noise of their own.
+    Returns them [N, 2, h, w] and (dx, dy, 500, 0) [N, 4, h, w], as of pairs without a trace."""
+    n, height, width = images.shape
+    d = rng.uniform(-largest, largest, (2, n, 1, 1))
+    wx, wy = np.fft.rfftfreq(width)[None, None, :], np.fft.fftfreq(height)[None, :, None]
+    moved = np.fft.irfft2(np.fft.rfft2(images) * np.exp(-2j * np.pi * (wx * d[0] + wy * d[1])), (height, width))
+    inside = np.s_[:, margin : height - margin, margin : width - margin]
+    pairs = np.stack([images[inside], moved[inside]], 1)
+    level = noise * rng.random((n, 1, 1, 1)) * pairs.std((1, 2, 3), keepdims=True)
+    pairs = pairs + level * rng.standard_normal(pairs.shape)
+    truth = np.zeros((n, 4, *pairs.shape[2:]), np.float32)
+    truth[:, :2], truth[:, 2] = d.transpose(1, 0, 2, 3), 500
+    return pairs.astype(np.float32), truth

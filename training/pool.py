@@ -1,13 +1,14 @@
 """Pools: the training pairs with the front end's channels computed once, as arrays that are mapped, not read.
 
-    python training/pool.py SETDIR POOLDIR [--front-end dense-2] [--search 6] [--threads 1] [--after MODEL.onnx --prefix b-]
+    python training/pool.py SETDIR POOLDIR [--images | --front-end dense-2] [--search 6] [--threads 1] [--after MODEL.onnx --prefix b-]
 
 SETDIR is what `shiftmap synth dataset --format shards` writes. POOLDIR gets, for each shard of N pairs of H x W:
   NAME.features.npy  float16 [N, 48, H, W]  src/net/features.rs
   NAME.pair.npy      float16 [N, 2, H, W]   both images, (v - median) / sigma of the scene, within +-10
   NAME.truth.npy     float16 [N, 4, H, W]   dx and dy MINUS channels 4 and 5; |distance to the trace| (at most 500);
                                             1 where a cloud hides the ground or a pixel is not valid
-and pool.json, which names the front end. With --after the features are those of a second pass: about what that network found in a
+and pool.json, which names the front end. With --images, for networks that see the images alone, there are no features and the truth
+is the whole displacement. With --after the features are those of a second pass: about what that network found in a
 first one. A stopped run goes on when it is repeated. The network input `pair` is normalised
 as its card says (models/README.md).
 """
@@ -62,24 +63,28 @@ def convert(path, out, front_end, search, logarithm, prefix="", after=None):
     if done.exists():
         return
     shard, records = np.load(path), json.loads(path.with_suffix(".json").read_text())
-    native, net = Native(), session(after) if after else None
+    native, net = Native() if front_end else None, session(after) if after else None
     n, h, w = shard["pre"].shape
-    features = np.empty((n, 48, h, w), np.float16)
+    features = np.empty((n, 48, h, w), np.float16) if front_end else None
     pair, truth = np.empty((n, 2, h, w), np.float16), np.empty((n, 4, h, w), np.float16)
     for k in range(n):
         images, valid = stored_images(shard, records, k)
-        f = native.features(*images, *valid, search=search, front_end=front_end)
-        if net:
-            found = net.run(None, {"features": f[None]})[0][0]
-            f = native.features(*images, *valid, start=found, search=search, front_end=front_end)
-        features[k] = f
+        whole = np.stack([shard["dx"][k], shard["dy"][k]])
+        if front_end:
+            f = native.features(*images, *valid, search=search, front_end=front_end)
+            if net:
+                found = net.run(None, {"features": f[None]})[0][0]
+                f = native.features(*images, *valid, start=found, search=search, front_end=front_end)
+            features[k] = f
+            whole = whole - f[4:6]
         for i in range(2):
             pair[k, i] = normalised(images[i], valid[i], logarithm)
-        truth[k, :2] = np.stack([shard["dx"][k], shard["dy"][k]]) - f[4:6]
+        truth[k, :2] = whole
         truth[k, 2] = np.minimum(np.abs(shard["distance"][k].astype(np.float32)), 500)
         truth[k, 3] = (shard["valid"][k] != 3) | ~np.isfinite(shard["dx"][k])
         truth[k] = np.nan_to_num(truth[k])
-    np.save(out / f"{name}.features.npy", features)
+    if front_end:
+        np.save(out / f"{name}.features.npy", features)
     np.save(out / f"{name}.pair.npy", pair)
     np.save(out / f"{name}.part.npy", truth)
     (out / f"{name}.part.npy").rename(done)
@@ -122,7 +127,8 @@ class Pool:
     def shard(self, name):
         if name not in self.opened:
             load = lambda what: np.load(self.folder / f"{name}.{what}.npy", mmap_mode="r")
-            self.opened[name] = (load(self.kind), load("features") if self.kind == "pair" else None, load("truth"))
+            less = load("features") if self.kind == "pair" and self.front_end else None
+            self.opened[name] = (load(self.kind), less, load("truth"))
         return self.opened[name]
 
     def cut(self, name, k, y, x, size, symmetry):
@@ -227,10 +233,11 @@ if __name__ == "__main__":
     parser.add_argument("set")
     parser.add_argument("pool")
     parser.add_argument("--front-end", default=FRONT_END)
+    parser.add_argument("--images", action="store_true", help="without features: for networks that see the images alone")
     parser.add_argument("--search", type=float, default=6)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--prefix", default="", help="before the names of the shards")
     parser.add_argument("--after", metavar="MODEL.onnx", help="features of a second pass, about what this network finds first")
     parser.add_argument("--logarithm", action="store_true", help="normalise the images' logarithms (radar)")
     args = parser.parse_args()
-    build(args.set, args.pool, args.front_end, args.search, args.threads, args.logarithm, args.prefix, args.after)
+    build(args.set, args.pool, None if args.images else args.front_end, args.search, args.threads, args.logarithm, args.prefix, args.after)

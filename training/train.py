@@ -19,6 +19,7 @@ import torch
 
 import losses
 import weights
+from augment import translated
 from insar_pool import InsarPool
 from models import build, module_of
 from pool import Pool, WindowPool
@@ -96,6 +97,9 @@ def main():
     parser.add_argument("--start", help="weights to begin with: of a run (weights.pt) or an exported network (.onnx), e.g. of another sensor")
     parser.add_argument("--hold-out", type=int, default=2, help="shards for validation")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--translations", type=float, default=0.0, metavar="SHARE",
+                        help="begin with this share of the budget on images of the pool that are displaced as a whole (networks "
+                             "that see pairs of images)")
     parser.add_argument("--absolute", action="store_true", help="the absolute error from the beginning")
     parser.add_argument("--clock", choices=["processor", "wall"], help="what the budget counts [default: processor on the CPU]")
     parser.add_argument("--seed", type=int, default=1)
@@ -160,6 +164,9 @@ def main():
         for group in optimiser.param_groups:
             group["lr"] = schedule(share, args.rate)
         a, t = pool.batch(args.batch or preset["batch"])
+        if share < args.translations:
+            pairs, truth = translated(a[:, 0].numpy(), pool.rng)
+            a, t = torch.from_numpy(pairs), torch.from_numpy(truth)
         a, t = a.to(device), t.to(device)
         loss = loss_of(net(a), t, 1.0 if args.absolute else share)
         optimiser.zero_grad(set_to_none=True)

@@ -22,8 +22,10 @@ pub struct Coherence {
     pub power: [Radial; 2],
     /// Mean agreement (-1..1) of the fine detail's phases with each of [`Spline::ALL`], over windows at fractional
     /// displacements; zeros where there was none.
-    pub agreement: [f64; 4],
-    /// That of all windows looked at, with the phase of a plain shift.
+    pub agreement: [f64; 3],
+    /// By how many standard errors the second of them is better than the first, and the third than the second.
+    pub evidence: [f64; 2],
+    /// The agreement of all windows looked at with the phase of a plain shift.
     pub overall: f64,
     /// Windows that took part.
     pub windows: usize,
@@ -32,22 +34,25 @@ pub struct Coherence {
 impl Coherence {
     /// The interpolator whose phase the fine detail follows best; without evidence, the one the spectrum suggests.
     pub fn spline(&self) -> Spline {
-        // Allowing for aliasing costs detail: the sharpest interpolator that does as well as any is taken.
-        const AS_GOOD: f64 = 0.999;
+        // Standard errors that are no accident.
+        const EVIDENT: f64 = 2.5;
         // Where hardly anything moves, the windows at fractional displacements are those that noise took there: their phases
-        // follow no interpolator, and the differences between four poor fits say nothing about the texture.
+        // follow no interpolator, and the differences between poor fits say nothing about the texture.
         const MOVED: f64 = 0.8;
-        let best = self.agreement.iter().cloned().fold(0.0, f64::max);
-        if best > 0.0 && best > MOVED * self.overall {
-            let sharpest = self.agreement.iter().position(|&a| a >= AS_GOOD * best).unwrap_or(0);
-            return Spline::ALL[sharpest];
-        }
-        // No motion to learn from. Coherent power that hardly falls towards Nyquist goes on beyond it.
+        let moved = self.agreement.iter().fold(0.0f64, |best, a| best.max(*a)) > MOVED * self.overall;
+        // Common power that hardly falls towards Nyquist goes on beyond it.
+        let goes_on = self.fall() > 0.25;
+        let aliased = |evidence: &f64| if moved && evidence.abs() > EVIDENT { *evidence > 0.0 } else { goes_on };
+        Spline::ALL[self.evidence.iter().take_while(|e| aliased(e)).count()]
+    }
+
+    /// Common power near Nyquist as a share of that at half of it.
+    fn fall(&self) -> f64 {
         let common = |f: f64| {
             let w = f * std::f64::consts::PI;
             (self.magnitude.at(w) * (self.power[0].at(w) * self.power[1].at(w)).sqrt()) as f64
         };
-        if common(0.9) > 0.25 * common(0.45) { Spline::Linear } else { Spline::QuinticX2 }
+        common(0.9) / common(0.45).max(f64::MIN_POSITIVE)
     }
 }
 
@@ -58,7 +63,11 @@ pub struct Accumulator {
     pre: Vec<f64>,
     post: Vec<f64>,
     cross: Vec<f64>,
-    agreement: [f64; 4],
+    agreement: [f64; 3],
+    /// Sums over windows of the square of how much better each is than the one before.
+    squares: [f64; 2],
+    /// Windows in both.
+    between: f64,
     weight: f64,
     /// The same of all windows looked at.
     overall: (f64, f64),
@@ -90,7 +99,9 @@ impl Accumulator {
             pre: zero.clone(),
             post: zero.clone(),
             cross: zero,
-            agreement: [0.0; 4],
+            agreement: [0.0; 3],
+            squares: [0.0; 2],
+            between: 0.0,
             weight: 0.0,
             overall: (0.0, 0.0),
             windows: 0,
@@ -103,6 +114,8 @@ impl Accumulator {
             to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
         }
         self.agreement.iter_mut().zip(&other.agreement).for_each(|(a, b)| *a += b);
+        self.squares.iter_mut().zip(&other.squares).for_each(|(a, b)| *a += b);
+        self.between += other.between;
         self.weight += other.weight;
         self.overall = (self.overall.0 + other.overall.0, self.overall.1 + other.overall.1);
         self.windows += other.windows;
@@ -117,6 +130,13 @@ impl Accumulator {
         let mean = |sums: &[f64]| self.rings.profile(&sums.iter().map(|v| v * scale).collect::<Vec<_>>());
         let (pre, post, cross) = (mean(&self.pre), mean(&self.post), mean(&self.cross));
         let agreement = self.agreement.map(|a| if self.weight > 0.0 { a / self.weight } else { 0.0 });
+        let n = self.between;
+        let evidence = std::array::from_fn(|k| {
+            let better = self.agreement[k + 1] - self.agreement[k];
+            // Of the sum over the windows.
+            let variance = (self.squares[k] - better * better / n) * n / (n - 1.0);
+            if n > 2.0 && variance > 0.0 { better / variance.sqrt() } else { 0.0 }
+        });
         let raw: Vec<f32> = (0..cross.values.len())
             .map(|r| (cross.values[r] / (pre.values[r] * post.values[r]).sqrt().max(1e-30)).clamp(0.0, 1.0))
             .collect();
@@ -124,6 +144,7 @@ impl Accumulator {
             magnitude: Radial { step: cross.step, values: smooth(&raw) },
             power: [pre, post],
             agreement,
+            evidence,
             overall: if self.overall.1 > 0.0 { self.overall.0 / self.overall.1 } else { 0.0 },
             windows: self.windows,
         })
@@ -242,7 +263,8 @@ impl Estimator {
         if !(between(start.0) || between(start.1)) {
             return;
         }
-        for (k, spline) in Spline::ALL.into_iter().enumerate() {
+        let mut agreement = [0.0; 3];
+        for (agreement, spline) in agreement.iter_mut().zip(Spline::ALL) {
             let mut d = start;
             for _ in 0..3 {
                 let [_, gx, gy, xx, xy, yy] = self.phase_sums(spline, d);
@@ -254,8 +276,11 @@ impl Estimator {
                 d.0 += limit((yy * gx - xy * gy) / det);
                 d.1 += limit((xx * gy - xy * gx) / det);
             }
-            into.agreement[k] += self.phase_sums(spline, d)[0];
+            *agreement = self.phase_sums(spline, d)[0];
         }
+        into.agreement.iter_mut().zip(agreement).for_each(|(sum, a)| *sum += a);
+        into.squares.iter_mut().zip(agreement.windows(2)).for_each(|(sum, a)| *sum += (a[1] - a[0]).powi(2));
+        into.between += 1.0;
         into.weight += weight;
     }
 

@@ -25,48 +25,39 @@ pub struct HalfPixels {
     width: usize,
     /// Pixels by which the images reach beyond the tile on the left and at the top.
     margin: i64,
-    /// Samples a pixel: 2, or 1 where the texture is aliased and nothing is known between the pixels.
-    per: i64,
-    /// Power of the image on the pixels over the power at x + i/2, y + j/2 (index `per`·i + j): an interpolator damps noise
+    /// Power of the image on the pixels over the power at x + i/2, y + j/2 (index 2i + j): an interpolator damps noise
     /// most half-way between the pixels, and a norm that followed it would pull the peak there.
-    gains: Vec<f64>,
+    gains: [f64; 4],
+}
+
+/// The half pixel nearest to displacement `d`.
+pub fn nearest(d: PixelShift) -> (i64, i64) {
+    ((2.0 * d.dx).round() as i64, (2.0 * d.dy).round() as i64)
 }
 
 impl HalfPixels {
-    /// Samples a pixel along each axis.
-    pub fn per_pixel(&self) -> f64 {
-        self.per as f64
-    }
-
-    /// The sample nearest to displacement `d`.
-    pub fn nearest(&self, d: PixelShift) -> (i64, i64) {
-        let per = self.per_pixel();
-        ((per * d.dx).round() as i64, (per * d.dy).round() as i64)
-    }
-
+    /// Of a post image whose coefficients lie half a pixel apart.
     pub fn new(post: &PreparedPost) -> Self {
         let (w, h) = (post.values.width + 2 * BEYOND, post.values.height + 2 * BEYOND);
         let margin = (post.search + BEYOND) as i64;
         let c = &post.coefficients;
-        let per = c.factor as i64;
-        let halves = 0..per as usize;
-        let ty: Vec<_> = halves.clone().map(|j| c.taps(-margin, 0.5 * j as f64)).collect();
-        let tx: Vec<_> = halves.clone().map(|i| c.taps(-margin, 0.5 * i as f64)).collect();
+        let taps = [0.0, 0.5].map(|half| c.taps(-margin, half));
+        let (tx, ty) = (&taps, &taps);
         let first = ty[0].first;
         let (mut along, mut line) = (Vec::new(), vec![0.0; w]);
-        let mut planes: Vec<Vec<f32>> = halves.clone().map(|_| Vec::with_capacity(h * halves.len() * w)).collect();
-        let mut powers = vec![0.0; halves.len() * halves.len()];
+        let mut planes: Vec<Vec<f32>> = (0..2).map(|_| Vec::with_capacity(2 * h * w)).collect();
+        let mut powers = [0.0; 4];
         // Strips whose rows stay in the cache between the passes along x and y.
         for top in (0..h).step_by(STRIP) {
             let height = STRIP.min(h - top);
-            let rows = c.rows(height) + per as usize - 1;
+            let rows = c.rows(height) + 1;
             along.resize(rows * w, 0.0);
-            for ((tx, plane), powers) in tx.iter().zip(&mut planes).zip(powers.chunks_exact_mut(halves.len())) {
+            for ((tx, plane), powers) in tx.iter().zip(&mut planes).zip(powers.chunks_exact_mut(2)) {
                 vectors(
                     #[inline(always)]
                     || {
                         // Along x once for the images half a pixel apart along y.
-                        c.along_x(tx, first + top as i64 * per, rows, w, &mut along);
+                        c.along_x(tx, first + 2 * top as i64, rows, w, &mut along);
                         for y in 0..height {
                             for (ty, power) in ty.iter().zip(&mut *powers) {
                                 c.along_y(&ty.weights, &along[(ty.first - first) as usize * w..], y, w, &mut line);
@@ -80,27 +71,27 @@ impl HalfPixels {
                 );
             }
         }
-        let gains = powers.iter().map(|&here| if here > 0.0 { powers[0] / here } else { 1.0 }).collect();
-        HalfPixels { planes, width: w, margin, per, gains }
+        let gains = powers.map(|here| if here > 0.0 { powers[0] / here } else { 1.0 });
+        HalfPixels { planes, width: w, margin, gains }
     }
 
     /// The samples, as [`super::lag_sums`] takes them.
     pub fn knots(&self) -> Knots<'_> {
-        Knots::new(&self.planes, self.width, self.margin * self.per)
+        Knots::new(&self.planes, self.width, 2 * self.margin)
     }
 
     /// The gain of the samples displaced by `half` half pixels.
     #[inline(always)]
     pub fn gain(&self, half: (i64, i64)) -> f64 {
-        self.gains[(self.per * half.0.rem_euclid(self.per) + half.1.rem_euclid(self.per)) as usize]
+        self.gains[(2 * half.0.rem_euclid(2) + half.1.rem_euclid(2)) as usize]
     }
 
     /// The row of `n` samples, pixels apart, from tile pixel (x, y) on, displaced by `half` half pixels.
     #[inline(always)]
     fn row(&self, (x, y): (usize, usize), half: (i64, i64), n: usize) -> &[f32] {
-        let (px, py) = ((x as i64 + self.margin) * self.per + half.0, (y as i64 + self.margin) * self.per + half.1);
-        let start = py as usize * self.width + px.div_euclid(self.per) as usize;
-        &self.planes[px.rem_euclid(self.per) as usize][start..start + n]
+        let (px, py) = (2 * (x as i64 + self.margin) + half.0, 2 * (y as i64 + self.margin) + half.1);
+        let start = py as usize * self.width + px.div_euclid(2) as usize;
+        &self.planes[px.rem_euclid(2) as usize][start..start + n]
     }
 
     /// Σ(g - ḡ)² over the window at tile pixel `corner` displaced by `half` half pixels.

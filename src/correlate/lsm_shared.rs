@@ -12,22 +12,24 @@ use super::lanes::vectors;
 use super::lsm::{Limits, LsmWindow, PostSums, Solution, descend, moments};
 use super::search::Peak;
 use super::sums::Intervals;
+use super::surface::NOTHING;
 use super::window_sums::{RegressionTerms, regression_terms};
 use super::{Band, Tile};
 use crate::field::{PixelShift, Status};
 use nalgebra::Matrix3;
 
-/// The solutions of the cells for which `shares` holds, from their peaks; `None` for the others and for those that leave the
-/// lags that are there. `work` lends its buffers.
+/// The solutions of the windows with all their pixels in both images, from their peaks; `None` for the others, for those that a
+/// line cuts (`cut`) and for those that leave the lags that are there. `work` lends its buffers.
 pub fn solutions(
     tile: &Tile,
     peaks: &[Peak],
     limits: &Limits,
     work: &mut LsmWindow,
-    shares: impl Fn(usize) -> bool,
+    cut: impl Fn(usize) -> bool,
 ) -> Vec<Option<Solution>> {
     let (band, windows) = (&tile.bands[0], &tile.windows);
     let c = &band.post.coefficients;
+    let shares = |cell: usize| whole(tile, cell, &peaks[cell]) && !cut(cell);
     let wanted: Vec<Option<Around>> =
         (0..windows.len()).map(|cell| shares(cell).then(|| Around::spline(peaks[cell].start(), c.factor))).collect();
     if wanted.iter().flatten().next().is_none() {
@@ -62,6 +64,19 @@ pub fn solutions(
         }
     }
     out
+}
+
+/// The window of a cell has all its pixels, where its peak is in the post image too.
+fn whole(tile: &Tile, cell: usize, peak: &Peak) -> bool {
+    let ((w, h), corner, shift) =
+        (tile.windows.window, tile.windows.corner(cell), tile.area.nearest(cell, peak.start()));
+    let (pre, post) = (&tile.bands[0].pre, &tile.bands[0].post);
+    let at = |c: usize, s: i32| (c + post.search) as i64 + i64::from(s);
+    !peak.edge
+        && peak.correlation > NOTHING
+        && w * h >= 8
+        && pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) == w * h
+        && post.counts.count(at(corner.0, shift.0), at(corner.1, shift.1), (w, h)) == w * h
 }
 
 /// One window.

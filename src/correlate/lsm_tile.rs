@@ -17,7 +17,6 @@ use super::lsm_shared;
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
 use super::split::{self, Split};
-use super::surface::NOTHING;
 use super::{Method, Tile};
 use crate::field::{Measurement, PixelShift, Status};
 use crate::pipeline::{Params, Shape};
@@ -84,20 +83,8 @@ impl LsmTile {
         if self.alone || tile.bands.len() > 1 || !self.works[0].is_plain() {
             return Vec::new();
         }
-        let (pre, post) = (tile.pre(), tile.post());
-        let (w, h) = tile.windows.window;
-        let shares = |cell: usize| {
-            let (corner, peak) = (tile.windows.corner(cell), &peaks[cell]);
-            let shift = tile.area.nearest(cell, peak.start());
-            let at = |c: usize, s: i32| (c + post.search) as i64 + i64::from(s);
-            !peak.edge
-                && peak.correlation > NOTHING
-                && w * h >= 8
-                && pre.counts.count(corner.0 as i64, corner.1 as i64, (w, h)) == w * h
-                && post.counts.count(at(corner.0, shift.0), at(corner.1, shift.1), (w, h)) == w * h
-                && support(tile, cell).is_none()
-        };
-        lsm_shared::solutions(tile, peaks, &self.limits, &mut self.works[0], shares)
+        let cut = |cell: usize| support(tile, cell).is_some();
+        lsm_shared::solutions(tile, peaks, &self.limits, &mut self.works[0], cut)
     }
 
     fn solve(&mut self, tile: &Tile, cell: usize, start: PixelShift, on: Pixels) -> Solution {

@@ -49,6 +49,7 @@ pub mod scene;
 pub mod search;
 pub mod sides;
 pub mod spatial;
+pub mod spatial_aliased;
 pub mod split;
 pub mod split_line;
 pub mod sums;

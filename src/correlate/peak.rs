@@ -2,11 +2,12 @@
 //!
 //! Σ f(x)·g(x + d) is linear in g, so with g a spline it is the same spline through the correlations of f with the
 //! spline's coefficients: 7 × 7 lags give the exact correlation with the interpolated image, its gradient and its
-//! curvature everywhere between them, and nothing is quantised. The coefficients may lie on the half-pixel grid (chips
-//! oversampled twice). The norm of the post window comes from its energies at half pixels.
+//! curvature everywhere between them, and nothing is quantised. The coefficients lie on the half-pixel grid (chips
+//! oversampled twice: [`Spline::QuinticX2`], which keeps everything between the pixels). The norm of the post window comes from
+//! its energies at half pixels.
 
 use super::eight::{self, Eight, Lanes, Work, eight};
-use super::half_pixel::HalfPixels;
+use super::half_pixel::{HalfPixels, nearest};
 use super::interp::{Coefficients, Spline};
 use super::lanes::vectors;
 use super::lsm::{CAPTURE, Limits};
@@ -207,15 +208,15 @@ impl WindowCorrelation {
             self.knot = knot;
             self.correlate(c, corner);
         }
-        if away(halves, d, self.half) {
-            self.half = halves.nearest(d);
+        if away(d, self.half) {
+            self.half = nearest(d);
             vectors(
                 #[inline(always)]
                 || self.norm(halves, corner),
             );
         }
-        let product = spline(c.spline, &self.lags, (px - knot.0 as f64, py - knot.1 as f64), factor);
-        let norm = norm_at(halves, &self.norms, d, self.half);
+        let product = spline(&self.lags, (px - knot.0 as f64, py - knot.1 as f64), factor);
+        let norm = norm_at(&self.norms, d, self.half);
         (norm.value > 0.0 && self.terms.energy > 0.0).then(|| quotient(&product, &norm, self.terms.energy))
     }
 
@@ -290,16 +291,14 @@ impl Work for Correlate<'_> {
 
 /// The samples of the norm stay while they surround the place: others would make a small jump, and the climb a circle.
 #[inline(always)]
-pub(super) fn away(halves: &HalfPixels, d: PixelShift, middle: (i64, i64)) -> bool {
-    let per = halves.per_pixel();
-    let far = |d: f64, m: i64| m == i64::MAX || (per * d - m as f64).abs() > 0.9;
+pub(super) fn away(d: PixelShift, middle: (i64, i64)) -> bool {
+    let far = |d: f64, m: i64| m == i64::MAX || (2.0 * d - m as f64).abs() > 0.9;
     far(d.dx, middle.0) || far(d.dy, middle.1)
 }
 
 #[inline(always)]
-pub(super) fn norm_at(halves: &HalfPixels, norms: &[f64; 9], d: PixelShift, middle: (i64, i64)) -> Jet {
-    let per = halves.per_pixel();
-    quadratic(norms, (per * d.dx - middle.0 as f64, per * d.dy - middle.1 as f64), per)
+pub(super) fn norm_at(norms: &[f64; 9], d: PixelShift, middle: (i64, i64)) -> Jet {
+    quadratic(norms, (2.0 * d.dx - middle.0 as f64, 2.0 * d.dy - middle.1 as f64))
 }
 
 /// The maximum of the mean correlation of all bands.
@@ -363,18 +362,18 @@ pub fn sum(jets: impl Iterator<Item = Option<Jet>>) -> Option<Jet> {
     total
 }
 
-/// The spline through 7 × 7 lags at `at` (coefficient units from the middle); derivatives per pixel.
+/// The quintic spline through 7 × 7 lags at `at` (coefficient units from the middle); derivatives per pixel.
 #[inline(always)]
-pub(super) fn spline(kind: Spline, lags: &[f64; LAGS * LAGS], at: (f64, f64), factor: f64) -> Jet {
+pub(super) fn spline(lags: &[f64; LAGS * LAGS], at: (f64, f64), factor: f64) -> Jet {
     let first = -((LAGS / 2) as f64);
-    let weights = (taps::<LAGS>(kind, at.0, first), taps(kind, at.1, first));
+    let weights = (taps::<LAGS>(at.0, first), taps(at.1, first));
     separable(lags, LAGS, &weights, factor)
 }
 
 /// Weights of `N` lags for the value of the spline at `t` and its two derivatives; the first lag is at `first`.
 #[inline(always)]
-pub(super) fn taps<const N: usize>(kind: Spline, t: f64, first: f64) -> [[f64; N]; 3] {
-    let taps: [[f64; 3]; N] = std::array::from_fn(|i| basis(kind, t - (first + i as f64)));
+pub(super) fn taps<const N: usize>(t: f64, first: f64) -> [[f64; N]; 3] {
+    let taps: [[f64; 3]; N] = std::array::from_fn(|i| basis(t - (first + i as f64)));
     std::array::from_fn(|k| std::array::from_fn(|i| taps[i][k]))
 }
 
@@ -402,43 +401,21 @@ pub(super) fn separable<const N: usize>(
     }
 }
 
-/// Value, first and second derivative of the basis function at `x`.
-///
-/// A linear spline has its maxima at the knots only. There the derivative is the linear interpolation of central
-/// differences, the derivative that belongs to linear interpolation, and the function its integral.
+/// Value, first and second derivative of the quintic basis function at `x`.
 #[inline(always)]
-fn basis(kind: Spline, x: f64) -> [f64; 3] {
-    let (triangle, cubic) = (|x: f64| Spline::Linear.basis(x), |x: f64| Spline::Cubic.basis(x));
-    let second = |f: &dyn Fn(f64) -> f64| f(x + 1.0) - 2.0 * f(x) + f(x - 1.0);
-    match kind {
-        Spline::QuinticX2 | Spline::Quintic => [kind.basis(x), kind.slope(x), second(&cubic)],
-        Spline::Cubic => [kind.basis(x), kind.slope(x), second(&triangle)],
-        Spline::Linear => {
-            let integral = |x: f64| match x {
-                x if x <= -1.0 => 0.0,
-                x if x <= 0.0 => 0.5 * (x + 1.0).powi(2),
-                x if x <= 1.0 => 1.0 - 0.5 * (1.0 - x).powi(2),
-                _ => 1.0,
-            };
-            let slope = 0.5 * (triangle(x + 1.0) - triangle(x - 1.0));
-            let bend = match x.abs() {
-                a if a < 1.0 => -0.5,
-                a if a < 2.0 => 0.5,
-                _ => 0.0,
-            };
-            [0.5 * (integral(x + 1.0) - integral(x - 1.0)), slope, bend]
-        }
-    }
+fn basis(x: f64) -> [f64; 3] {
+    let cubic = |x: f64| Spline::Cubic.basis(x);
+    [Spline::Quintic.basis(x), Spline::Quintic.slope(x), cubic(x + 1.0) - 2.0 * cubic(x) + cubic(x - 1.0)]
 }
 
-/// The quadratic through 3 × 3 samples, `per` a pixel, at `t` (sample units); derivatives per pixel.
+/// The quadratic through 3 × 3 samples half a pixel apart at `t` (half pixels); derivatives per pixel.
 #[inline(always)]
-fn quadratic(v: &[f64; 9], t: (f64, f64), per: f64) -> Jet {
+fn quadratic(v: &[f64; 9], t: (f64, f64)) -> Jet {
     let weights = |t: f64| {
         [
             [0.5 * t * (t - 1.0), 1.0 - t * t, 0.5 * t * (t + 1.0)],
-            [per * (t - 0.5), -2.0 * per * t, per * (t + 0.5)],
-            [per * per, -2.0 * per * per, per * per],
+            [2.0 * (t - 0.5), -4.0 * t, 2.0 * (t + 0.5)],
+            [4.0, -8.0, 4.0],
         ]
     };
     let (x, y) = (weights(t.0), weights(t.1));
@@ -522,15 +499,12 @@ mod tests {
         };
         let lags: [f64; LAGS * LAGS] = std::array::from_fn(|_| random());
         let norms: [f64; 9] = std::array::from_fn(|_| 3.0 + random());
-        for kind in Spline::ALL {
-            let factor = kind.factor() as f64;
-            let product = |x: f64, y: f64| spline(kind, &lags, (x * factor, y * factor), factor);
-            let norm = |x: f64, y: f64| quadratic(&norms, (2.0 * x, 2.0 * y), 2.0);
-            for (x, y) in [(0.11, -0.07), (-0.2, 0.17)] {
-                check(product, x, y, 1e-4);
-                check(norm, x, y, 1e-4);
-                check(|x, y| quotient(&product(x, y), &norm(x, y), 2.0), x, y, 1e-4);
-            }
+        let product = |x: f64, y: f64| spline(&lags, (2.0 * x, 2.0 * y), 2.0);
+        let norm = |x: f64, y: f64| quadratic(&norms, (2.0 * x, 2.0 * y));
+        for (x, y) in [(0.11, -0.07), (-0.2, 0.17)] {
+            check(product, x, y, 1e-4);
+            check(norm, x, y, 1e-4);
+            check(|x, y| quotient(&product(x, y), &norm(x, y), 2.0), x, y, 1e-4);
         }
     }
 }

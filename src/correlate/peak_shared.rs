@@ -1,8 +1,8 @@
 //! The normalised cross-correlation of one window as a function of a continuous displacement ([`super::peak`]), from sums
 //! shared by all windows of a tile ([`super::lag_sums`]).
 
-use super::half_pixel::HalfPixels;
-use super::interp::{Coefficients, Spline};
+use super::half_pixel::{HalfPixels, nearest};
+use super::interp::Coefficients;
 use super::lag_sums::{Around, Lags, SIDE};
 use super::peak::{Jet, away, norm_at, quotient, separable, taps};
 use super::window_sums::WindowTerms;
@@ -28,7 +28,7 @@ impl SharedCorrelation {
         (quadratic, energies): (&Around, &Lags),
         halves: &HalfPixels,
     ) -> Self {
-        let half = halves.nearest(start);
+        let half = nearest(start);
         let mut norms = [0.0; 9];
         for (k, norm) in norms.iter_mut().enumerate() {
             let half = (half.0 + k as i64 % 3 - 1, half.1 + k as i64 / 3 - 1);
@@ -39,25 +39,25 @@ impl SharedCorrelation {
 
     /// The lags and norms reach around displacement `d`.
     #[inline(always)]
-    pub fn reaches(&self, halves: &HalfPixels, d: PixelShift) -> bool {
-        self.around.reaches(d) && !away(halves, d, self.half)
+    pub fn reaches(&self, d: PixelShift) -> bool {
+        self.around.reaches(d) && !away(d, self.half)
     }
 
     /// As [`WindowCorrelation::at`](super::peak::WindowCorrelation::at), within the reach.
     #[inline(always)]
-    pub fn at(&self, c: &Coefficients, halves: &HalfPixels, d: PixelShift) -> Option<Jet> {
+    pub fn at(&self, c: &Coefficients, d: PixelShift) -> Option<Jet> {
         let factor = c.factor as f64;
-        let product = spline_of_six(c.spline, &self.lags, self.around.place(d, factor), factor);
-        let norm = norm_at(halves, &self.norms, d, self.half);
+        let product = spline_of_six(&self.lags, self.around.place(d, factor), factor);
+        let norm = norm_at(&self.norms, d, self.half);
         (norm.value > 0.0 && self.terms.energy > 0.0).then(|| quotient(&product, &norm, self.terms.energy))
     }
 }
 
 /// The spline through the 6 × 6 of the lags around `at` (coefficient units from the first); derivatives per pixel.
 #[inline(always)]
-fn spline_of_six(kind: Spline, lags: &Lags, at: (f64, f64), factor: f64) -> Jet {
+fn spline_of_six(lags: &Lags, at: (f64, f64), factor: f64) -> Jet {
     let first = |t: f64| t.floor() as usize - 2;
     let (x, y) = (first(at.0), first(at.1));
-    let weights = (taps::<6>(kind, at.0, x as f64), taps(kind, at.1, y as f64));
+    let weights = (taps::<6>(at.0, x as f64), taps(at.1, y as f64));
     separable(&lags[y * SIDE + x..], SIDE, &weights, factor)
 }

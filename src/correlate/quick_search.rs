@@ -264,7 +264,7 @@ mod tests {
             valid: ok,
             all_valid: !gaps,
         };
-        let coefficients = Coefficients::zero(Spline::Linear, search, 16, 16);
+        let coefficients = Coefficients::zero(Spline::Cubic, search, 16, 16);
         let counts = ValidCounts::new(&ok_post);
         (pre, PreparedPost { search, values: post, coefficients, counts, valid: ok_post, all_valid: !gaps })
     }

@@ -114,6 +114,8 @@ pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment,
     if let Some(c) = &coherence {
         let scores: Vec<String> = c.agreement.iter().map(|v| format!("{v:.4}")).collect();
         facts.push(("INTERPOLATION_SCORES".into(), scores.join(" ")));
+        let errors: Vec<String> = c.evidence.iter().map(|v| format!("{v:.1}")).collect();
+        facts.push(("INTERPOLATION_EVIDENCE".into(), errors.join(" ")));
     }
     let candidates: &[Prefilter] = match params.prefilter {
         // The phase plane weighs every frequency by its information, whatever the filter.

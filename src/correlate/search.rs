@@ -179,7 +179,7 @@ mod tests {
             all_valid: true,
         };
         let valid = Grid::filled(post.width, post.height, true);
-        let coefficients = Coefficients::zero(Spline::Linear, search, 16, 16);
+        let coefficients = Coefficients::zero(Spline::Cubic, search, 16, 16);
         (
             pre,
             PreparedPost {

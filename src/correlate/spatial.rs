@@ -9,18 +9,21 @@
 //! search ([`super::surface`]), the lags and the norms around the peak ([`super::lag_sums`]) and the terms of the covariance
 //! ([`super::window_sums`]). The pixels that are missing are taken away from the window's own
 //! ([`super::missing`]). Windows with large gaps or beside a cut are refined one by one ([`super::peak`]).
+//!
+//! Where the texture is aliased the peak between the pixels is found by least squares ([`super::spatial_aliased`]).
 
 use super::ampcor::{self, At};
 use super::chance::Chance;
 use super::half_pixel::HalfPixels;
 use super::lag_sums::{Around, Knots, LagsOfNone, LagsOfOne};
 use super::lanes::vectors;
-use super::lsm::Limits;
+use super::lsm::{Limits, Solution};
 use super::missing::Missing;
 use super::peak::{self, Maximum, WindowCorrelation};
 use super::peak_shared::SharedCorrelation;
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks, peak};
+use super::spatial_aliased::Aliased;
 use super::sums::Intervals;
 use super::surface::{NOTHING, Surfaces};
 use super::uncertainty::of_peak;
@@ -49,6 +52,8 @@ pub struct Spatial {
     missing: Missing,
     /// Refine every window by itself.
     alone: bool,
+    /// In place of the above where the texture is aliased.
+    aliased: Option<Aliased>,
 }
 
 /// What a tile's windows share.
@@ -90,12 +95,13 @@ impl Spatial {
             own: Vec::new(),
             missing: Missing::default(),
             alone: false,
+            aliased: Aliased::new(params, scenes, false),
         }
     }
 
     /// The same with every window refined by itself: slow, and what the shared sums are compared with.
     pub fn window_by_window(params: &Params, scenes: &[Scene]) -> Self {
-        Spatial { alone: true, ..Spatial::new(params, scenes) }
+        Spatial { alone: true, aliased: Aliased::new(params, scenes, true), ..Spatial::new(params, scenes) }
     }
 
     /// The cell's window can be refined from shared sums.
@@ -112,7 +118,7 @@ impl Spatial {
             && w * h >= 8
             && found.correlation > NOTHING
             && !found.edge
-            && tile.cuts.is_none_or(|c| c.weights(corner, self.window).is_none())
+            && support(tile, cell).is_none()
             && tile.bands.iter().all(clear)
     }
 
@@ -179,11 +185,11 @@ impl Spatial {
         let windows = &self.shared;
         let mut beyond = false;
         let maximum = peak::climb(start, |d| {
-            let bands = tile.bands.iter().zip(shared.halves).zip(windows);
-            peak::sum(bands.map(|((b, h), w)| {
+            let bands = tile.bands.iter().zip(windows);
+            peak::sum(bands.map(|(b, w)| {
                 let w = w.as_ref()?;
-                beyond |= !w.reaches(h, d);
-                if beyond { None } else { w.at(&b.post.coefficients, h, d) }
+                beyond |= !w.reaches(d);
+                if beyond { None } else { w.at(&b.post.coefficients, d) }
             }))
         });
         (!beyond).then_some(maximum)
@@ -193,7 +199,7 @@ impl Spatial {
     #[inline(always)]
     fn refine(&mut self, tile: &Tile, halves: &[HalfPixels], cell: usize, found: &Peak) -> Result<Maximum, Status> {
         let corner = tile.windows.corner(cell);
-        let cut = tile.cuts.and_then(|c| c.weights(corner, self.window));
+        let cut = support(tile, cell);
         self.used.clear();
         self.own.clear();
         let mut worst = Status::NoData;
@@ -244,6 +250,40 @@ impl Spatial {
         tile.check_search(cell, &mut m);
         m
     }
+
+    /// The same of a solution by least squares, which came from so many `pixels`.
+    fn judge(
+        &self,
+        tile: &Tile,
+        cell: usize,
+        (found, surface): (&Peak, &[f32]),
+        (solution, pixels): (Solution, f64),
+    ) -> Measurement {
+        let mut m = solution.measurement;
+        if m.status != Status::Valid {
+            return m;
+        }
+        if solution.correlation < self.chance.least(pixels) {
+            return Measurement::failed(Status::NoConvergence);
+        }
+        let at = At::of(&tile.area, cell, found.shift);
+        if self.sigma == PeakSigma::Ampcor {
+            let Some(covariance) = ampcor::covariance(surface, at, pixels) else {
+                return Measurement::failed(Status::NoConvergence);
+            };
+            m.covariance = covariance;
+        }
+        if self.quality == PeakQuality::Snr {
+            m.quality = ampcor::snr(surface, at) as f32;
+        }
+        tile.check_search(cell, &mut m);
+        m
+    }
+}
+
+/// The weights of a window that a line cuts.
+pub fn support(tile: &Tile, cell: usize) -> Option<Vec<f32>> {
+    tile.cuts?.weights(tile.windows.corner(cell), tile.windows.window)
 }
 
 /// K⁻¹ M K⁻¹ with K the curvature of the peak and M the variance of its gradient, both summed over the bands: the
@@ -263,34 +303,40 @@ fn sandwich(maximum: &Maximum, rho: f64, bands: &[WindowTerms]) -> Option<Covari
 
 impl Method for Spatial {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
-        let halves: Vec<_> = tile.bands.iter().map(|b| HalfPixels::new(&b.post)).collect();
-        let shared = Shared::new(tile, &halves);
         let pairs = tile.pairs();
         let (columns, rows) = tile.windows.cells;
         // Ampcor's measures want the whole surface of a window.
         let mut surfaces = (self.quality == PeakQuality::Snr || self.sigma == PeakSigma::Ampcor)
             .then(|| Surfaces::new(&pairs, &tile.windows, &tile.area));
-        let (all, group) = match &surfaces {
-            Some(s) => (Vec::new(), s.group()),
-            None => (integer_peaks(&pairs, &tile.windows, &tile.area, tile.stop), LagsOfOne::group(columns, rows)),
+        let all = match surfaces.is_some() && self.aliased.is_none() {
+            true => Vec::new(),
+            false => integer_peaks(&pairs, &tile.windows, &tile.area, tile.stop),
         };
+        let group = surfaces.as_ref().map_or(LagsOfOne::group(columns, rows), Surfaces::group);
+        let solved = self.aliased.as_mut().map_or(Vec::new(), |a| a.shared(tile, &all));
+        let halves: Vec<_> = match self.aliased {
+            Some(_) => Vec::new(),
+            None => tile.bands.iter().map(|b| HalfPixels::new(&b.post)).collect(),
+        };
+        let shared = self.aliased.is_none().then(|| Shared::new(tile, &halves));
         let mut out = Vec::with_capacity(tile.windows.len());
         let (mut peaks, mut shares) = (Vec::new(), Vec::new());
         for first in (0..rows).step_by(group) {
             let last = (first + group).min(rows);
             let cells = first * columns..last * columns;
+            if let Some(s) = &mut surfaces {
+                s.compute(first, last, tile.stop);
+            }
             peaks.clear();
-            match &mut surfaces {
-                Some(s) => {
-                    s.compute(first, last, tile.stop);
-                    peaks.extend(cells.clone().map(|c| peak(s.of(c), &tile.area, c)));
-                }
-                None => peaks.extend_from_slice(&all[cells.clone()]),
+            match &surfaces {
+                Some(s) if all.is_empty() => peaks.extend(cells.clone().map(|c| peak(s.of(c), &tile.area, c))),
+                _ => peaks.extend_from_slice(&all[cells.clone()]),
             }
             if tile.stopped() {
                 break;
             }
             for (k, band) in tile.bands.iter().enumerate() {
+                let Some(shared) = &shared else { break };
                 let c = &band.post.coefficients;
                 let around = |of: fn(PixelShift, usize) -> Around| {
                     let of = |(cell, p): (usize, &Peak)| self.shares(tile, cell, p).then(|| of(p.start(), c.factor));
@@ -305,12 +351,18 @@ impl Method for Spatial {
                 shares = spline.iter().map(Option::is_some).collect();
             }
             for (row, cell) in cells.enumerate() {
-                let at = (&peaks[row], shares[row]);
-                let surface = surfaces.as_ref().map_or(&[][..], |s| s.of(cell));
-                out.push(vectors(
-                    #[inline(always)]
-                    || self.cell(tile, &shared, (cell, row), at, surface),
-                ));
+                let (found, surface) = (&peaks[row], surfaces.as_ref().map_or(&[][..], |s| s.of(cell)));
+                if let Some(aliased) = &mut self.aliased {
+                    let solved = solved.get(cell).copied().flatten();
+                    let solution = solved.unwrap_or_else(|| aliased.solve(tile, cell, found));
+                    let pixels = aliased.pixels(solved.is_some());
+                    out.push(self.judge(tile, cell, (found, surface), (solution, pixels)));
+                } else if let Some(shared) = &shared {
+                    out.push(vectors(
+                        #[inline(always)]
+                        || self.cell(tile, shared, (cell, row), (found, shares[row]), surface),
+                    ));
+                }
             }
         }
         out.resize(tile.windows.len(), Measurement::failed(Status::NoData));

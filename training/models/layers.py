@@ -4,14 +4,26 @@ import torch
 from torch import nn
 
 
+def active(layer):
+    """A convolution with LeakyReLU 0.1, begun so that the variance is the same behind it (He et al. 2015): through twelve
+    layers begun as PyTorch does nothing of the images would be left."""
+    nn.init.kaiming_normal_(layer.weight, 0.1)
+    nn.init.zeros_(layer.bias)
+    return nn.Sequential(layer, nn.LeakyReLU(0.1, True))
+
+
 def conv(a, b, k=3, stride=1):
-    """Convolution with LeakyReLU 0.1, padded to keep the size."""
-    return nn.Sequential(nn.Conv2d(a, b, k, stride, k // 2), nn.LeakyReLU(0.1, True))
+    """Padded to keep the size."""
+    return active(nn.Conv2d(a, b, k, stride, k // 2))
 
 
 def deconv(a, b):
-    """4x4 deconvolution to twice the size, with LeakyReLU 0.1."""
-    return nn.Sequential(nn.ConvTranspose2d(a, b, 4, 2, 1), nn.LeakyReLU(0.1, True))
+    """4x4 to twice the size."""
+    layer = active(nn.ConvTranspose2d(a, b, 4, 2, 1))
+    # Each output sees a quarter of the kernel; the fan that PyTorch counts is all of it, of the outputs.
+    with torch.no_grad():
+        layer[0].weight *= 2 * (b / a) ** 0.5
+    return layer
 
 
 def head(a):

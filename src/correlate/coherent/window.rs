@@ -5,7 +5,7 @@
 
 use super::Layer;
 use super::surface::parts;
-use crate::correlate::half_pixel::HalfPixels;
+use crate::correlate::half_pixel::{HalfPixels, nearest};
 use crate::correlate::interp::Coefficients;
 use crate::correlate::lanes::vectors;
 use crate::correlate::lsm::Limits;
@@ -164,13 +164,13 @@ impl ComplexWindow {
                 || self.correlate([re, im], corner),
             );
         }
-        if away(&halves[0], d, self.half) {
-            self.half = halves[0].nearest(d);
+        if away(d, self.half) {
+            self.half = nearest(d);
             self.norm(halves, corner);
         }
         let at = (px - knot.0 as f64, py - knot.1 as f64);
-        let [a, b] = [0, 1].map(|k| spline(re.spline, &self.lags[k], at, factor));
-        let norm = norm_at(&halves[0], &self.norms, d, self.half);
+        let [a, b] = [0, 1].map(|k| spline(&self.lags[k], at, factor));
+        let norm = norm_at(&self.norms, d, self.half);
         let energy = self.terms.energy;
         (norm.value > 0.0 && energy > 0.0).then(|| quotient(&magnitude(&a, &b), &norm, energy))
     }

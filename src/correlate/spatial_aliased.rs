@@ -1,0 +1,87 @@
+//! The peaks of `spatial` between the pixels where the texture is aliased: by least squares.
+//!
+//! With texture beyond Nyquist the best linear interpolation keeps less of the signal between the pixels than on them, and less
+//! the finer the detail. The correlation with the interpolated image is therefore drawn to whole pixels, and no norm
+//! mends that, for how much depends on the fine detail that the two windows have in common. The condition of least
+//! squares, Σ f_x g(x + d) = 0 ([`super::lsm`]), asks only for the phase, which the interpolator of the scene has
+//! ([`super::interp`]).
+
+use super::Tile;
+use super::lsm::{Limits, LsmWindow, Solution};
+use super::lsm_joint;
+use super::lsm_shared;
+use super::scene::Scene;
+use super::search::Peak;
+use super::spatial::support;
+use super::surface::NOTHING;
+use crate::field::Status;
+use crate::pipeline::Params;
+
+pub struct Aliased {
+    min_valid: f64,
+    /// One a band, and whether the cell's window is in it.
+    works: Vec<LsmWindow>,
+    usable: Vec<bool>,
+    /// Solve every window by itself.
+    alone: bool,
+}
+
+impl Aliased {
+    /// `None` where the interpolator keeps everything between the pixels.
+    pub fn new(params: &Params, scenes: &[Scene], alone: bool) -> Option<Self> {
+        scenes.iter().any(|s| s.spline.allows_aliasing()).then(|| Aliased {
+            min_valid: params.min_valid,
+            works: scenes.iter().map(|_| LsmWindow::new(params.window)).collect(),
+            usable: Vec::new(),
+            alone,
+        })
+    }
+
+    /// The solutions of the windows of a tile that share their sums, from the peaks of all; empty where none do.
+    pub fn shared(&mut self, tile: &Tile, peaks: &[Peak]) -> Vec<Option<Solution>> {
+        if self.alone || tile.bands.len() > 1 {
+            return Vec::new();
+        }
+        let limits = Limits { min_valid: self.min_valid, min_variance: tile.bands[0].scene.min_variance };
+        let own_side = |cell: usize| support(tile, cell).is_some();
+        lsm_shared::solutions(tile, peaks, &limits, &mut self.works[0], own_side)
+    }
+
+    /// The solution of one window by itself.
+    pub fn solve(&mut self, tile: &Tile, cell: usize, found: &Peak) -> Solution {
+        let corner = tile.windows.corner(cell);
+        let weights = support(tile, cell);
+        let mut worst = Status::NoData;
+        self.usable.clear();
+        for (band, work) in tile.bands.iter().zip(&mut self.works) {
+            let limits = Limits { min_valid: self.min_valid, min_variance: band.scene.min_variance };
+            let limits = weights.as_deref().map_or(limits, |w| work.limits_on(&limits, w));
+            let loaded = work.load(&band.pre, &band.post, corner, found.shift, weights.as_deref(), &limits);
+            self.usable.push(loaded.is_ok());
+            if let Err(status) = loaded {
+                worst = status;
+            }
+        }
+        if !self.usable.contains(&true) {
+            return Solution::failed(worst, 0);
+        }
+        if found.correlation <= NOTHING {
+            return Solution::failed(Status::NoData, 0);
+        }
+        if found.edge {
+            return Solution::failed(Status::SearchEdge, 0);
+        }
+        match tile.bands {
+            [band] => self.works[0].solve(&band.post, corner, found.start()),
+            bands => lsm_joint::solve(&mut self.works, bands, &self.usable, corner, found.start()),
+        }
+    }
+
+    /// Pixels, or their weights, that the last solution came from; of a window that shares its sums all.
+    pub fn pixels(&self, shared: bool) -> f64 {
+        if shared {
+            return self.works[0].whole();
+        }
+        self.works.iter().zip(&self.usable).filter(|(_, usable)| **usable).map(|(w, _)| w.effective()).sum()
+    }
+}

@@ -158,6 +158,8 @@ bench-accuracy: build $(PEERS_VENV)/ready
 	  --out target/held-out/table.md --figure target/held-out/profiles.png
 	$(PEERS_VENV)/bin/python training/fault_bias.py places=target/held-out/set-places procedural=target/held-out/set-procedural \
 	  --models models/cnn4l-16.onnx models/cnn4l-16-smooth.onnx
+	$(PEERS_VENV)/bin/python training/fault_bias.py places=target/held-out/set-places procedural=target/held-out/set-procedural \
+	  --window 32 --models models/cnn4l-32.onnx models/cnn4l-32-smooth.onnx
 
 bench-faults: setup
 	$(CARGO) test --locked --release --test faults -- --ignored --nocapture table_at_step_one

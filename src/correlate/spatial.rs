@@ -17,7 +17,7 @@ use super::chance::Chance;
 use super::half_pixel::HalfPixels;
 use super::lag_sums::{Around, Knots, LagsOfNone, LagsOfOne};
 use super::lanes::vectors;
-use super::lsm::{Limits, Solution};
+use super::lsm::Limits;
 use super::missing::Missing;
 use super::peak::{self, Maximum, WindowCorrelation};
 use super::peak_shared::SharedCorrelation;
@@ -38,10 +38,10 @@ const FEW: usize = 4;
 
 pub struct Spatial {
     min_valid: f64,
-    chance: Chance,
+    pub(super) chance: Chance,
     window: (usize, usize),
-    quality: PeakQuality,
-    sigma: PeakSigma,
+    pub(super) quality: PeakQuality,
+    pub(super) sigma: PeakSigma,
     /// One for each band.
     work: Vec<WindowCorrelation>,
     lags: Vec<(LagsOfOne, LagsOfNone)>,
@@ -102,6 +102,12 @@ impl Spatial {
     /// The same with every window refined by itself: slow, and what the shared sums are compared with.
     pub fn window_by_window(params: &Params, scenes: &[Scene]) -> Self {
         Spatial { alone: true, aliased: Aliased::new(params, scenes, true), ..Spatial::new(params, scenes) }
+    }
+
+    /// The whole surfaces of a tile's windows, where Ampcor's measures want them.
+    pub(super) fn surfaces<'t>(&self, tile: &'t Tile) -> Option<Surfaces<'t>> {
+        let wanted = self.quality == PeakQuality::Snr || self.sigma == PeakSigma::Ampcor;
+        wanted.then(|| Surfaces::new(&tile.pairs(), &tile.windows, &tile.area))
     }
 
     /// The cell's window can be refined from shared sums.
@@ -250,35 +256,6 @@ impl Spatial {
         tile.check_search(cell, &mut m);
         m
     }
-
-    /// The same of a solution by least squares, which came from so many `pixels`.
-    fn judge(
-        &self,
-        tile: &Tile,
-        cell: usize,
-        (found, surface): (&Peak, &[f32]),
-        (solution, pixels): (Solution, f64),
-    ) -> Measurement {
-        let mut m = solution.measurement;
-        if m.status != Status::Valid {
-            return m;
-        }
-        if solution.correlation < self.chance.least(pixels) {
-            return Measurement::failed(Status::NoConvergence);
-        }
-        let at = At::of(&tile.area, cell, found.shift);
-        if self.sigma == PeakSigma::Ampcor {
-            let Some(covariance) = ampcor::covariance(surface, at, pixels) else {
-                return Measurement::failed(Status::NoConvergence);
-            };
-            m.covariance = covariance;
-        }
-        if self.quality == PeakQuality::Snr {
-            m.quality = ampcor::snr(surface, at) as f32;
-        }
-        tile.check_search(cell, &mut m);
-        m
-    }
 }
 
 /// The weights of a window that a line cuts.
@@ -303,40 +280,39 @@ fn sandwich(maximum: &Maximum, rho: f64, bands: &[WindowTerms]) -> Option<Covari
 
 impl Method for Spatial {
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
-        let pairs = tile.pairs();
+        if let Some(mut aliased) = self.aliased.take() {
+            let out = self.match_aliased(tile, &mut aliased);
+            self.aliased = Some(aliased);
+            return out;
+        }
+        let halves: Vec<_> = tile.bands.iter().map(|b| HalfPixels::new(&b.post)).collect();
+        let shared = Shared::new(tile, &halves);
         let (columns, rows) = tile.windows.cells;
-        // Ampcor's measures want the whole surface of a window.
-        let mut surfaces = (self.quality == PeakQuality::Snr || self.sigma == PeakSigma::Ampcor)
-            .then(|| Surfaces::new(&pairs, &tile.windows, &tile.area));
-        let all = match surfaces.is_some() && self.aliased.is_none() {
-            true => Vec::new(),
-            false => integer_peaks(&pairs, &tile.windows, &tile.area, tile.stop),
+        let mut surfaces = self.surfaces(tile);
+        let (all, group) = match &surfaces {
+            Some(s) => (Vec::new(), s.group()),
+            None => {
+                let peaks = integer_peaks(&tile.pairs(), &tile.windows, &tile.area, tile.stop);
+                (peaks, LagsOfOne::group(columns, rows))
+            }
         };
-        let group = surfaces.as_ref().map_or(LagsOfOne::group(columns, rows), Surfaces::group);
-        let solved = self.aliased.as_mut().map_or(Vec::new(), |a| a.shared(tile, &all));
-        let halves: Vec<_> = match self.aliased {
-            Some(_) => Vec::new(),
-            None => tile.bands.iter().map(|b| HalfPixels::new(&b.post)).collect(),
-        };
-        let shared = self.aliased.is_none().then(|| Shared::new(tile, &halves));
         let mut out = Vec::with_capacity(tile.windows.len());
         let (mut peaks, mut shares) = (Vec::new(), Vec::new());
         for first in (0..rows).step_by(group) {
             let last = (first + group).min(rows);
             let cells = first * columns..last * columns;
-            if let Some(s) = &mut surfaces {
-                s.compute(first, last, tile.stop);
-            }
             peaks.clear();
-            match &surfaces {
-                Some(s) if all.is_empty() => peaks.extend(cells.clone().map(|c| peak(s.of(c), &tile.area, c))),
-                _ => peaks.extend_from_slice(&all[cells.clone()]),
+            match &mut surfaces {
+                Some(s) => {
+                    s.compute(first, last, tile.stop);
+                    peaks.extend(cells.clone().map(|c| peak(s.of(c), &tile.area, c)));
+                }
+                None => peaks.extend_from_slice(&all[cells.clone()]),
             }
             if tile.stopped() {
                 break;
             }
             for (k, band) in tile.bands.iter().enumerate() {
-                let Some(shared) = &shared else { break };
                 let c = &band.post.coefficients;
                 let around = |of: fn(PixelShift, usize) -> Around| {
                     let of = |(cell, p): (usize, &Peak)| self.shares(tile, cell, p).then(|| of(p.start(), c.factor));
@@ -351,18 +327,12 @@ impl Method for Spatial {
                 shares = spline.iter().map(Option::is_some).collect();
             }
             for (row, cell) in cells.enumerate() {
-                let (found, surface) = (&peaks[row], surfaces.as_ref().map_or(&[][..], |s| s.of(cell)));
-                if let Some(aliased) = &mut self.aliased {
-                    let solved = solved.get(cell).copied().flatten();
-                    let solution = solved.unwrap_or_else(|| aliased.solve(tile, cell, found));
-                    let pixels = aliased.pixels(solved.is_some());
-                    out.push(self.judge(tile, cell, (found, surface), (solution, pixels)));
-                } else if let Some(shared) = &shared {
-                    out.push(vectors(
-                        #[inline(always)]
-                        || self.cell(tile, shared, (cell, row), (found, shares[row]), surface),
-                    ));
-                }
+                let at = (&peaks[row], shares[row]);
+                let surface = surfaces.as_ref().map_or(&[][..], |s| s.of(cell));
+                out.push(vectors(
+                    #[inline(always)]
+                    || self.cell(tile, &shared, (cell, row), at, surface),
+                ));
             }
         }
         out.resize(tile.windows.len(), Measurement::failed(Status::NoData));

@@ -7,15 +7,16 @@
 //! ([`super::interp`]).
 
 use super::Tile;
+use super::ampcor::{self, At};
 use super::lsm::{Limits, LsmWindow, Solution};
 use super::lsm_joint;
 use super::lsm_shared;
 use super::scene::Scene;
-use super::search::Peak;
-use super::spatial::support;
+use super::search::{Peak, integer_peaks};
+use super::spatial::{Spatial, support};
 use super::surface::NOTHING;
-use crate::field::Status;
-use crate::pipeline::Params;
+use crate::field::{Measurement, Status};
+use crate::pipeline::{Params, PeakQuality, PeakSigma};
 
 pub struct Aliased {
     min_valid: f64,
@@ -83,5 +84,64 @@ impl Aliased {
             return self.works[0].whole();
         }
         self.works.iter().zip(&self.usable).filter(|(_, usable)| **usable).map(|(w, _)| w.effective()).sum()
+    }
+}
+
+impl Spatial {
+    /// As [`super::Method::match_tile`] where the texture is aliased.
+    pub(super) fn match_aliased(&mut self, tile: &Tile, aliased: &mut Aliased) -> Vec<Measurement> {
+        let peaks = integer_peaks(&tile.pairs(), &tile.windows, &tile.area, tile.stop);
+        let solved = aliased.shared(tile, &peaks);
+        let mut surfaces = self.surfaces(tile);
+        let (columns, rows) = tile.windows.cells;
+        let group = surfaces.as_ref().map_or(rows, |s| s.group());
+        let mut out = Vec::with_capacity(tile.windows.len());
+        for first in (0..rows).step_by(group) {
+            let last = (first + group).min(rows);
+            if let Some(s) = &mut surfaces {
+                s.compute(first, last, tile.stop);
+            }
+            for cell in first * columns..last * columns {
+                if tile.stopped() {
+                    break;
+                }
+                let (found, surface) = (&peaks[cell], surfaces.as_ref().map_or(&[][..], |s| s.of(cell)));
+                let together = solved.get(cell).copied().flatten();
+                let solution = together.unwrap_or_else(|| aliased.solve(tile, cell, found));
+                let pixels = aliased.pixels(together.is_some());
+                out.push(self.judge(tile, cell, (found, surface), (solution, pixels)));
+            }
+        }
+        out.resize(tile.windows.len(), Measurement::failed(Status::NoData));
+        out
+    }
+
+    /// Status, quality and covariance of a solution that came from so many `pixels`.
+    fn judge(
+        &self,
+        tile: &Tile,
+        cell: usize,
+        (found, surface): (&Peak, &[f32]),
+        (solution, pixels): (Solution, f64),
+    ) -> Measurement {
+        let mut m = solution.measurement;
+        if m.status != Status::Valid {
+            return m;
+        }
+        if solution.correlation < self.chance.least(pixels) {
+            return Measurement::failed(Status::NoConvergence);
+        }
+        let at = At::of(&tile.area, cell, found.shift);
+        if self.sigma == PeakSigma::Ampcor {
+            let Some(covariance) = ampcor::covariance(surface, at, pixels) else {
+                return Measurement::failed(Status::NoConvergence);
+            };
+            m.covariance = covariance;
+        }
+        if self.quality == PeakQuality::Snr {
+            m.quality = ampcor::snr(surface, at) as f32;
+        }
+        tile.check_search(cell, &mut m);
+        m
     }
 }

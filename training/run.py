@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pool
 import textures
-from models import MODELS
+from models import MODELS, module_of
 from native import program
 
 HERE = Path(__file__).resolve().parent
@@ -94,7 +94,8 @@ def main():
     else:
         synth(work / "fields", "--content", "fields", "--size", 512, "--count", size["fields"], "--classes", "0,1,1,2",
               "--seed", args.seed)
-        source = work / f"pool-{name}"
+        front_end = None if module_of(args.model).KIND == "pair" else pool.FRONT_END
+        source = work / (f"pool-{name}" if front_end else f"pool-{name}-images")
         # A third of the pairs hardly differ but for the motion: small windows are right there, and wrong in the others.
         for k, (change, share) in enumerate((("strong", 0.64), ("mild", 0.36))):
             pairs = work / f"pairs-{name}-{change}"
@@ -102,7 +103,7 @@ def main():
                   16 * round(size["pairs"] * share / 16), "--classes", "0,1,1,2", "--sensor",
                   "sar" if radar else "optical", "--format", "shards", "--change", change, "--shard",
                   16 if args.preset != "smoke" else 8, "--seed", args.seed + 100 * k)
-            pool.build(pairs, source, logarithm=radar, prefix=f"{change}-")
+            pool.build(pairs, source, front_end, logarithm=radar, prefix=f"{change}-")
     out = work / f"run-{args.model}"
     subprocess.run([sys.executable, HERE / "train.py", args.model, "--pool", source, "--out", out, "--preset", args.preset,
                     "--seed", str(args.seed), *rest], check=True)

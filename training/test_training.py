@@ -13,7 +13,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from augment import symmetric  # noqa: E402
+from augment import symmetric, translated  # noqa: E402
 from insar_gnss_evaluate import ssim  # noqa: E402
 from insar_pool import mirrored  # noqa: E402
 from native import library  # noqa: E402
@@ -52,6 +52,23 @@ class Symmetries(unittest.TestCase):
             np.testing.assert_array_equal(a[4:6], t[:2])
             b, t = symmetric(f.copy(), f[[45, 46, 0, 0]].copy(), symmetry, "features")
             np.testing.assert_array_equal(b[45:47], t[:2])
+
+
+class Translations(unittest.TestCase):
+    """A pair displaced as a whole is a pair: pre(x) = post(x + d)."""
+
+    def test_every_wave_moves_by_the_truth(self):
+        rng = np.random.default_rng(6)
+        n, margin = 96, 32
+        y, x = np.mgrid[0:n, 0:n]
+        wave = lambda dx, dy: np.sin(2 * np.pi * (9 * (x - dx) + 5 * (y - dy)) / n)
+        pairs, truth = translated(np.stack([wave(0, 0)] * 3), rng, noise=0)
+        inside = np.s_[margin : n - margin, margin : n - margin]
+        for pair, t in zip(pairs, truth):
+            dx, dy = t[0, 0, 0], t[1, 0, 0]
+            np.testing.assert_allclose(pair[0], wave(0, 0)[inside], atol=1e-5)
+            np.testing.assert_allclose(pair[1], wave(dx, dy)[inside], atol=1e-5)
+        self.assertGreater(np.ptp(truth[:, 0, 0, 0]), 0.1)
 
 
 class Events(unittest.TestCase):
@@ -113,6 +130,17 @@ class Networks(unittest.TestCase):
             out = net(torch.randn(1, channels, 64, 128))
             for plane in out if isinstance(out, tuple) else [out]:
                 self.assertEqual(plane.shape, (1, 3 if radar else 2, 64, 128), name)
+
+    def test_images_reach_the_end_of_deep_networks(self):
+        from models import build
+
+        torch.manual_seed(1)
+        for name in ("flownet-s", "flownet-sd", "strainnet"):
+            net = build(name, 8).eval()
+            seen = []
+            net.encoder[-1].register_forward_hook(lambda _, __, out: seen.append(out.std().item()))
+            net(torch.randn(1, 2, 128, 128))
+            self.assertTrue(0.05 < seen[0] < 5, f"{name}: {seen}")
 
     def test_the_joint_inversion_has_the_layers_of_the_paper(self):
         from models import build

@@ -91,21 +91,23 @@ def main():
     parser.add_argument("--piece", type=float, default=1e9, help="seconds of this call (wall)")
     parser.add_argument("--steps", type=int, help="schedule by this count instead of the budget")
     parser.add_argument("--width", type=int, help="channels, default the paper's")
-    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--rate", type=float, help="largest rate [default: the preset's, else 1.5e-3]")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--crop", type=int)
     parser.add_argument("--start", help="weights to begin with: of a run (weights.pt) or an exported network (.onnx), e.g. of another sensor")
     parser.add_argument("--hold-out", type=int, default=2, help="shards for validation")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--translations", type=float, default=0.0, metavar="SHARE",
+    parser.add_argument("--translations", type=float, metavar="SHARE",
                         help="begin with this share of the budget on images of the pool that are displaced as a whole (networks "
-                             "that see pairs of images)")
+                             "that see pairs of images) [default: the preset's, else 0]")
     parser.add_argument("--absolute", action="store_true", help="the absolute error from the beginning")
     parser.add_argument("--clock", choices=["processor", "wall"], help="what the budget counts [default: processor on the CPU]")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     preset = PRESETS[args.preset] | getattr(module_of(args.model), "PRESETS", {}).get(args.preset, {})
     budget, steps = args.budget or preset["budget"], args.steps or preset.get("steps")
+    rate = preset.get("rate", 1.5e-3) if args.rate is None else args.rate
+    translations = preset.get("translations", 0.0) if args.translations is None else args.translations
     device = torch.device(preset["device"])
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -117,7 +119,7 @@ def main():
         net.load_state_dict(weights.read(args.start, net))
     module = module_of(args.model)
     loss_of = getattr(module, "loss", losses.robust)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=getattr(module, "DECAY", 1e-4))
+    optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=getattr(module, "DECAY", 1e-4))
     average, state = None, dict(step=0, used=0.0, samples=0)
     log = dict(model=args.model, preset=args.preset, seed=args.seed, width=args.width, train=[], validation=[])
     if (out / "checkpoint.pt").exists():
@@ -162,9 +164,9 @@ def main():
     while done() < 1 and time.monotonic() - wall < args.piece:
         share = done()
         for group in optimiser.param_groups:
-            group["lr"] = schedule(share, args.rate)
+            group["lr"] = schedule(share, rate)
         a, t = pool.batch(args.batch or preset["batch"])
-        if share < args.translations:
+        if share < translations:
             pairs, truth = translated(a[:, 0].numpy(), pool.rng)
             a, t = torch.from_numpy(pairs), torch.from_numpy(truth)
         a, t = a.to(device), t.to(device)
@@ -190,7 +192,7 @@ def main():
                         else:
                             v.copy_(now[k])
         if len(recent) == 20:
-            log["train"].append(dict(step=state["step"], loss=sum(recent) / 20, rate=schedule(share, args.rate)))
+            log["train"].append(dict(step=state["step"], loss=sum(recent) / 20, rate=schedule(share, rate)))
             recent = []
         if time.monotonic() - last_save > 60:
             pool.look()

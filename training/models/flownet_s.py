@@ -19,6 +19,12 @@ from models.layers import Refinement, conv
 
 KIND = "pair"
 MULTIPLE = 64
+# Subpixel displacement of texture is learned first from images that are displaced as a whole.
+PRESETS = {
+    "cpu": dict(batch=16, budget=900.0, rate=1e-3, translations=0.3),
+    "gpu": dict(batch=64, budget=1500.0, rate=1e-3, translations=0.3),
+    "smoke": dict(crop=128, steps=60, rate=1e-3, translations=0.5),
+}
 FACTORS = [0.005, 0.01, 0.02, 0.08, 0.32]
 
 

@@ -11,12 +11,12 @@ Loss: as FlowNetS. 45.4 M parameters at full width.
 from torch import nn
 from torch.nn import functional as F
 
-from models.flownet_s import FACTORS, loss
+from models.flownet_s import FACTORS, PRESETS, loss
 from models.layers import Refinement, conv
 
 KIND = "pair"
 MULTIPLE = 64
-__all__ = ["FACTORS", "FlowNetSD", "loss"]
+__all__ = ["FACTORS", "PRESETS", "FlowNetSD", "loss"]
 
 
 class FlowNetSD(nn.Module):

@@ -6,11 +6,11 @@ that the finest flow has the images' size and nothing is enlarged bilinearly: fl
 Loss: endpoint error at these sizes with FlowNetS's weights; Adam 1e-4.
 """
 
-from models.flownet_s import FACTORS, FlowNetS, loss
+from models.flownet_s import FACTORS, PRESETS, FlowNetS, loss
 
 KIND = "pair"
 MULTIPLE = 16
-__all__ = ["FACTORS", "StrainNet", "loss"]
+__all__ = ["FACTORS", "PRESETS", "StrainNet", "loss"]
 
 
 class StrainNet(FlowNetS):

@@ -31,6 +31,8 @@ CLASSICAL = {
 }
 
 
+# Of |z| of a Laplace distribution of unit variance, at 68 % and 95 %: -ln(1 - p) / sqrt 2.
+QUANTILES = (0.8057, 2.1183)
 MAIN = ("lsm 32", "frequency 64", "frequency 128", "spatial 64", "regularized", "dense")
 
 
@@ -98,8 +100,7 @@ class Score:
         sigma = found[2:4]
         known = ok[None] & np.isfinite(sigma) & (sigma > 0)
         z = error[known] / sigma[known]
-        # Quantiles of |z| of a Laplace distribution of unit variance: -ln(1 - p) / sqrt 2.
-        limits = (0.8057, 2.1183) if laplace else (0.9945, 1.96)
+        limits = QUANTILES if laplace else (0.9945, 1.96)
         self.within += [(z < limit).sum() for limit in limits]
         self.stated += z.size
 

@@ -16,6 +16,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from calibrate import calibrate
 from evaluate import samples, scored
 from insar_pool import InsarPool
 from models import build, module_of
@@ -53,10 +54,10 @@ def halved(model):
     return model
 
 
-def passed(net, folder, front_end, passes):
+def passed(net, folders, front_end, passes):
     """Features of the last pass and their truth, pair by pair."""
     native = Native()
-    for images, valid, truth, distance, seen in samples(folder):
+    for images, valid, truth, distance, seen in (s for folder in folders for s in samples(folder)):
         f = native.features(*images, *valid, front_end=front_end)
         for _ in range(passes - 1):
             with torch.no_grad():
@@ -77,8 +78,8 @@ def main():
     parser.add_argument("--halo", type=int, default=48)
     parser.add_argument("--calibrate", metavar="POOL", help="set the level of the scale on this pool's held-out shards; insar_gnss: and "
                         "measure its error there")
-    parser.add_argument("--calibrate-set", metavar="SETDIR", help="the same on pairs of `synth dataset`, after all passes (kind "
-                        "features)")
+    parser.add_argument("--calibrate-set", metavar="SETDIR", nargs="+", default=[], help="the same on pairs of `synth dataset`, after all "
+                        "passes; networks without a scale: the level of the look backwards (calibrate.py)")
     parser.add_argument("--passes", type=int, default=1, help="how often it is to run")
     parser.add_argument("--licence", default="MIT OR Apache-2.0")
     args = parser.parse_args()
@@ -106,7 +107,7 @@ def main():
         if hasattr(module, "calibration"):
             wrapped.offset = module.calibration(net, held)
             print(f"scale: offset {wrapped.offset:+.3f} of its logarithm")
-    if args.calibrate_set:
+    if args.calibrate_set and kind == "features":
         wrapped.offset = module.calibration(net, passed(net, args.calibrate_set, facts["front_end"], args.passes), args.passes)
         print(f"scale: offset {wrapped.offset:+.3f} of its logarithm after {args.passes} passes")
     if args.mae is None:
@@ -148,7 +149,7 @@ def main():
         "contract": "1", "name": args.name, "version": args.version,
         "kind": KINDS.get(kind, "dense"), "sensor": args.sensor, "multiple": str(multiple),
         "halo": "0" if kind == "windows" else str(args.halo),
-        "tile": str(net.window if kind == "windows" else 512),
+        "tile": str(net.window if kind == "windows" else getattr(module, "TILE", 512)),
         "normalisation": "none" if kind == "insar_gnss" else "scene-log" if args.sensor == "sar" else "scene",
         "max_displacement": str(LARGEST[kind]), "training": args.training, "seed": str(facts["seed"]),
         "mae": f"{args.mae:.4f}", "licence": args.licence,
@@ -174,6 +175,8 @@ def main():
     rounded = rounded if isinstance(rounded, tuple) else (rounded,)
     arrays |= {n: v.numpy().astype(np.float32) for n, v in zip(wrapped.OUTPUTS, rounded)}
     np.savez(out / "parity" / f"{args.name}.npz", **arrays)
+    if args.calibrate_set and "log_scale" not in wrapped.OUTPUTS:
+        print("sigma: factor {:.2f}, floor {:.3f} px".format(*calibrate(path, args.calibrate_set)))
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, ONNX Runtime and PyTorch differ by {worst:.1e}")
 
 

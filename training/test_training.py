@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from augment import symmetric, translated  # noqa: E402
+from calibrate import level  # noqa: E402
 from insar_gnss_evaluate import ssim  # noqa: E402
 from insar_pool import mirrored  # noqa: E402
 from native import library  # noqa: E402
@@ -69,6 +70,18 @@ class Translations(unittest.TestCase):
             np.testing.assert_allclose(pair[0], wave(0, 0)[inside], atol=1e-5)
             np.testing.assert_allclose(pair[1], wave(dx, dy)[inside], atol=1e-5)
         self.assertGreater(np.ptp(truth[:, 0, 0, 0]), 0.1)
+
+
+class Level(unittest.TestCase):
+    """What a network without a scale of its own says too small is said as it is."""
+
+    def test_factor_and_floor_are_found(self):
+        rng = np.random.default_rng(8)
+        sigma = rng.uniform(0.01, 0.3, 200_000)
+        error = np.abs(rng.laplace(0, 1 / np.sqrt(2), sigma.size)) * 3 * np.hypot(sigma, 0.05)
+        factor, floor = level(error, sigma)
+        self.assertAlmostEqual(factor, 3, delta=0.1)
+        self.assertAlmostEqual(floor, 0.15, delta=0.02)
 
 
 class Events(unittest.TestCase):

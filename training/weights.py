@@ -1,7 +1,7 @@
 """Weights to begin with: from a run of train.py, or back from an ONNX file that export.py wrote.
 
 An exported file keeps the names of the parameters and rounds them to float16. What the exporter folds into one constant is
-undone by the model's own `unfolded(net, constant)`.
+undone by the model's own `unfolded(name, constant)`.
 """
 
 from pathlib import Path
@@ -27,5 +27,5 @@ def read(path, net):
         folded = [v for k, v in stored.items() if k.startswith("onnx::") and v.shape == state[name].shape]
         if len(folded) != 1 or not hasattr(net, "unfolded"):
             raise SystemExit(f"{path} has no {name}: is it of another model or width?")
-        state[name] = net.unfolded(folded[0])
+        state[name] = net.unfolded(name, folded[0])
     return state

@@ -3,7 +3,7 @@
 use super::common::Common;
 use super::ui::Ui;
 use crate::Result;
-use crate::net::card::{Card, Kind};
+use crate::net::card::{Backward, Card, Kind};
 use crate::net::models::{self, Model};
 use crate::net::{NetOptions, session::Network};
 use clap::Subcommand;
@@ -114,6 +114,7 @@ fn info(args: &InfoArgs, ui: &Ui) -> Result<()> {
     let model = Model::find(&args.model)?;
     let options = NetOptions { onnxruntime: args.onnxruntime.clone(), ..NetOptions::default() };
     let c = &model.card;
+    let backward = |s: Backward| format!("that of a look backwards x {}, and {} px", s.factor, s.floor);
     let lines = [
         ("file", format!("{} ({:.2} MB)", model.path, model.size as f64 / 1e6)),
         ("SHA-256", model.sha256.clone()),
@@ -123,6 +124,7 @@ fn info(args: &InfoArgs, ui: &Ui) -> Result<()> {
         ("bands", c.bands.to_string()),
         ("front end", word(&c.front_end)),
         ("passes", c.passes.to_string()),
+        ("sigma", c.sigma.map_or("-".into(), backward)),
         ("normalisation", word(&c.normalisation)),
         ("multiple, halo, tile", format!("{}, {}, {} px", c.multiple, c.halo, c.tile)),
         ("largest displacement", format!("{} {}", c.max_displacement, units(c).1)),

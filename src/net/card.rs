@@ -24,7 +24,7 @@ pub const REQUIRED: [&str; 14] = [
     "licence",
 ];
 /// The keys that may be there.
-pub const OPTIONAL: [&str; 3] = ["bands", "front_end", "passes"];
+pub const OPTIONAL: [&str; 4] = ["bands", "front_end", "passes", "sigma"];
 /// What `front_end` may be.
 pub const FRONT_ENDS: [(&str, FrontEnd); 2] = [("dense-1", FrontEnd::Dense1), ("dense-2", FrontEnd::Dense2)];
 /// Sides that a tile may have, pixels.
@@ -110,6 +110,23 @@ pub struct Card {
     pub front_end: Option<FrontEnd>,
     /// How often it runs where `--net-passes` does not say.
     pub passes: usize,
+    /// What makes a standard deviation of the look backwards, for a network that states none.
+    pub sigma: Option<Backward>,
+}
+
+/// Level of the standard deviation that a look backwards gives: σ² = (factor · what it says)² + floor².
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Backward {
+    pub factor: f64,
+    /// Pixels.
+    pub floor: f64,
+}
+
+impl Backward {
+    /// The variance of a component from the one that the look backwards gives.
+    pub fn variance(self, found: f64) -> f64 {
+        self.factor * self.factor * found + self.floor * self.floor
+    }
 }
 
 impl Card {
@@ -180,6 +197,7 @@ impl Card {
             bands: get("bands").map_or(Ok(1), |v| whole("bands", v.trim(), 1, 16))?,
             front_end: get("front_end").map(|v| one_of("front_end", v.trim(), &FRONT_ENDS)).transpose()?,
             passes: get("passes").map_or(Ok(1), |v| whole("passes", v.trim(), 1, super::PASSES))?,
+            sigma: get("sigma").map(backward).transpose()?,
         };
         card.check()
     }
@@ -210,6 +228,20 @@ impl Card {
     /// Name, version and kind in one line.
     pub fn title(&self) -> String {
         format!("{} {}", self.name, self.version)
+    }
+}
+
+fn backward(value: &str) -> Result<Backward, String> {
+    let unusable = || wrong("sigma", value, "a factor above 0 and pixels, 0 or more, e.g. `2.5 0.03`");
+    let numbers: Vec<f64> = value.split_whitespace().filter_map(|v| v.parse().ok()).collect();
+    let finite = |v: &f64| *v >= 0.0 && v.is_finite();
+    match numbers[..] {
+        [factor, floor]
+            if value.split_whitespace().count() == 2 && finite(&factor) && finite(&floor) && factor > 0.0 =>
+        {
+            Ok(Backward { factor, floor })
+        }
+        _ => Err(unusable()),
     }
 }
 
@@ -259,6 +291,9 @@ mod tests {
         assert_eq!((card.multiple, card.halo, card.tile, card.bands), (16, 48, 512, 1));
         assert_eq!((card.max_displacement, card.mae, card.seed), (3.0, 0.02, 7));
         assert_eq!((card.passes, with("passes", "2").unwrap().passes), (1, 2));
+        assert_eq!(card.sigma, None);
+        let sigma = with("sigma", "2.5 0.03").unwrap().sigma.unwrap();
+        assert!((sigma.variance(0.01) - (0.0625 + 0.0009)).abs() < 1e-12);
         for (name, front_end) in FRONT_ENDS {
             assert_eq!(with("front_end", name).unwrap().front_end, Some(front_end));
         }
@@ -297,6 +332,11 @@ mod tests {
             ("bands", "0"),
             ("passes", "0"),
             ("passes", "11"),
+            ("sigma", "2.5"),
+            ("sigma", "0 0.1"),
+            ("sigma", "1 -0.1"),
+            ("sigma", "1 0.1 2"),
+            ("sigma", "a b"),
         ] {
             let text = with(key, value).unwrap_err();
             assert!(

@@ -39,6 +39,8 @@ const FIXED: usize = 12;
 pub const CHANNELS: usize = FIXED + 6 * SCALES.len();
 /// Pixels around a place that its features depend on, nearly.
 pub const HALO: usize = 64;
+/// Side of the largest windows' blocks.
+pub const BLOCK: usize = 1 << HALVINGS[HALVINGS.len() - 1];
 /// Bound on normalised images.
 pub const BRIGHTEST: f32 = 4.0;
 /// Bounds on logarithms of standard deviations: 1/1000 px and 10 px.

@@ -132,7 +132,8 @@ impl Run<'_> {
         let count = box_sum(&zero.map(|_| 1.0f32), CLOSURE);
         let mean = |g: &Grid<f32>| {
             let sums = box_sum(&g.map(|v| 0.5 * v * v), CLOSURE);
-            let data = sums.data.iter().zip(&count.data).map(|(s, n)| s / n).collect();
+            let level = |v: f32| self.card().sigma.map_or(v, |s| s.variance(f64::from(v)) as f32);
+            let data = sums.data.iter().zip(&count.data).map(|(s, n)| level(s / n)).collect();
             Grid::from_vec(g.width, g.height, data)
         };
         Ok(Some(back.d.each_ref().map(mean)))

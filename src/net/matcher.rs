@@ -28,6 +28,7 @@ const LARGEST_SIGMA: f64 = 2.0;
 pub struct NetMethod {
     net: Arc<Net>,
     min_valid: f64,
+    window: (usize, usize),
     network: Option<Network>,
     preparer: Preparer,
     failure: Option<Error>,
@@ -35,7 +36,14 @@ pub struct NetMethod {
 
 impl NetMethod {
     pub fn new(net: Arc<Net>, params: &Params) -> Self {
-        NetMethod { net, min_valid: params.min_valid, network: None, preparer: Preparer::default(), failure: None }
+        NetMethod {
+            net,
+            min_valid: params.min_valid,
+            window: params.window,
+            network: None,
+            preparer: Preparer::default(),
+            failure: None,
+        }
     }
 }
 
@@ -43,9 +51,14 @@ impl Method for NetMethod {
     fn halo(&self) -> usize {
         let card = &self.net.model.card;
         let shift = if self.net.options.average { SHIFT } else { 0 };
+        // Around the centres of the windows: half a window is there already.
+        let half = self.window.0.min(self.window.1) / 2;
         match card.kind {
-            Kind::Dense if card.front_end.is_some() => card.halo.max(features::HALO) + shift,
-            Kind::Dense => card.halo + shift,
+            // In whole blocks, so that these lie as they do for the method `dense`.
+            Kind::Dense if card.front_end.is_some() => {
+                (card.halo.max(features::HALO) + shift).saturating_sub(half / features::BLOCK * features::BLOCK)
+            }
+            Kind::Dense => (card.halo + shift + 1).saturating_sub(half),
             _ => 0,
         }
     }

@@ -53,6 +53,8 @@ impl Network {
         let builder = builder.with_intra_op_spinning(false).map_err(|e| set_up(&e))?;
         let builder = builder.with_inter_op_spinning(false).map_err(|e| set_up(&e))?;
         let builder = builder.with_deterministic_compute(true).map_err(|e| set_up(&e))?;
+        // A plan of all buffers, made after the first run, would keep as much memory again.
+        let builder = builder.with_memory_pattern(false).map_err(|e| set_up(&e))?;
         let mut builder = match provider {
             None => builder,
             Some(provider) => builder.with_execution_providers([provider]).map_err(|e| {
@@ -119,6 +121,9 @@ impl Network {
             }
             named(&outputs, "log_scale").is_some()
         };
+        if gives_scale && card.sigma.is_some() {
+            return Err("its card has shiftmap.sigma, which is for networks without the output `log_scale`".into());
+        }
         Ok(Network { session, name: card.title(), takes_pair, takes_start, takes_features, gives_scale, inputs })
     }
 

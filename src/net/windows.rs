@@ -79,7 +79,8 @@ pub fn measure(
                 n += 1.0;
             }
         }
-        (sum.0 / n, sum.1 / n)
+        let level = |v: f64| card.sigma.map_or(v, |s| s.variance(v));
+        (level(sum.0 / n), level(sum.1 / n))
     };
     Ok(Some(d.into_iter().enumerate().map(|(cell, d)| Found { d, variance: variance(cell) }).collect()))
 }

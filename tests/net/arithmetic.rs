@@ -5,6 +5,8 @@ use super::{bits, map, measure, model, options, params, rough, runtime};
 use shiftmap::field::Status;
 use shiftmap::grid::{Grid, Image, Window};
 use shiftmap::net::NetOptions;
+use shiftmap::net::card::Backward;
+use std::sync::Arc;
 
 const SIZE: (usize, usize) = (610, 300);
 
@@ -224,10 +226,20 @@ fn networks_without_scale_get_sigma_from_looking_back() {
         return;
     }
     let (pre, post) = pair();
-    let (field, report) = measure(&[(pre, post)], &params(&options("unscaled")), 2, None).unwrap();
+    let (field, report) = measure(&[(pre.clone(), post.clone())], &params(&options("unscaled")), 2, None).unwrap();
     let m = field.get(300, 150);
     assert!((m.covariance.xx - (0.5 * 0.25f64.powi(2) + 1e-6)).abs() < 1e-6, "{m:?}");
     assert!((m.covariance.yy - (0.5 * 0.5f64.powi(2) + 1e-6)).abs() < 1e-6, "{m:?}");
+    // The card says by how much that is too little.
+    let mut levelled = params(&options("unscaled"));
+    let card = &mut Arc::get_mut(levelled.net.as_mut().unwrap()).unwrap().model.card;
+    card.sigma = Some(Backward { factor: 3.0, floor: 0.1 });
+    let m = map(&pre, &post, &levelled).get(300, 150);
+    assert!((m.covariance.xx - (4.5 * 0.25f64.powi(2) + 0.01 + 1e-6)).abs() < 1e-6, "{m:?}");
+    let mut scaled = shiftmap::net::Model::read(&model("constant")).unwrap();
+    scaled.card.sigma = Some(Backward { factor: 3.0, floor: 0.1 });
+    let refused = shiftmap::net::session::Network::new(&scaled, &NetOptions::default()).err().unwrap().to_string();
+    assert!(refused.contains("shiftmap.sigma"), "{refused}");
     let fact = |key: &str| report.facts.iter().find(|f| f.0 == key).map(|f| f.1.as_str());
     assert_eq!(fact("SIGMA_FROM"), Some("forward and backward"));
     assert_eq!((fact("MODEL"), fact("MODEL_VERSION")), (Some("unscaled"), Some("1.0")));

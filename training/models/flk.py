@@ -32,6 +32,8 @@ from torch.nn import functional as F
 KIND = "features"
 CHANNELS = 48
 MULTIPLE = 8
+# Side of the square that it is run on: 0.6 kB of memory a pixel.
+TILE = 640
 # First channels of the corrections (right, down, logarithm of the standard deviation), every third from the first one.
 FIRST, TRIPLES = 9, 13
 REACHES = (5, 12)
@@ -54,21 +56,24 @@ def shifted(d):
 def mean(d, r):
     """Means over (2 r + 1) squared boxes, a row and a column at a time; over what there is at the border."""
     n = 2 * r + 1
-    d = F.avg_pool2d(d, (n, 1), 1, (r, 0), count_include_pad=False)
-    return F.avg_pool2d(d, (1, n), 1, (0, r), count_include_pad=False)
+    along = lambda d: F.avg_pool2d(d, (1, n), 1, (0, r), count_include_pad=False)
+    # ONNX Runtime takes several times as long for tall boxes as for wide ones.
+    return along(along(d).transpose(2, 3)).transpose(2, 3)
 
 
 def costs(f, dx, dy):
-    """Half the log of the residual that each proposal (dx, dy) [N, K, H, W] leaves against that of no change."""
+    """The log of the residual that each proposal (dx, dy) [N, K, H, W] leaves against that of no change; passes over
+    all proposals are what it costs, so what belongs to a pixel is done before."""
     pre, post = f[:, 0:1], f[:, 1:2]
     taps = torch.tensor([1.0, -8.0, 0.0, 8.0, -1.0], device=f.device) / 12
     middle, e = 0.5 * (pre + post), post - pre
     jx = F.conv2d(middle, taps.view(1, 1, 1, 5), padding=(0, 2))
     jy = F.conv2d(middle, taps.view(1, 1, 5, 1), padding=(2, 0))
-    products = torch.cat([jx * jx, jx * jy, jy * jy, 2 * jx * e, 2 * jy * e, e * e + 1e-3], 1)
-    xx, xy, yy, xe, ye, ee = mean(mean(products, 1), 1).split(1, 1)
-    moved = ee + dx * (xx * dx + xy * dy + xe) + dy * (xy * dx + yy * dy + ye)
-    return torch.clamp(0.5 * torch.log(torch.clamp(moved / ee, min=1e-3)), -1.5, 1.5)
+    products = torch.cat([jx * jx, 2 * jx * jy, jy * jy, 2 * jx * e, 2 * jy * e, e * e + 1e-3], 1)
+    means = mean(mean(products, 1), 1)
+    xx, xy, yy, xe, ye = (means[:, :5] / means[:, 5:]).split(1, 1)
+    left = dx * (xx * dx + xy * dy + xe) + dy * (yy * dy + ye) + 1
+    return torch.log(torch.clamp(left, math.exp(-3.0), math.exp(3.0)))
 
 
 class Pair(nn.Sequential):
@@ -102,6 +107,9 @@ class FLK(nn.Module):
         gain[8] = 0.0
         self.register_buffer("seen", seen.view(1, -1, 1, 1), persistent=False)
         self.register_buffer("gain", (gain * (seen > 0)).view(1, -1, 1, 1), persistent=False)
+        # The costs are halved here: in the weights.
+        halves = torch.tensor([0.5] * self.moves + [1.0] * 4).view(1, -1, 1, 1)
+        self.register_buffer("halves", halves, persistent=False)
         with torch.no_grad():
             for m in (self.plain, self.curved, self.made):
                 m.weight *= 0.6
@@ -109,9 +117,11 @@ class FLK(nn.Module):
             self.head.bias[0] = 4.0
             self.head.bias[-2:] = -3.0
 
-    def unfolded(self, constant):
-        """`plain.weight` from its product with `seen`, as an exported file stores it (weights.py)."""
-        return torch.where(self.seen > 0, constant / torch.clamp(self.seen, min=0.1), 0.0)
+    def unfolded(self, name, constant):
+        """`plain.weight` or `made.weight` from its product with `seen` or `halves`, as an exported file stores it
+        (weights.py)."""
+        factor = {"plain.weight": self.seen, "made.weight": self.halves}[name]
+        return torch.where(factor > 0, constant / torch.clamp(factor, min=0.1), 0.0)
 
     def forward(self, f):
         """[N, 48, H, W] -> correction to channels 4 and 5 [N, 2, H, W], logarithm of its scale [N, 2, H, W]."""
@@ -120,7 +130,8 @@ class FLK(nn.Module):
         d = f[:, 4:6]
         made = torch.cat([costs(f, dx, dy), 4 * (d - mean(d, 4)), 4 * (d - mean(d, 16))], 1)
         plain = F.conv2d(f, self.plain.weight * self.seen, self.plain.bias, padding=1)
-        x = torch.relu(plain + self.curved(torch.tanh(f * self.gain)) + self.made(made))
+        made = F.conv2d(made, self.made.weight * self.halves, padding=1)
+        x = torch.relu(plain + self.curved(torch.tanh(f * self.gain)) + made)
         x = [torch.relu(self.second(x))]
         for down in self.down:
             x.append(down(x[-1]))

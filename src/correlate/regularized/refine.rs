@@ -22,8 +22,10 @@ use crate::grid::Grid;
 /// are smoothed; and how often the springs are weighed in each.
 const SHARES: [f32; 3] = [0.6, 0.8, 1.0];
 const SPRINGS: usize = 3;
-/// When the solver stops: share of the first residual, iterations.
+/// When the solver stops: share of the first error, share of what noise leaves in the field (both in χ²: the square of the
+/// first is taken), iterations.
 const TOLERANCE: f64 = 0.1;
+const BELOW_NOISE: f64 = 0.002;
 const ITERATIONS: usize = 30;
 /// Labels of neighbours that differ by more than this start without a spring, pixels.
 const APART: f32 = 0.6;
@@ -219,7 +221,9 @@ fn solve(
     }
     let system = System::new(w, h, information, [stiff(&joined[0], 1), stiff(&joined[1], w)]);
     let mut field = padded(d, w, h);
-    system.solve(&b, &mut field, TOLERANCE, ITERATIONS);
+    // Noise has a χ² of one in each area of L² pixels.
+    let noise: f64 = length.data.iter().map(|l| f64::from(1.0 / (l * l))).sum();
+    system.solve(&b, &mut field, (TOLERANCE, BELOW_NOISE * noise), ITERATIONS);
     for i in 0..2 {
         d[i].data.copy_from_slice(&field[i][w..w * (h + 1)]);
     }

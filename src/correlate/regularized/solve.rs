@@ -33,8 +33,9 @@ impl System {
         System { levels }
     }
 
-    /// Improves `d` until the residual is `tolerance` of what it was at first, or for `most` iterations.
-    pub fn solve(&self, b: &Field, d: &mut Field, tolerance: f64, most: usize) -> usize {
+    /// Improves `d` until the residual is `tolerance` of what it was at first, or rᵀ A⁻¹ r (A as the cycle approximates it, the
+    /// energy of what is wrong) is `least`, or for `most` iterations.
+    pub fn solve(&self, b: &Field, d: &mut Field, (tolerance, least): (f64, f64), most: usize) -> usize {
         let top = &self.levels[0];
         let inner = top.width..top.width * (top.height + 1);
         let mut work: Vec<Work> = self.levels.iter().map(Work::new).collect();
@@ -45,7 +46,7 @@ impl System {
         let first = rz;
         let mut q = zeros(top.width, top.height);
         for iteration in 0..most {
-            if rz.is_nan() || rz <= tolerance * tolerance * first || rz <= f64::MIN_POSITIVE {
+            if rz.is_nan() || rz <= (tolerance * tolerance * first).max(least) || rz <= f64::MIN_POSITIVE {
                 return iteration;
             }
             top.apply(&p, &mut q);
@@ -173,7 +174,7 @@ mod tests {
         let want = m.cholesky().unwrap().solve(&right);
         let system = System::new(w, h, data, springs);
         let mut d = zeros(w, h);
-        let iterations = system.solve(&b, &mut d, 1e-4, 200);
+        let iterations = system.solve(&b, &mut d, (1e-4, 0.0), 200);
         let scale = want.amax();
         for r in 0..2 * n {
             assert!((d[r % 2][w + r / 2] as f64 - want[r]).abs() < 1e-2 * scale, "{iterations}");

@@ -8,7 +8,7 @@
 
 use super::Band;
 use super::lanes::{self, LANES};
-use super::lsm::{CAPTURE, LsmWindow, Solution};
+use super::lsm::{CAPTURE, Limits, LsmWindow, Solution};
 use super::uncertainty::{self, Parts, RESAMPLING_FLOOR};
 use crate::field::{Covariance, Measurement, PixelShift, Status};
 use nalgebra::{Matrix2, Vector2};
@@ -19,6 +19,29 @@ const TOLERANCE: f64 = 2e-4;
 const SETTLED: usize = 3;
 /// Information of a band whose window is not seen to match yet, as a share of what noise alone would make of it.
 const UNSEEN: f64 = 0.05;
+
+/// Loads the window at `corner` of every band, and the post image's displaced by whole pixels `shift`, into `works`, and says in
+/// `usable` which have data and texture; `limits` are those of a band. An error where none has: for want of texture where
+/// there is data.
+pub fn load(
+    works: &mut [LsmWindow],
+    usable: &mut Vec<bool>,
+    bands: &[Band],
+    (corner, shift): ((usize, usize), (i32, i32)),
+    (weights, limits): (Option<&[f32]>, impl Fn(&LsmWindow, &Band) -> Limits),
+) -> Result<(), Status> {
+    usable.clear();
+    let mut worst = Status::NoData;
+    for (work, band) in works.iter_mut().zip(bands) {
+        let limits = limits(work, band);
+        let loaded = work.load(&band.pre, &band.post, corner, shift, weights, &limits);
+        usable.push(loaded.is_ok());
+        if loaded == Err(Status::LowTexture) {
+            worst = Status::LowTexture;
+        }
+    }
+    if usable.contains(&true) { Ok(()) } else { Err(worst) }
+}
 
 /// Matches the windows that `works` have loaded from `bands`, which are those with `usable`.
 pub fn solve(

@@ -17,7 +17,7 @@ use super::lsm_shared;
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
 use super::split::{self, Split};
-use super::{Method, Tile};
+use super::{Band, Method, Tile};
 use crate::field::{Measurement, PixelShift, Status};
 use crate::pipeline::{Params, Shape};
 
@@ -112,21 +112,13 @@ impl LsmTile {
         start: PixelShift,
         on: Pixels,
     ) -> Solution {
-        let mut usable = vec![false; tile.bands.len()];
-        let mut status = Status::NoData;
-        for (b, band) in tile.bands.iter().enumerate() {
-            let limits = Limits { min_variance: band.scene.min_variance, ..self.limits };
-            let limits = on.limits(&self.works[b], &limits);
-            match self.works[b].load(&band.pre, &band.post, corner, shift, on.weights, &limits) {
-                Ok(()) => usable[b] = true,
-                Err(Status::LowTexture) => status = Status::LowTexture,
-                Err(_) => {}
-            }
-        }
-        if usable.contains(&true) {
-            lsm_joint::solve(&mut self.works, tile.bands, &usable, corner, start)
-        } else {
-            failed(status)
+        let of_one = |work: &LsmWindow, band: &Band| {
+            on.limits(work, &Limits { min_variance: band.scene.min_variance, ..self.limits })
+        };
+        let (mut usable, on_pixels) = (Vec::new(), (on.weights, of_one));
+        match lsm_joint::load(&mut self.works, &mut usable, tile.bands, (corner, shift), on_pixels) {
+            Ok(()) => lsm_joint::solve(&mut self.works, tile.bands, &usable, corner, start),
+            Err(status) => failed(status),
         }
     }
 

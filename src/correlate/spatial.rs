@@ -40,8 +40,8 @@ pub struct Spatial {
     min_valid: f64,
     pub(super) chance: Chance,
     window: (usize, usize),
-    pub(super) quality: PeakQuality,
-    pub(super) sigma: PeakSigma,
+    quality: PeakQuality,
+    sigma: PeakSigma,
     /// One for each band.
     work: Vec<WindowCorrelation>,
     lags: Vec<(LagsOfOne, LagsOfNone)>,
@@ -242,17 +242,32 @@ impl Spatial {
         if rho < self.chance.least(pixels) {
             return Measurement::failed(Status::NoConvergence);
         }
+        let shift = maximum.shift;
+        let covariance = || sandwich(maximum, rho, &self.own);
+        let quality = rho.clamp(0.0, 1.0) as f32;
+        self.stated(tile, cell, (found, surface, pixels), (shift, quality), covariance)
+    }
+
+    /// What is reported of a window of so many `pixels`: its own quality and covariance, or those of Ampcor, as asked for.
+    pub(super) fn stated(
+        &self,
+        tile: &Tile,
+        cell: usize,
+        (found, surface, pixels): (&Peak, &[f32], f64),
+        (shift, quality): (PixelShift, f32),
+        covariance: impl Fn() -> Option<Covariance>,
+    ) -> Measurement {
         let at = At::of(&tile.area, cell, found.shift);
         let covariance = match self.sigma {
-            PeakSigma::Calibrated => sandwich(maximum, rho, &self.own),
+            PeakSigma::Calibrated => covariance(),
             PeakSigma::Ampcor => ampcor::covariance(surface, at, pixels),
         };
         let Some(covariance) = covariance else { return Measurement::failed(Status::NoConvergence) };
         let quality = match self.quality {
-            PeakQuality::Correlation => rho.clamp(0.0, 1.0),
-            PeakQuality::Snr => ampcor::snr(surface, at),
+            PeakQuality::Correlation => quality,
+            PeakQuality::Snr => ampcor::snr(surface, at) as f32,
         };
-        let mut m = Measurement { shift: maximum.shift, covariance, quality: quality as f32, status: Status::Valid };
+        let mut m = Measurement { shift, covariance, quality, status: Status::Valid };
         tile.check_search(cell, &mut m);
         m
     }

@@ -6,8 +6,6 @@
 //! squares, Σ f_x g(x + d) = 0 ([`super::lsm`]), asks only for the phase, which the interpolator of the scene has
 //! ([`super::interp`]).
 
-use super::Tile;
-use super::ampcor::{self, At};
 use super::lsm::{Limits, LsmWindow, Solution};
 use super::lsm_joint;
 use super::lsm_shared;
@@ -15,8 +13,9 @@ use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
 use super::spatial::{Spatial, support};
 use super::surface::NOTHING;
+use super::{Band, Tile};
 use crate::field::{Measurement, Status};
-use crate::pipeline::{Params, PeakQuality, PeakSigma};
+use crate::pipeline::Params;
 
 pub struct Aliased {
     min_valid: f64,
@@ -52,19 +51,13 @@ impl Aliased {
     pub fn solve(&mut self, tile: &Tile, cell: usize, found: &Peak) -> Solution {
         let corner = tile.windows.corner(cell);
         let weights = support(tile, cell);
-        let mut worst = Status::NoData;
-        self.usable.clear();
-        for (band, work) in tile.bands.iter().zip(&mut self.works) {
+        let of_one = |work: &LsmWindow, band: &Band| {
             let limits = Limits { min_valid: self.min_valid, min_variance: band.scene.min_variance };
-            let limits = weights.as_deref().map_or(limits, |w| work.limits_on(&limits, w));
-            let loaded = work.load(&band.pre, &band.post, corner, found.shift, weights.as_deref(), &limits);
-            self.usable.push(loaded.is_ok());
-            if let Err(status) = loaded {
-                worst = status;
-            }
-        }
-        if !self.usable.contains(&true) {
-            return Solution::failed(worst, 0);
+            weights.as_deref().map_or(limits, |w| work.limits_on(&limits, w))
+        };
+        let (at, on) = ((corner, found.shift), (weights.as_deref(), of_one));
+        if let Err(status) = lsm_joint::load(&mut self.works, &mut self.usable, tile.bands, at, on) {
+            return Solution::failed(status, 0);
         }
         if found.correlation <= NOTHING {
             return Solution::failed(Status::NoData, 0);
@@ -124,24 +117,13 @@ impl Spatial {
         (found, surface): (&Peak, &[f32]),
         (solution, pixels): (Solution, f64),
     ) -> Measurement {
-        let mut m = solution.measurement;
+        let m = solution.measurement;
         if m.status != Status::Valid {
             return m;
         }
         if solution.correlation < self.chance.least(pixels) {
             return Measurement::failed(Status::NoConvergence);
         }
-        let at = At::of(&tile.area, cell, found.shift);
-        if self.sigma == PeakSigma::Ampcor {
-            let Some(covariance) = ampcor::covariance(surface, at, pixels) else {
-                return Measurement::failed(Status::NoConvergence);
-            };
-            m.covariance = covariance;
-        }
-        if self.quality == PeakQuality::Snr {
-            m.quality = ampcor::snr(surface, at) as f32;
-        }
-        tile.check_search(cell, &mut m);
-        m
+        self.stated(tile, cell, (found, surface, pixels), (m.shift, m.quality), || Some(m.covariance))
     }
 }

@@ -9,26 +9,27 @@ interval holds its share. The file is rewritten.
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from evaluate import QUANTILES, run, samples, scored
+from evaluate import QUANTILES, network, run, samples, scored
 from native import Native
 
 KEY = "shiftmap.sigma"
 FLOORS = (0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5)
 
 
-def written(path, level):
-    """Stores the level, a pair of numbers, in the card."""
+def written(path, level, to):
+    """Stores the model `path` with the level, a pair of numbers, in its card."""
     import onnx
 
     model = onnx.load(str(path))
     card = {p.key: p.value for p in model.metadata_props}
     card[KEY] = " ".join(f"{v:.3g}" for v in level)
     onnx.helper.set_model_props(model, card)
-    onnx.save(model, str(path))
+    onnx.save(model, str(to))
 
 
 def errors(path, folders):
@@ -36,8 +37,7 @@ def errors(path, folders):
     native, found = Native(), []
     for sample in (s for folder in folders for s in samples(folder)):
         _, _, truth, _, seen = sample
-        step = 4 if "cnn4l" in Path(path).stem else 1
-        d = run(native, sample, dict(METHOD="net", MODEL=str(path), WINDOW=9, STEP=step), seen.shape, 6)
+        d = run(native, sample, network(path), seen.shape, 6)
         ok = scored(seen) & np.isfinite(d[:4]).all(0)
         found.append(np.stack([np.abs(d[:2] - truth)[:, ok].ravel(), d[2:4, ok].ravel()])[:, ::7])
     return np.concatenate(found, 1).astype(float)
@@ -58,10 +58,15 @@ def level(error, sigma):
 
 
 def calibrate(path, folders):
-    # As the look backwards says it, but for the least that shiftmap states.
-    written(path, (1, 0))
-    found = level(*errors(path, folders))
-    written(path, found)
+    """Sets the level of the model's card; the file changes when all is known, in one step."""
+    path = Path(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        # As the look backwards says it, but for the least that shiftmap states.
+        written(path, (1, 0), draft)
+        found = level(*errors(draft, folders))
+        written(path, found, draft)
+        draft.replace(path)
     return found
 
 

@@ -74,6 +74,11 @@ def spread(planes, x, y, shape):
     return np.stack(out)
 
 
+def network(model):
+    """Options of a network; one for windows gives one value each, at the step of the other window methods."""
+    return dict(METHOD="net", MODEL=str(model), WINDOW=9, STEP=4 if "cnn4l" in Path(model).stem else 1)
+
+
 def run(native, sample, options, shape, search):
     images, valid, *_ = sample
     planes, x, y = displacement(native, *images, *valid, {"SEARCH": search, "THREADS": 1, **options})
@@ -143,8 +148,7 @@ def main():
         if args.methods == "main":
             methods = {k: methods[k] for k in MAIN}
         for model in args.models:
-            # A network for windows gives one value each; the step is that of the other window methods.
-            options = dict(METHOD="net", MODEL=model, WINDOW=9, STEP=4 if "cnn4l" in model else 1)
+            options = network(model)
             if args.passes > 1:
                 options["NET_PASSES"] = args.passes
             methods[Path(model).stem] = (options, True)

@@ -107,6 +107,8 @@ def main():
         if hasattr(module, "calibration"):
             wrapped.offset = module.calibration(net, held)
             print(f"scale: offset {wrapped.offset:+.3f} of its logarithm")
+    if args.calibrate_set and kind == "insar_gnss":
+        parser.error("--calibrate-set is for networks of image pairs; --calibrate sets the level of this one")
     if args.calibrate_set and kind == "features":
         wrapped.offset = module.calibration(net, passed(net, args.calibrate_set, facts["front_end"], args.passes), args.passes)
         print(f"scale: offset {wrapped.offset:+.3f} of its logarithm after {args.passes} passes")

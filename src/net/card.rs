@@ -232,16 +232,11 @@ impl Card {
 }
 
 fn backward(value: &str) -> Result<Backward, String> {
-    let unusable = || wrong("sigma", value, "a factor above 0 and pixels, 0 or more, e.g. `2.5 0.03`");
-    let numbers: Vec<f64> = value.split_whitespace().filter_map(|v| v.parse().ok()).collect();
-    let finite = |v: &f64| *v >= 0.0 && v.is_finite();
-    match numbers[..] {
-        [factor, floor]
-            if value.split_whitespace().count() == 2 && finite(&factor) && finite(&floor) && factor > 0.0 =>
-        {
-            Ok(Backward { factor, floor })
-        }
-        _ => Err(unusable()),
+    let numbers: Result<Vec<f64>, _> = value.split_whitespace().map(str::parse).collect();
+    let known = |v: f64| v >= 0.0 && v.is_finite();
+    match numbers.as_deref() {
+        Ok(&[factor, floor]) if known(factor) && known(floor) && factor > 0.0 => Ok(Backward { factor, floor }),
+        _ => Err(wrong("sigma", value, "a factor above 0 and pixels, 0 or more, e.g. `2.5 0.03`")),
     }
 }
 

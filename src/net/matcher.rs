@@ -58,6 +58,7 @@ impl Method for NetMethod {
             Kind::Dense if card.front_end.is_some() => {
                 (card.halo.max(features::HALO) + shift).saturating_sub(half / features::BLOCK * features::BLOCK)
             }
+            // An even window has a pixel less before its centre.
             Kind::Dense => (card.halo + shift + 1).saturating_sub(half),
             _ => 0,
         }

@@ -1,6 +1,6 @@
 //! Several files that belong together, put in a folder when all of them are complete.
 
-use super::output::{begin, end, finished, no_folder, os_text, parent};
+use super::output::{finished, no_folder, os_text, parent};
 use super::work_folder::WorkFolder;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,6 @@ impl OutputFolder {
             false => format!(".{}.shiftmap-", path.file_name().unwrap_or_default().to_string_lossy()),
         };
         let work = WorkFolder::new(place, &prefix).map_err(|e| fail(no_folder(place, there, &e)))?;
-        begin(work.path());
         Ok(OutputFolder { target: path.into(), work })
     }
 
@@ -71,11 +70,5 @@ impl OutputFolder {
         }
         finished();
         Ok(())
-    }
-}
-
-impl Drop for OutputFolder {
-    fn drop(&mut self) {
-        end(self.work.path());
     }
 }

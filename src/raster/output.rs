@@ -1,6 +1,6 @@
 //! Where results are put together before they get their final name.
 
-use super::work_folder::WorkFolder;
+use super::work_folder::{self, WorkFolder};
 use crate::{Error, Result};
 use gdal::DriverManager;
 use std::io::ErrorKind;
@@ -18,9 +18,14 @@ struct Outputs {
     finished: usize,
 }
 
+/// Makes room for one more note, so that [`begin`] needs no memory while it holds what [`try_remove_unfinished`] needs.
+pub(super) fn reserve() {
+    outputs().unfinished.reserve(1);
+}
+
 /// Notes that `folder` holds an unfinished output.
-pub(super) fn begin(folder: &Path) {
-    outputs().unfinished.push(folder.into());
+pub(super) fn begin(folder: PathBuf) {
+    outputs().unfinished.push(folder);
 }
 
 /// Notes that `folder` is gone.
@@ -51,11 +56,11 @@ pub fn try_remove_unfinished() -> bool {
 
 fn remove(mut outputs: MutexGuard<'static, Outputs>) -> bool {
     for folder in outputs.unfinished.drain(..) {
-        // Another thread may still be creating files in it.
+        // Another thread may still be creating files in it; what cannot be removed, the next run to the same place removes.
         for _ in 0..20 {
-            match std::fs::remove_dir_all(&folder) {
-                Err(e) if e.kind() != ErrorKind::NotFound => std::thread::sleep(Duration::from_millis(5)),
-                _ => break,
+            match work_folder::remove(&folder) {
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+                Ok(()) => break,
             }
         }
     }
@@ -99,7 +104,6 @@ impl Output {
         let there = parent.is_dir();
         let prefix = format!(".{}.shiftmap-", name.to_string_lossy());
         let folder = WorkFolder::new(parent, &prefix).map_err(|e| fail(no_folder(parent, there, &e)))?;
-        outputs().unfinished.push(folder.path().into());
         Ok(Output { target: target.into(), folder: Some(folder), committed: false })
     }
 
@@ -197,9 +201,6 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if let Some(folder) = &self.folder {
-            outputs().unfinished.retain(|f| f != folder.path());
-        }
         if !self.committed && self.folder.is_none() {
             // Nothing may be there yet, and there is nobody to tell.
             if let Ok(driver) = DriverManager::get_driver_by_name("GTiff") {

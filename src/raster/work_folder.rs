@@ -1,6 +1,8 @@
 //! The hidden folder in which a result is made, beside its final place.
 
+use super::output::{begin, end, reserve};
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +13,9 @@ const FILES: &str = "files";
 
 /// Time between making a folder and having its lock, with a margin for the slowest of disks.
 const GRACE: Duration = Duration::from_secs(60);
+
+/// More than other runs that start at the same moment will ever take away.
+const ATTEMPTS: usize = 20;
 
 /// A folder that disappears when it is dropped. What a killed run left under the same prefix is removed first.
 pub(super) struct WorkFolder {
@@ -24,11 +29,25 @@ impl WorkFolder {
     /// Makes `parent/PREFIXxxxxxx`.
     pub(super) fn new(parent: &Path, prefix: &str) -> std::io::Result<WorkFolder> {
         remove_abandoned(parent, prefix);
-        let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
-        let files = folder.path().join(FILES);
-        std::fs::create_dir(&files)?;
-        let lock = lock(folder.path()).ok();
-        Ok(WorkFolder { folder: folder.keep(), files, _lock: lock })
+        for _ in 0..ATTEMPTS {
+            match WorkFolder::attempt(parent, prefix) {
+                // Another run took the folder for abandoned while it was empty.
+                Err(e) if e.kind() == ErrorKind::NotFound && parent.is_dir() => {}
+                other => return other,
+            }
+        }
+        WorkFolder::attempt(parent, prefix)
+    }
+
+    fn attempt(parent: &Path, prefix: &str) -> std::io::Result<WorkFolder> {
+        reserve();
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?.keep();
+        // Noted at once: from here on it goes with the run, however that ends.
+        begin(folder.clone());
+        let mut work = WorkFolder { files: folder.join(FILES), folder, _lock: None };
+        work._lock = lock(&work.folder).ok();
+        std::fs::create_dir(&work.files)?;
+        Ok(work)
     }
 
     /// The whole folder.
@@ -42,12 +61,38 @@ impl WorkFolder {
     }
 }
 
+/// Removes the folder of a run. The lock goes last: what remains when memory or the run ends in the middle of it is a folder
+/// with a free lock or an empty one, which the next run removes.
+pub(super) fn remove(folder: &Path) -> std::io::Result<()> {
+    let gone = |result: std::io::Result<()>| match result {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) => return gone(Err(e)),
+        Ok(entries) => entries,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name() == LOCK {
+            continue;
+        }
+        gone(match entry.file_type()?.is_dir() {
+            true => std::fs::remove_dir_all(entry.path()),
+            false => std::fs::remove_file(entry.path()),
+        })?;
+    }
+    gone(std::fs::remove_file(folder.join(LOCK)))?;
+    gone(std::fs::remove_dir(folder))
+}
+
 impl Drop for WorkFolder {
     fn drop(&mut self) {
-        if std::fs::remove_dir_all(&self.folder).is_err() {
+        if remove(&self.folder).is_err() {
             // Where the folder around may not be changed any more, a free lock tells the next run that nobody is here.
             let _ = File::create(self.folder.join(LOCK));
         }
+        end(&self.folder);
     }
 }
 
@@ -57,7 +102,7 @@ fn lock(folder: &Path) -> std::io::Result<File> {
     let file = File::create(&young)?;
     let locked = file.try_lock().map_err(|e| match e {
         TryLockError::Error(e) => e,
-        TryLockError::WouldBlock => std::io::ErrorKind::WouldBlock.into(),
+        TryLockError::WouldBlock => ErrorKind::WouldBlock.into(),
     });
     match locked {
         Ok(()) => std::fs::rename(&young, folder.join(LOCK))?,
@@ -77,13 +122,17 @@ fn remove_abandoned(parent: &Path, prefix: &str) {
         if !entry.file_name().to_string_lossy().starts_with(prefix) {
             continue;
         }
+        // A run that ended before it had its lock, or after it had removed it. One that lives makes another.
+        if std::fs::remove_dir(entry.path()).is_ok() {
+            continue;
+        }
         let abandoned = match File::open(entry.path().join(LOCK)) {
             Ok(file) => file.try_lock().is_ok(),
-            // A run killed before it had its lock has made nothing yet.
+            // A run killed while it took its lock has made nothing yet.
             Err(_) => empty(&entry.path()) && old(&entry),
         };
         if abandoned {
-            let _ = std::fs::remove_dir_all(entry.path());
+            let _ = remove(&entry.path());
         }
     }
 }
@@ -150,14 +199,36 @@ mod tests {
         std::fs::create_dir_all(left.join(FILES)).unwrap();
         std::fs::write(left.join(FILES).join("map.tif"), "half").unwrap();
         std::fs::write(left.join(LOCK), "").unwrap();
-        // Somebody else's results are not touched, nor folders without a lock.
-        std::fs::create_dir(place.path().join(".map.tif.shiftmap-unlocked")).unwrap();
+        // Somebody else's results are not touched, nor folders without a lock where something is made.
+        let unlocked = place.path().join(".map.tif.shiftmap-unlocked");
+        std::fs::create_dir_all(unlocked.join(FILES)).unwrap();
+        // What a run leaves that ends between its first and its last steps.
+        let empty = place.path().join(".map.tif.shiftmap-empty");
+        std::fs::create_dir(&empty).unwrap();
         drop(new(".other.tif.shiftmap-"));
-        assert_eq!(names(place.path()), 3);
+        assert_eq!(names(place.path()), 4);
         drop(new(".map.tif.shiftmap-"));
         assert_eq!(names(place.path()), 2);
-        assert!(!left.exists() && living.files().join("map.tif").exists());
+        assert!(!left.exists() && !empty.exists() && unlocked.exists() && living.files().join("map.tif").exists());
         drop(living);
         assert_eq!(names(place.path()), 1);
+    }
+
+    #[test]
+    fn runs_that_start_together_do_not_disturb_each_other() {
+        let place = tempfile::tempdir().unwrap();
+        std::thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(|| {
+                    for _ in 0..100 {
+                        let work = WorkFolder::new(place.path(), ".map.tif.shiftmap-").unwrap();
+                        std::fs::write(work.files().join("map.tif"), "half").unwrap();
+                        std::thread::yield_now();
+                        assert!(work.files().join("map.tif").exists());
+                    }
+                });
+            }
+        });
+        assert_eq!(names(place.path()), 0);
     }
 }

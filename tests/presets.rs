@@ -162,6 +162,6 @@ fn locking(method: MethodName) -> f64 {
 #[test]
 fn aliased_radar_is_not_drawn_to_whole_pixels() {
     for method in [MethodName::Spatial, MethodName::Lsm, MethodName::Frequency] {
-        assert!(locking(method).abs() <= 0.045);
+        assert!(locking(method).abs() <= 0.015);
     }
 }

@@ -11,7 +11,10 @@ use super::interp::Spline;
 use super::phase::{PhasePlane, PhaseScratch};
 use super::prefilter::{Kernel, information};
 use super::radial::{Radial, RingSums};
+use super::spline_choice;
 use crate::grid::Grid;
+
+const SPLINES: usize = Spline::ALL.len();
 
 /// Power and coherence profiles of a pair.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,38 +25,13 @@ pub struct Coherence {
     pub power: [Radial; 2],
     /// Mean agreement (-1..1) of the fine detail's phases with each of [`Spline::ALL`], over windows at fractional
     /// displacements; zeros where there was none.
-    pub agreement: [f64; 3],
-    /// By how many standard errors the second of them is better than the first, and the third than the second.
-    pub evidence: [f64; 2],
+    pub agreement: [f64; SPLINES],
+    /// By how many standard errors each of the others is better than the first.
+    pub evidence: [f64; SPLINES - 1],
     /// The agreement of all windows looked at with the phase of a plain shift.
     pub overall: f64,
     /// Windows that took part.
     pub windows: usize,
-}
-
-impl Coherence {
-    /// The interpolator whose phase the fine detail follows best; without evidence, the one the spectrum suggests.
-    pub fn spline(&self) -> Spline {
-        // Standard errors that are no accident.
-        const EVIDENT: f64 = 2.5;
-        // Where hardly anything moves, the windows at fractional displacements are those that noise took there: their phases
-        // follow no interpolator, and the differences between poor fits say nothing about the texture.
-        const MOVED: f64 = 0.8;
-        let moved = self.agreement.iter().fold(0.0f64, |best, a| best.max(*a)) > MOVED * self.overall;
-        // Common power that hardly falls towards Nyquist goes on beyond it.
-        let goes_on = self.fall() > 0.25;
-        let aliased = |evidence: &f64| if moved && evidence.abs() > EVIDENT { *evidence > 0.0 } else { goes_on };
-        Spline::ALL[self.evidence.iter().take_while(|e| aliased(e)).count()]
-    }
-
-    /// Common power near Nyquist as a share of that at half of it.
-    fn fall(&self) -> f64 {
-        let common = |f: f64| {
-            let w = f * std::f64::consts::PI;
-            (self.magnitude.at(w) * (self.power[0].at(w) * self.power[1].at(w)).sqrt()) as f64
-        };
-        common(0.9) / common(0.45).max(f64::MIN_POSITIVE)
-    }
 }
 
 /// Sums over windows; several accumulators can be added in a fixed order.
@@ -63,9 +41,9 @@ pub struct Accumulator {
     pre: Vec<f64>,
     post: Vec<f64>,
     cross: Vec<f64>,
-    agreement: [f64; 3],
-    /// Sums over windows of the square of how much better each is than the one before.
-    squares: [f64; 2],
+    agreement: [f64; SPLINES],
+    /// Sums over windows of the square of how much better each of the others is than the first.
+    squares: [f64; SPLINES - 1],
     /// Windows in both.
     between: f64,
     weight: f64,
@@ -99,8 +77,8 @@ impl Accumulator {
             pre: zero.clone(),
             post: zero.clone(),
             cross: zero,
-            agreement: [0.0; 3],
-            squares: [0.0; 2],
+            agreement: [0.0; SPLINES],
+            squares: [0.0; SPLINES - 1],
             between: 0.0,
             weight: 0.0,
             overall: (0.0, 0.0),
@@ -132,7 +110,7 @@ impl Accumulator {
         let agreement = self.agreement.map(|a| if self.weight > 0.0 { a / self.weight } else { 0.0 });
         let n = self.between;
         let evidence = std::array::from_fn(|k| {
-            let better = self.agreement[k + 1] - self.agreement[k];
+            let better = self.agreement[k + 1] - self.agreement[0];
             // Of the sum over the windows.
             let variance = (self.squares[k] - better * better / n) * n / (n - 1.0);
             if n > 2.0 && variance > 0.0 { better / variance.sqrt() } else { 0.0 }
@@ -183,7 +161,7 @@ impl Estimator {
             packed: vec![Complex32::ZERO; n * n],
             scratch: PhaseScratch::default(),
             guided: known.is_some(),
-            spline: known.map_or(Spline::QuinticX2, |c| c.spline()),
+            spline: known.map_or(Spline::QuinticX2, spline_choice::spline),
             re: Vec::new(),
             im: Vec::new(),
         }
@@ -263,7 +241,7 @@ impl Estimator {
         if !(between(start.0) || between(start.1)) {
             return;
         }
-        let mut agreement = [0.0; 3];
+        let mut agreement = [0.0; SPLINES];
         for (agreement, spline) in agreement.iter_mut().zip(Spline::ALL) {
             let mut d = start;
             for _ in 0..3 {
@@ -279,7 +257,7 @@ impl Estimator {
             *agreement = self.phase_sums(spline, d)[0];
         }
         into.agreement.iter_mut().zip(agreement).for_each(|(sum, a)| *sum += a);
-        into.squares.iter_mut().zip(agreement.windows(2)).for_each(|(sum, a)| *sum += (a[1] - a[0]).powi(2));
+        into.squares.iter_mut().zip(&agreement[1..]).for_each(|(sum, a)| *sum += (a - agreement[0]).powi(2));
         into.between += 1.0;
         into.weight += weight;
     }

@@ -16,6 +16,7 @@ use super::cut::Support;
 use super::fft2::FftCache;
 use super::lsm_cut::{self, Lean};
 use super::phase::{PhaseFit, PhaseScratch};
+use super::phase_slopes::Slopes;
 use super::prefilter::information;
 use super::prepare::{Parts, PreparedPost, PreparedPre};
 use super::scene::Scene;
@@ -33,6 +34,9 @@ const RIM: f64 = 0.25;
 /// part do to it is a small share of it.
 const PASSES: usize = 3;
 const NEAR: f64 = 0.1;
+/// The same where the texture is aliased: there a step is right only close by.
+const ALIASED_PASSES: usize = 8;
+const ALIASED_NEAR: f64 = 0.02;
 /// Farthest the fit may move from the whole-pixel peak, pixels.
 const CAPTURE: f64 = 1.5;
 /// A fit whose phases agree less than this with its plane is noise (0 random, 1 perfect).
@@ -46,6 +50,10 @@ pub struct Frequency<'a> {
     chance: Chance,
     initial: Option<Stage>,
     last: Stage,
+    /// How phases change with the displacement where the texture is aliased.
+    slopes: Option<Slopes>,
+    /// How often, and until which correction, it is fitted again.
+    limits: (usize, f64),
     /// Equivalent number of samples per independent one, from the rim taper.
     overlap: f64,
     ffts: FftCache,
@@ -71,13 +79,16 @@ impl<'a> Frequency<'a> {
         };
         let along = |n: usize| correlated_samples(&fade(n, RIM * n as f64));
         let overlap = along(params.window.0) * along(params.window.1);
+        let last = Stage::new(params.window, RIM, &gain, centred);
         Frequency {
             params,
             min_variance: scene.min_variance,
             scene,
             chance: Chance::new(params, scene),
             initial: None,
-            last: Stage::new(params.window, RIM, &gain, centred),
+            slopes: scene.spline.allows_aliasing().then(|| Slopes::new(scene.spline, params.window, &last.plane)),
+            last,
+            limits: if scene.spline.allows_aliasing() { (ALIASED_PASSES, ALIASED_NEAR) } else { (PASSES, NEAR) },
             overlap,
             ffts: FftCache::default(),
             rows: Vec::new(),
@@ -131,14 +142,28 @@ impl<'a> Frequency<'a> {
         }
         cut(&tile.pre().values, (corner.0 as i64, corner.1 as i64), (w, h), &mut self.last.pre);
         let mut d = peak.start();
-        for _ in 0..PASSES {
-            let fit = self.fit_at(tile.post(), corner, d, None);
+        let fit = self.approach(tile.post(), corner, &mut d, None)?;
+        Some(self.judge(&fit, d, peak.shift)).filter(|m| m.status == Status::Valid)
+    }
+
+    /// Fits and interpolates at the better displacement until a correction is small; `None` where the passes are not enough.
+    #[inline(always)]
+    fn approach(
+        &mut self,
+        post: &PreparedPost,
+        corner: (usize, usize),
+        d: &mut PixelShift,
+        support: Option<&Support>,
+    ) -> Option<PhaseFit> {
+        let (passes, near) = self.limits;
+        for _ in 0..passes {
+            let fit = self.fit_at(post, corner, *d, support);
             if !fit.converged || fit.dx.hypot(fit.dy) > CAPTURE {
                 return None;
             }
             (d.dx, d.dy) = (d.dx + fit.dx, d.dy + fit.dy);
-            if fit.dx.hypot(fit.dy) <= NEAR {
-                return Some(self.judge(&fit, d, peak.shift)).filter(|m| m.status == Status::Valid);
+            if fit.dx.hypot(fit.dy) <= near {
+                return Some(fit);
             }
         }
         None
@@ -189,9 +214,17 @@ impl<'a> Frequency<'a> {
         };
         d.dx += dx;
         d.dy += dy;
-        let fit = self.fit_at(tile.post(), corner, d, support);
-        d.dx += fit.dx;
-        d.dy += fit.dy;
+        let fit = if self.slopes.is_some() {
+            match self.approach(tile.post(), corner, &mut d, support) {
+                Some(fit) => fit,
+                None => return Measurement::failed(Status::NoConvergence),
+            }
+        } else {
+            let fit = self.fit_at(tile.post(), corner, d, support);
+            d.dx += fit.dx;
+            d.dy += fit.dy;
+            fit
+        };
         let mut m = self.judge(&fit, d, shift);
         if let Some(own) = support {
             // Fewer pixels carry the phases.
@@ -218,7 +251,8 @@ impl<'a> Frequency<'a> {
         }
         self.last.phases::<true>(&mut self.ffts);
         let last = &self.last;
-        last.plane.fit(&last.re, &last.im, &last.weights, &mut self.scratch)
+        let plane = self.slopes.as_mut().map_or(&last.plane, |slopes| slopes.at(d));
+        plane.fit(&last.re, &last.im, &last.weights, &mut self.scratch)
     }
 
     /// The post window interpolated at displacement `d`; invalid pixels, taken at the nearest pixel, stay zero.

@@ -8,10 +8,12 @@
 //! Which spline? At frequency ω an interpolator of offset d has the response Σ_k B(ω+2πk)·exp(j(ω+2πk)d) / Σ_k B(ω+2πk),
 //! B the spectrum of its continuous basis: it is the best linear interpolator of a signal whose own spectrum, before
 //! sampling, falls like B (a kriging with that covariance). A match is unbiased when that phase is the phase of the
-//! data. A sharp but well sampled image has no energy beyond Nyquist and wants the ×2 grid, whose response is exp(jωd);
-//! a detected radar image is aliased, and a low degree (B = sinc⁴, cubic) comes nearer to its phase, where a sharper
-//! interpolator pulls every displacement towards whole pixels. (Linear comes nearer still, but damps so much that its
-//! errors are larger.)
+//! data. A sharp but well sampled image has no energy beyond Nyquist and wants the ×2 grid, whose response is exp(jωd).
+//! A detected radar image is aliased: the spectrum of an intensity is twice as wide as that of its signal, so of a band of
+//! the share β of the sampling, without weighting, frequency f (per pixel) holds 1 - f/β of the ground and 1 - (1 - f)/β of
+//! what is a period beyond. A low degree has nearly that phase (B = sinc², linear, at β = 0.8; sinc³ or sinc⁴ under the
+//! usual Hamming weights), where a sharper interpolator pulls every displacement towards whole pixels, small ones by half
+//! and more.
 
 use super::lag_sums::Knots;
 
@@ -25,10 +27,13 @@ pub enum Spline {
     QuinticX2,
     Quintic,
     Cubic,
+    Quadratic,
+    Linear,
 }
 
 impl Spline {
-    pub const ALL: [Spline; 3] = [Spline::QuinticX2, Spline::Quintic, Spline::Cubic];
+    /// From no allowance for aliasing to much.
+    pub const ALL: [Spline; 5] = [Spline::QuinticX2, Spline::Quintic, Spline::Cubic, Spline::Quadratic, Spline::Linear];
 
     /// Coefficients per pixel and axis.
     pub fn factor(self) -> usize {
@@ -46,6 +51,8 @@ impl Spline {
             Spline::QuinticX2 => "quintic B-spline on the x2 grid (texture well sampled)",
             Spline::Quintic => "quintic B-spline on the pixel grid (texture slightly aliased)",
             Spline::Cubic => "cubic B-spline on the pixel grid (texture aliased)",
+            Spline::Quadratic => "quadratic B-spline on the pixel grid (texture strongly aliased)",
+            Spline::Linear => "linear on the pixel grid (texture aliased as by a full band)",
         }
     }
 
@@ -56,6 +63,9 @@ impl Spline {
             Spline::QuinticX2 | Spline::Quintic => bspline5(a),
             Spline::Cubic if a < 1.0 => 2.0 / 3.0 - a * a + a * a * a / 2.0,
             Spline::Cubic => (2.0 - a).max(0.0).powi(3) / 6.0,
+            Spline::Quadratic if a < 0.5 => 0.75 - a * a,
+            Spline::Quadratic => 0.5 * (1.5 - a).max(0.0).powi(2),
+            Spline::Linear => (1.0 - a).max(0.0),
         }
     }
 
@@ -66,6 +76,11 @@ impl Spline {
             Spline::QuinticX2 | Spline::Quintic => bspline5_slope(x),
             Spline::Cubic if a < 1.0 => x.signum() * (-2.0 * a + 1.5 * a * a),
             Spline::Cubic => -x.signum() * 0.5 * (2.0 - a).max(0.0).powi(2),
+            Spline::Quadratic if a < 0.5 => -2.0 * x,
+            Spline::Quadratic => -x.signum() * (1.5 - a).max(0.0),
+            // At its corners the mean of both sides.
+            Spline::Linear if a == 0.0 || a > 1.0 => 0.0,
+            Spline::Linear => x.signum() * if a < 1.0 { -1.0 } else { -0.5 },
         }
     }
 
@@ -74,6 +89,8 @@ impl Spline {
         match self {
             Spline::QuinticX2 | Spline::Quintic => (66.0 + 52.0 * omega.cos() + 2.0 * (2.0 * omega).cos()) / 120.0,
             Spline::Cubic => (4.0 + 2.0 * omega.cos()) / 6.0,
+            Spline::Quadratic => (3.0 + omega.cos()) / 4.0,
+            Spline::Linear => 1.0,
         }
     }
 
@@ -82,24 +99,37 @@ impl Spline {
         match self {
             Spline::QuinticX2 => omega,
             Spline::Quintic => (10.0 * omega.sin() + (2.0 * omega).sin()) / 12.0 / self.response(omega),
-            Spline::Cubic => omega.sin() / self.response(omega),
+            Spline::Cubic | Spline::Quadratic | Spline::Linear => omega.sin() / self.response(omega),
         }
+    }
+
+    /// Weights, at distances of one and two pixels, of the antisymmetric difference that is nearest to [`Self::derivative`]
+    /// where there is information: beyond, a longer one would only add noise.
+    pub fn difference(self) -> [f32; 2] {
+        if self == Spline::Linear { [0.5, 0.0] } else { [8.0 / 12.0, -1.0 / 12.0] }
+    }
+
+    /// By how much the phase at `omega` changes with the offset, at offset `d`: rad per pixel. `omega` itself where nothing is
+    /// aliased.
+    pub fn phase_slope(self, omega: f64, d: f64) -> f64 {
+        const H: f64 = 1e-3;
+        let change = self.phase(omega, d + H) - self.phase(omega, d - H);
+        change.sin() / (2.0 * H)
     }
 
     /// Phase of the interpolator of offset `d` at `omega` (both per pixel).
     pub fn phase(self, omega: f64, d: f64) -> f64 {
-        let power = match self {
-            Spline::QuinticX2 => return omega * d,
-            Spline::Quintic => 6,
-            Spline::Cubic => 4,
-        };
+        if self == Spline::QuinticX2 {
+            return omega * d;
+        }
+        let whole = d.floor();
         let (mut re, mut im) = (0.0, 0.0);
-        for k in -4..=4 {
-            let w = omega + std::f64::consts::TAU * k as f64;
-            let sinc = if w == 0.0 { 1.0 } else { (w / 2.0).sin() / (w / 2.0) };
-            let (s, c) = (w * d).sin_cos();
-            re += sinc.powi(power) * c;
-            im += sinc.powi(power) * s;
+        for k in -2..=3 {
+            let at = whole + k as f64;
+            let (s, c) = (omega * at).sin_cos();
+            let b = self.basis(d - at);
+            re += b * c;
+            im += b * s;
         }
         im.atan2(re)
     }
@@ -273,7 +303,8 @@ mod tests {
 
     #[test]
     fn responses_follow_from_the_basis() {
-        for spline in [Spline::Quintic, Spline::Cubic] {
+        for (spline, degree) in [(Spline::Quintic, 5), (Spline::Cubic, 3), (Spline::Quadratic, 2), (Spline::Linear, 1)]
+        {
             for w in [0.3, 1.1, 2.0, 2.9] {
                 let (mut even, mut odd) = (0.0, 0.0);
                 for k in -3i32..=3 {
@@ -282,15 +313,36 @@ mod tests {
                 }
                 assert!((spline.response(w) - even).abs() < 1e-7);
                 assert!((spline.derivative(w) - odd / even).abs() < 1e-6, "{spline:?} {w}");
-                // Interpolating at offset d multiplies exp(jωx) by Σ_k c_k exp(jωk): compare the phase.
+                // The phase is that of a signal whose spectrum falls like the basis's, sampled.
                 let d = 0.37;
                 let (mut re, mut im) = (0.0, 0.0);
-                for k in -3i32..=4 {
-                    let b = spline.basis(d - k as f64);
-                    re += b * (w * k as f64).cos();
-                    im += b * (w * k as f64).sin();
+                for k in -400..=400 {
+                    let at = w + std::f64::consts::TAU * k as f64;
+                    let b = ((at / 2.0).sin() / (at / 2.0)).powi(degree + 1);
+                    re += b * (at * d).cos();
+                    im += b * (at * d).sin();
                 }
-                assert!((spline.phase(w, d) - im.atan2(re)).abs() < 2e-2, "{spline:?} {w}");
+                assert!((spline.phase(w, d) - im.atan2(re)).abs() < 1e-3, "{spline:?} {w}");
+                let slope = (spline.phase(w, d + 1e-4) - spline.phase(w, d - 1e-4)) / 2e-4;
+                assert!((spline.phase_slope(w, d) - slope).abs() < 1e-3, "{spline:?} {w}");
+            }
+        }
+    }
+
+    #[test]
+    fn linear_phases_are_those_of_a_radar_band_without_weights() {
+        // Share of frequency f that belongs a period beyond, of an intensity from 0.8 of the band.
+        let share = |f: f64| {
+            let of = |f: f64| (1.0 - f / 0.8).max(0.0);
+            of(1.0 - f) / (of(f) + of(1.0 - f))
+        };
+        for d in [0.1, 0.2, 0.3] {
+            for f in [0.1, 0.2, 0.3, 0.4] {
+                let (a, turn) = (share(f), std::f64::consts::TAU * d);
+                let left = (a * turn.sin()).atan2(1.0 - a + a * turn.cos());
+                let w = std::f64::consts::TAU * f;
+                let error = |s: Spline| (s.phase(w, d) - (w * d - left)).sin().abs();
+                assert!(error(Spline::Linear) < 0.45 * error(Spline::Cubic).max(0.08), "{f} {d}");
             }
         }
     }

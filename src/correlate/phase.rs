@@ -22,6 +22,8 @@ pub struct PhasePlane {
     pub stride: usize,
     /// A-priori weight of each bin, rows of `stride`; zero in the padding, for the mean, the Nyquist lines and the doubled half of row kx = 0.
     pub weights: Vec<f32>,
+    /// The frequencies are multiples of the first one: not where [`Self::follow`] replaced them.
+    even: bool,
 }
 
 /// Result of a fit.
@@ -102,7 +104,18 @@ impl PhasePlane {
             }
             weights.resize((kx + 1) * stride, 0.0);
         }
-        PhasePlane { omega_x, omega_y, bins: ny, stride, weights }
+        PhasePlane { omega_x, omega_y, bins: ny, stride, weights, even: true }
+    }
+
+    /// Fits residual phases from now on that change with the displacement by `slopes` of each axis (rad per pixel, at the
+    /// frequencies 0 to n/2), as those of aliased texture do, instead of by the frequencies themselves.
+    pub fn follow(&mut self, slopes: [&[f32]; 2]) {
+        let n = self.bins;
+        self.omega_x.copy_from_slice(slopes[0]);
+        for k in 0..n {
+            self.omega_y[k] = if 2 * k < n { slopes[1][k] } else { -slopes[1][n - k] };
+        }
+        self.even = false;
     }
 
     /// Fits the plane to the unit phasors (`re`, `im`) with `weights`, all in the order of [`Self::weights`], from zero:
@@ -151,6 +164,20 @@ impl PhasePlane {
     /// Phasors exp(-jω·d) along the two axes.
     #[inline(always)]
     fn phasors(&self, dx: f64, dy: f64, scratch: &mut PhaseScratch) {
+        if !self.even {
+            let unit = |w: &f32, d: f64| {
+                let (s, c) = (f64::from(*w) * d).sin_cos();
+                (c as f32, -s as f32)
+            };
+            scratch.row.clear();
+            scratch.row.extend(self.omega_x.iter().map(|w| unit(w, dx)));
+            scratch.cos.resize(self.stride, 0.0);
+            scratch.sin.resize(self.stride, 0.0);
+            for (k, w) in self.omega_y[..self.bins].iter().enumerate() {
+                (scratch.cos[k], scratch.sin[k]) = unit(w, dy);
+            }
+            return;
+        }
         let unit = |omega: &[f32], d: f64| {
             let (s, c) = (omega.get(1).map_or(0.0, |&w| f64::from(w).abs()) * d).sin_cos();
             (c, -s)

@@ -13,6 +13,7 @@ use super::pyramid::{self, Wanted};
 use super::radial::Radial;
 use super::residual::ResidualCorrelation;
 use super::search::{Peak, SearchArea, TileWindows, integer_peaks};
+use super::spline_choice;
 use super::{Alignment, fill};
 use crate::field::Status;
 use crate::grid::{Grid, Image, ImageFile, Window};
@@ -109,7 +110,7 @@ pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment,
         }
         None => facts.push(("COHERENCE_WINDOWS".into(), "0 (no matching windows: images left unfiltered)".into())),
     }
-    let spline = coherence.as_ref().map_or(Spline::QuinticX2, |c| c.spline());
+    let spline = coherence.as_ref().map_or(Spline::QuinticX2, spline_choice::spline);
     facts.push(("INTERPOLATION".into(), spline.describe().into()));
     if let Some(c) = &coherence {
         let scores: Vec<String> = c.agreement.iter().map(|v| format!("{v:.4}")).collect();

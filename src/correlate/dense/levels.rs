@@ -103,7 +103,8 @@ impl Level<'_> {
 
     fn source(&self) -> Option<Source<'_>> {
         let fixed = self.fixed.as_ref()?;
-        Some(Source { pre: fixed.pre.each_ref(), post: self.white.each_ref(), whole: &fixed.whole })
+        let difference = self.post.coefficients.spline.difference();
+        Some(Source { pre: fixed.pre.each_ref(), post: self.white.each_ref(), whole: &fixed.whole, difference })
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Source<'a> {
     pub post: [&'a Grid<f32>; 2],
     /// Weight of each pixel; none where a gradient reaches over the edge of the valid ones.
     pub whole: &'a Grid<f32>,
+    /// [`Spline::difference`](crate::correlate::interp::Spline::difference) of the interpolator.
+    pub difference: [f32; 2],
 }
 
 /// Rows that are kept: more than the largest window and the rows in work together need.
@@ -62,7 +64,8 @@ impl Ring {
                             mean(f.row(j), g.row(j), &mut means[4]);
                         }
                         if inside {
-                            multiply(means, [f.row(y), g.row(y), band.whole.row(y)], y % KEPT, rows, b == 0);
+                            let lines = [f.row(y), g.row(y), band.whole.row(y)];
+                            multiply((means, band.difference), lines, y % KEPT, rows, b == 0);
                         }
                     },
                 );
@@ -78,16 +81,22 @@ fn mean(f: &[f32], g: &[f32], out: &mut [f32]) {
 
 /// Adds the products of one row of a band, or begins with them, given the means around it.
 #[inline(always)]
-fn multiply(means: &[Vec<f32>; 5], rows: [&[f32]; 3], y: usize, products: &mut Products, begin: bool) {
+fn multiply(
+    (means, [near, far]): (&[Vec<f32>; 5], [f32; 2]),
+    rows: [&[f32]; 3],
+    y: usize,
+    products: &mut Products,
+    begin: bool,
+) {
     let n = rows[0].len() - 2 * REACH;
     let along: [&[f32]; 5] = from_fn(|k| &means[2][k..k + n]);
     let down: [&[f32]; 5] = from_fn(|k| &means[k][2..2 + n]);
     let [f, g, m] = rows.map(|r| &r[2..2 + n]);
     let [xx, xy, yy, xe, ye, ee, count] = products.each_mut().map(|p| &mut p.row_mut(y)[2..2 + n]);
-    let five_point = |v: &[&[f32]; 5], x: usize| (8.0 * (v[3][x] - v[1][x]) - (v[4][x] - v[0][x])) * (1.0 / 12.0);
+    let slope = |v: &[&[f32]; 5], x: usize| near * (v[3][x] - v[1][x]) + far * (v[4][x] - v[0][x]);
     let before = |v: f32| if begin { 0.0 } else { v };
     for x in 0..n {
-        let (jx, jy, e) = (five_point(&along, x), five_point(&down, x), g[x] - f[x]);
+        let (jx, jy, e) = (slope(&along, x), slope(&down, x), g[x] - f[x]);
         let (mx, my, me) = (m[x] * jx, m[x] * jy, m[x] * e);
         xx[x] = before(xx[x]) + mx * jx;
         xy[x] = before(xy[x]) + mx * jy;

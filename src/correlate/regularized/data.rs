@@ -92,7 +92,8 @@ pub fn data(sources: &mut [Source], d: [&Grid<f32>; 2]) -> Data {
         let power = box_sum(&combine(&combine(&e, &e, |a, b| a * b), &both, |a, b| a * b), RADIUS);
         let variance = combine(&power, &counts, |p, n| (p / n.max(1.0)).max(LEAST));
         let price = correlated(source.band);
-        add(&mut out, [&f, &g, &e], &whole, &variance, &price, d);
+        let difference = post.coefficients.spline.difference();
+        add(&mut out, [&f, &g, &e], &whole, (&variance, &price), difference, d);
         if index == 0 {
             out.both = both;
         }
@@ -117,8 +118,8 @@ fn add(
     out: &mut Data,
     [f, g, e]: [&Grid<f32>; 3],
     whole: &Grid<f32>,
-    variance: &Grid<f32>,
-    price: &Grid<f32>,
+    (variance, price): (&Grid<f32>, &Grid<f32>),
+    [near, far]: [f32; 2],
     d: [&Grid<f32>; 2],
 ) {
     let (w, h) = (f.width, f.height);
@@ -131,7 +132,7 @@ fn add(
             }
             let slope = |v: &Grid<f32>, step: isize| {
                 let at = |o: isize| v.data[k.wrapping_add_signed(o * step)];
-                (8.0 * (at(1) - at(-1)) - (at(2) - at(-2))) / 12.0
+                near * (at(1) - at(-1)) + far * (at(2) - at(-2))
             };
             let (fx, fy, gx, gy) = (slope(f, 1), slope(f, s), slope(g, 1), slope(g, s));
             let (jx, jy) = (0.5 * (fx + gx), 0.5 * (fy + gy));

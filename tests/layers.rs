@@ -271,6 +271,61 @@ fn complex_files_are_matched_and_real_ones_refused() {
     refused(&filtered, "without a filter");
 }
 
+#[test]
+fn amplitudes_of_complex_files_are_not_pulled_to_whole_pixels() {
+    let folder = Folder::new();
+    let d = (1.3, -0.25);
+    let [pre, post] = slc(0.8, d, 11);
+    let amplitudes = [&pre, &post].map(|s| amplitude(s).map(|v| v as f32));
+    // Steered beams do not show in amplitudes.
+    write_complex(&folder, "a.tif", &turned(&pre, (0.0, 0.31), 0.0));
+    write_complex(&folder, "b.tif", &turned(&post, (0.0, -0.2), 0.004));
+    for (name, values) in ["a-samples.tif", "b-samples.tif"].iter().zip(&amplitudes) {
+        write_image(&folder.file(name), values, PixelType::F32, None, None, true).unwrap();
+    }
+    // Mean error and mean absolute error of both components, pixels.
+    let errors = |pair: [&str; 2], method: &str, window: &str| {
+        let words = ["displacement", pair[0], pair[1], "m.tif", "--method", method, "--window", window, "--step", "16"];
+        let (code, _, err) = run(&folder, &[&words[..], &["--units", "px", "--overwrite", "-q"]].concat());
+        assert_eq!(code, 0, "{err}");
+        let bands = shiftmap::raster::read_all_bands(&folder.file("m.tif")).unwrap().bands;
+        let of = |k: usize, truth: f64| {
+            let valid = bands[k].values.data.iter().zip(&bands[5].values.data).filter(|v| *v.1 == 0.0);
+            let e: Vec<f64> = valid.map(|v| f64::from(*v.0) - truth).collect();
+            assert!(e.len() > 150, "{} values of {method}", e.len());
+            let mean = |f: fn(&f64) -> f64| e.iter().map(f).sum::<f64>() / e.len() as f64;
+            (mean(|v| *v).abs(), mean(|v| v.abs()))
+        };
+        let (east, north) = (of(0, d.0), of(1, -d.1));
+        (east.0.max(north.0), 0.5 * (east.1 + north.1))
+    };
+    for (method, window) in
+        [("frequency", "64"), ("spatial", "64"), ("lsm", "33"), ("dense", "33"), ("regularized", "33")]
+    {
+        let detected = errors(["a.tif", "b.tif"], method, window);
+        let samples = errors(["a-samples.tif", "b-samples.tif"], method, window);
+        println!(
+            "{method} {window}: pull {:.4}, error {:.4}; at the samples {:.4}, {:.4}",
+            detected.0, detected.1, samples.0, samples.1
+        );
+        assert!(detected.0 < 0.02 && detected.1 < 0.75 * samples.1, "{method}: {detected:?} {samples:?}");
+    }
+    // However the images are read, their amplitudes are the same.
+    let map = |name: &str, more: &[&str]| {
+        let words = ["displacement", "a.tif", "b.tif", name, "--method", "lsm", "--step", "8", "-q"];
+        assert_eq!(run(&folder, &[&words[..], more].concat()).0, 0);
+        shiftmap::raster::read_all_bands(&folder.file(name)).unwrap()
+    };
+    let whole = map("whole.tif", &["--threads", "1"]);
+    let part = map("part.tif", &["--region", "70", "90", "120", "80"]);
+    let (x, y) = part.georef.transform.map(0.5, 0.5);
+    let (i, j) = whole.georef.transform.pixel(x, y).unwrap();
+    let at = Window::new(i.floor() as i64, j.floor() as i64, part.bands[0].width(), part.bands[0].height());
+    for (w, p) in whole.bands.iter().zip(&part.bands) {
+        assert_eq!(w.values.crop(at), p.values);
+    }
+}
+
 /// Pre and post image of a pair with noise of its own.
 fn noisy(d: (f64, f64), noise: f64, seed: u64) -> (MemoryImage, MemoryImage) {
     use shiftmap::synth::random::{Purpose, numbered, white};

@@ -288,7 +288,7 @@ enum PeakSigmaArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ComplexArg {
-    /// Their amplitudes
+    /// Their amplitudes, taken at half pixels and low-passed: without the aliasing that taking them at the samples brings
     Amplitude,
     /// The numbers themselves: the maximum of the coherence, its mean fringe taken out. Several times as precise on ground
     /// that stayed coherent; nothing is found where it did not

@@ -11,6 +11,7 @@ mod check;
 mod compare;
 mod copy;
 mod cut_layer;
+mod detect;
 mod features;
 mod folder;
 mod georef;

@@ -255,7 +255,8 @@ impl RasterBand {
         self.undeclared_zero
     }
 
-    /// Whether the band stores complex numbers (and is read as their amplitude).
+    /// Whether the band stores complex numbers; it is read as their amplitude, which is taken of the signal at half pixels and
+    /// low-passed (`detect.rs`).
     pub fn is_complex(&self) -> bool {
         self.storage == Storage::Complex
     }

@@ -1,5 +1,6 @@
 //! Reading windows of a band as f32 with validity.
 
+use super::detect::{self, Signal};
 use super::open::{ComplexPart, RasterBand, Storage, ValueRule, open_dataset};
 use super::reason;
 use crate::grid::{Grid, Image, ImageReader, Window, usable};
@@ -15,16 +16,28 @@ pub(super) struct BandReader<'a> {
     values_band: usize,
     /// The file itself, where `values` is not it.
     masks: Option<Dataset>,
-    /// The real or imaginary part, where that is wanted.
+    /// Real or imaginary part, where one of them is wanted.
     part: Option<Dataset>,
+    /// Both, where amplitudes are wanted that are not aliased.
+    signal: Option<[Dataset; 2]>,
 }
 
 impl<'a> BandReader<'a> {
     pub(super) fn new(raster: &'a RasterBand) -> Result<Self> {
+        let mut reader = BandReader::plain(raster)?;
+        if raster.storage == Storage::Complex && raster.part == ComplexPart::Amplitude {
+            let part = |function| open_dataset(&complex_vrt(raster, function), &[]);
+            reader.signal = Some([part("real")?, part("imag")?]);
+        }
+        Ok(reader)
+    }
+
+    /// Amplitudes of complex numbers as they are at the samples.
+    fn plain(raster: &'a RasterBand) -> Result<Self> {
         let file = open_dataset(raster.path(), &raster.options().open_options)?;
         let band = raster.options().band;
         if raster.storage != Storage::Complex {
-            return Ok(BandReader { raster, values: file, values_band: band, masks: None, part: None });
+            return Ok(BandReader { raster, values: file, values_band: band, masks: None, part: None, signal: None });
         }
         let values = open_dataset(&complex_vrt(raster, "mod"), &[])?;
         let part = match raster.part {
@@ -32,7 +45,7 @@ impl<'a> BandReader<'a> {
             ComplexPart::Real => Some(open_dataset(&complex_vrt(raster, "real"), &[])?),
             ComplexPart::Imaginary => Some(open_dataset(&complex_vrt(raster, "imag"), &[])?),
         };
-        Ok(BandReader { raster, values, values_band: 1, masks: Some(file), part })
+        Ok(BandReader { raster, values, values_band: 1, masks: Some(file), part, signal: None })
     }
 
     /// Stored values and validity of a window inside the image.
@@ -76,8 +89,20 @@ impl<'a> BandReader<'a> {
             valid.iter_mut().zip(alpha.data()).for_each(|(v, &a)| *v &= a > 0.0);
         }
         let Some(part) = &self.part else { return Ok((values, valid)) };
-        let part = part.rasterband(1)?.read_as::<f32>(at, size, size, None)?.into_shape_and_vec().1;
+        let part = band_values(part, w)?;
         Ok((part.into_iter().map(|v| v * scale as f32).collect(), valid))
+    }
+
+    /// [`BandReader::inside`] with amplitudes of the oversampled signal.
+    fn detected(&self, w: Window, [re, im]: &[Dataset; 2]) -> std::result::Result<(Vec<f32>, Vec<bool>), GdalError> {
+        let place = detect::region(w, (self.raster.width(), self.raster.height()));
+        let grid = |values| Grid::from_vec(place.width, place.height, values);
+        let valid = Grid::from_vec(place.width, place.height, self.inside(place)?.1);
+        let signal = Signal { place, re: grid(band_values(re, place)?), im: grid(band_values(im, place)?), valid };
+        let (scale, offset) = self.raster.scale;
+        let amplitude = detect::amplitude(&signal, w);
+        let values = amplitude.into_iter().map(|v| (f64::from(v) * scale + offset) as f32).collect();
+        Ok((values, signal.valid.crop(Window { x: w.x - place.x, y: w.y - place.y, ..w }).data))
     }
 }
 
@@ -86,7 +111,11 @@ impl ImageReader for BandReader<'_> {
         let mut out = Image::invalid(window.width, window.height);
         let whole = Window::new(0, 0, self.raster.width(), self.raster.height());
         let Some(part) = window.intersect(&whole) else { return Ok(out) };
-        let (values, valid) = self.inside(part).map_err(|e| Error::Read {
+        let read = match &self.signal {
+            Some(signal) => self.detected(part, signal),
+            None => self.inside(part),
+        };
+        let (values, valid) = read.map_err(|e| Error::Read {
             path: self.raster.label(),
             why: format!("{}; {}", reason(e), damaged(self.raster.path())),
         })?;
@@ -104,6 +133,13 @@ impl ImageReader for BandReader<'_> {
     }
 }
 
+/// The values of a window inside a dataset's first band.
+fn band_values(dataset: &Dataset, w: Window) -> std::result::Result<Vec<f32>, GdalError> {
+    let size = (w.width, w.height);
+    let values = dataset.rasterband(1)?.read_as::<f32>((w.x as isize, w.y as isize), size, size, None)?;
+    Ok(values.into_shape_and_vec().1)
+}
+
 /// Why pixels that were promised cannot be had.
 fn damaged(path: &str) -> &'static str {
     match path.starts_with("/vsi") && !path.starts_with("/vsimem/") {
@@ -118,7 +154,7 @@ fn damaged(path: &str) -> &'static str {
 /// Whether a corner of the image, 8 × 8 pixels, holds nothing but stored zeros.
 pub(super) fn zero_corner(raster: &RasterBand) -> Result<bool> {
     const SIDE: usize = 8;
-    let mut reader = BandReader::new(raster)?;
+    let mut reader = BandReader::plain(raster)?;
     let (w, h) = (raster.width(), raster.height());
     if w < 2 * SIDE || h < 2 * SIDE {
         return Ok(false);
@@ -145,10 +181,8 @@ pub fn read_complex(raster: &RasterBand, window: Window) -> Result<[Grid<f32>; 2
     }
     let part = |function: &str| {
         let dataset = open_dataset(&complex_vrt(raster, function), &[])?;
-        let (at, size) = ((window.x as isize, window.y as isize), (window.width, window.height));
-        let read = dataset.rasterband(1).and_then(|b| b.read_as::<f32>(at, size, size, None));
-        let values = read.map_err(|e| Error::Read { path: raster.label(), why: reason(e) })?;
-        Ok(Grid::from_vec(window.width, window.height, values.into_shape_and_vec().1))
+        let values = band_values(&dataset, window).map_err(|e| Error::Read { path: raster.label(), why: reason(e) })?;
+        Ok(Grid::from_vec(window.width, window.height, values))
     };
     Ok([part("real")?, part("imag")?])
 }

@@ -33,6 +33,9 @@ SETS = {
     "dakota": (["stable-pairs/naip5m_northdakota_20120731_rgbn.tif", "stable-pairs/naip5m_northdakota_20160816_rgbn.tif"],
                ["--pairing", "dates", "--change", "none", "--classes", "1,1,2"], 6),
     "sar": (["sar/sentinel1a_azores_20220918_iw3-vv-slc-complex.tif"], ["--sensor", "sar", "--classes", "1"], 12),
+    # The same as `displacement` reads complex images: not aliased.
+    "sar-slc": (["sar/sentinel1a_azores_20220918_iw3-vv-slc-complex.tif"],
+                ["--sensor", "sar", "--classes", "1", "--radar", "low-passed"], 12),
 }
 # The west of the radar scene is for training.
 EAST = ["-srcwin", "950", "0", "451", "601"]
@@ -46,12 +49,13 @@ def images(name, wanted, data, work):
     if missing:
         print(f"{name}: skipped, {missing[0]} is not there (--data)", flush=True)
         return None
-    if name in ("procedural", "sar"):
-        textures.make(folder, 5 if name == "procedural" else 4, 99, name == "sar")
+    radar = name.startswith("sar")
+    if radar or name == "procedural":
+        textures.make(folder, 4 if radar else 5, 99, radar)
     for path in wanted:
-        to = folder / ("azores-east_slc.tif" if name == "sar" else Path(path).name)
+        to = folder / ("azores-east_slc.tif" if radar else Path(path).name)
         if not to.exists():
-            if name == "sar":
+            if radar:
                 subprocess.run(["gdal_translate", "-q", *EAST, data / path, to], check=True)
             else:
                 to.symlink_to((data / path).resolve())
@@ -64,9 +68,9 @@ def main():
     parser.add_argument("--work", type=Path, default=HERE / "work" / "held-out")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--models", nargs="*", default=sorted(map(str, (HERE.parent / "models").glob("flk*.onnx"))),
-                        help="those with sar in their name see the radar set, the others the optical ones [default: models/flk*.onnx]")
-    parser.add_argument("--out", type=Path, help="Markdown and JSON; the radar set's end in -sar")
-    parser.add_argument("--figure", type=Path, help="PNG; the radar set's ends in -sar")
+                        help="those with sar in their name see the radar sets, the others the optical ones [default: models/flk*.onnx]")
+    parser.add_argument("--out", type=Path, help="Markdown and JSON; the radar sets' end in -sar")
+    parser.add_argument("--figure", type=Path, help="PNG; the radar sets' ends in -sar")
     args, rest = parser.parse_known_args()
     synth = lambda out, *options: (out / "index.json").exists() or subprocess.run(
         [program(), "synth", "dataset", out, *map(str, options), "--split", "1,0,0", "--threads", "1", "-q"], check=True)
@@ -81,7 +85,7 @@ def main():
         out = args.work / f"set-{name}"
         synth(out, "--images", folder, "--fields", fields, "--size", 384, "--count", count, "--format", "shards", "--shard", 16,
               "--seed", SEED, *options)
-        entries[name == "sar"].append(f"{name}={out}")
+        entries[name.startswith("sar")].append(f"{name}={out}")
     for radar, sets in entries.items():
         if not sets:
             continue

@@ -56,6 +56,15 @@ pub(super) fn amplitude(signal: &Signal, window: Window) -> Vec<f32> {
     low_pass(&fine, (window.width, window.height), &h)
 }
 
+/// Amplitudes of a whole image without gaps, given by real and imaginary part.
+pub(crate) fn image(signal: &[Grid<f64>; 2]) -> Grid<f64> {
+    let [re, im] = signal.each_ref().map(|part| part.map(|v| v as f32));
+    let (width, height) = (re.width, re.height);
+    let place = Window::new(0, 0, width, height);
+    let signal = Signal { place, re, im, valid: Grid::filled(width, height, true) };
+    Grid::from_vec(width, height, amplitude(&signal, place).into_iter().map(f64::from).collect())
+}
+
 /// Weights at the odd distances 1, 3, ... of a half-band filter whose weight at 0 is 1/2; all of them sum to 1.
 fn half_band() -> [f32; TAPS] {
     let bessel = |x: f64| {

@@ -11,7 +11,7 @@ mod check;
 mod compare;
 mod copy;
 mod cut_layer;
-mod detect;
+pub(crate) mod detect;
 mod features;
 mod folder;
 mod georef;

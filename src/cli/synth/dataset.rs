@@ -84,7 +84,7 @@ pub struct DatasetArgs {
     #[arg(long, value_name = "M", default_value_t = 15.0, help_heading = "Samples")]
     pixel: f64,
 
-    /// How radar images are displaced: `amplitude` is inaccurate, as in published sets
+    /// How radar images are displaced and detected
     #[arg(long, value_enum, default_value = "complex", help_heading = "Radar")]
     radar: RadarArg,
 
@@ -159,8 +159,13 @@ enum ChangeArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum RadarArg {
+    /// The complex signal is displaced and detected at its samples, as most amplitude images are: they are aliased
     Complex,
+    /// The complex signal is displaced, detected at half pixels and low-passed, as `displacement` reads complex images
+    LowPassed,
+    /// The complex signal is sampled twice as finely, detected, then displaced
     Oversampled,
+    /// The amplitude on its own grid is displaced: inaccurate, as in published sets
     Amplitude,
 }
 
@@ -250,6 +255,7 @@ impl DatasetArgs {
         Ok(RadarSet {
             mode: match self.radar {
                 RadarArg::Complex => RadarMode::Complex,
+                RadarArg::LowPassed => RadarMode::LowPassed,
                 RadarArg::Oversampled => RadarMode::Oversampled,
                 RadarArg::Amplitude => RadarMode::Amplitude,
             },

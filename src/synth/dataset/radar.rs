@@ -11,7 +11,7 @@ use super::bases::Base;
 use super::sample::{MARGIN, Record, Sample, Workshop, assemble};
 use super::spec::{RadarMode, RadarSet};
 use crate::grid::{Grid, Window};
-use crate::raster::{OpenOptions, RasterBand, read_complex};
+use crate::raster::{self, OpenOptions, RasterBand, read_complex};
 use crate::synth::change::ChangeLevel;
 use crate::synth::complex_fft;
 use crate::synth::deramp::deramp;
@@ -61,11 +61,10 @@ impl Workshop<'_> {
         let map = coherence_map(signal[0].width, signal[0].height, coherence, seed);
         let second = second_date(&signal, &map, seed);
         let inner = Window::new(MARGIN as i64, MARGIN as i64, spec.size, spec.size);
+        let displaced = |second: Signal| second.map(|part| Warper::mirrored(&part).warp(&motion.sources));
         let post = match radar.mode {
-            RadarMode::Complex => {
-                let [re, im] = second.map(|part| Warper::mirrored(&part).warp(&motion.sources));
-                detect(&[re, im])
-            }
+            RadarMode::Complex => detect(&displaced(second)),
+            RadarMode::LowPassed => raster::detect::image(&displaced(second)),
             RadarMode::Oversampled => {
                 let fine = detect(&second.map(|part| double_mirrored(&part)));
                 let warper = Warper::mirrored(&fine);
@@ -74,7 +73,11 @@ impl Workshop<'_> {
             RadarMode::Amplitude => Warper::mirrored(&detect(&second)).warp(&motion.sources).map(|v| v.max(0.0)),
         }
         .crop(inner);
-        let pre = detect(&signal).crop(inner);
+        let pre = match radar.mode {
+            RadarMode::LowPassed => raster::detect::image(&signal),
+            RadarMode::Complex | RadarMode::Oversampled | RadarMode::Amplitude => detect(&signal),
+        }
+        .crop(inner);
         let mean = map.data.iter().sum::<f64>() / map.data.len() as f64;
         let scatter = (map.data.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / map.data.len() as f64).sqrt();
         let record = Record {
@@ -204,6 +207,7 @@ fn smooth_profile(power: &[f64]) -> Vec<f64> {
     values.iter().map(|v| v / largest).collect()
 }
 
+/// Amplitudes at the samples.
 fn detect(signal: &Signal) -> Grid<f64> {
     let data = signal[0].data.iter().zip(&signal[1].data).map(|(a, b)| a.hypot(*b)).collect();
     Grid::from_vec(signal[0].width, signal[0].height, data)

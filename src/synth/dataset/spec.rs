@@ -37,8 +37,10 @@ pub enum Pairing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RadarMode {
-    /// The complex signal is displaced, then detected.
+    /// The complex signal is displaced, then detected at its samples, as most amplitude images are: they are aliased.
     Complex,
+    /// The complex signal is displaced, then detected at half pixels and low-passed, as complex images are read here.
+    LowPassed,
     /// The complex signal is sampled twice as finely, detected, then displaced.
     Oversampled,
     /// The amplitude on its own grid is displaced: wrong by theory, as in published sets.

@@ -7,7 +7,8 @@ a user would run it (`shiftmap displacement`); its cells are brought to every pi
 MARGIN from the border that a cloud does not hide. Columns: mean absolute error of a component over all pixels, and
 within 5, 10 and 20 px of a trace and beyond; share of pixels with a value; share of errors within the 68 % and 95 %
 interval of the stated sigma (Laplace for networks: 1.139 b and 2.996 b of sigma = sqrt 2 b; Gaussian for the others).
-Below each table every network is compared with the hardest classical rival on the pixels where both have a value. --figure draws error
+Below each table every network is compared with the hardest classical rival on the pixels where both have a value (in brackets: with
+the others, each on its own such pixels). --figure draws error
 against distance, and the profile across the largest jump of each set.
 """
 
@@ -187,9 +188,12 @@ def main():
                 pairs = {m: (a.row()[column], b.row()[column]) for (q, m), (a, b) in shared.items() if q == n}
                 pairs = {m: v for m, v in pairs.items() if v[0] is not None and scores[m].row()["valid"] > 0.5}
                 if pairs:
-                    worst = max(pairs, key=lambda m: pairs[m][0] / pairs[m][1])
+                    ratio = lambda m: pairs[m][0] / pairs[m][1]
+                    worst = max(pairs, key=ratio)
                     a, b = pairs[worst]
-                    text.append(f"\n{n}, {column}: {a:.4f} where the hardest rival, {worst}, has {b:.4f}: {a / b:.2f} of it")
+                    others = ", ".join(f"{m} {ratio(m):.2f}" for m in sorted(pairs, key=ratio, reverse=True) if m != worst)
+                    text.append(f"\n{n}, {column}: {a:.4f} where the hardest rival, {worst}, has {b:.4f}: {a / b:.2f} of it"
+                                + (f" ({others})" if others else ""))
         print("\n".join(text[-1 - 2 * len({n for n, _ in shared}):]), "\n", flush=True)
     if args.figure:
         profiles.draw(args.figure, figures)

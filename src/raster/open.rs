@@ -256,7 +256,7 @@ impl RasterBand {
     }
 
     /// Whether the band stores complex numbers; it is read as their amplitude, which is taken of the signal at half pixels and
-    /// low-passed (`detect.rs`).
+    /// low-passed (`detect/`).
     pub fn is_complex(&self) -> bool {
         self.storage == Storage::Complex
     }

@@ -197,6 +197,18 @@ fn several_estimates_stand_side_by_side_with_sharpness_similarity_and_stable_gro
         assert!((e["stable"]["values"]["east"]["median"].as_f64().unwrap() - 1.0 - 0.1 * k as f64).abs() < 1e-5);
         assert_eq!(e["stable"]["values"]["east"]["n"], 50 * 200);
     }
+    // Polygons around the same ground say the same, in any coordinate system.
+    let rock = "{\"type\":\"Feature\",\"properties\":{},\"geometry\":{\"type\":\"Polygon\",\"coordinates\":\
+                [[[-50,1500],[2050,1500],[2050,2050],[-50,2050],[-50,1500]]]}}";
+    common::write_text(&folder.file("rock.geojson"), rock);
+    let rock = folder.file("rock.gpkg");
+    let systems = ["-a_srs", "EPSG:32612", &folder.file("rock-utm.gpkg"), &folder.file("rock.geojson")];
+    common::gdal("ogr2ogr", &systems);
+    common::gdal("ogr2ogr", &["-t_srs", "EPSG:4326", &rock, &folder.file("rock-utm.gpkg")]);
+    let (code, out, error) = common::run(&folder, &["evaluate", &sharp, &truth, "--stable", &rock, "--json"]);
+    assert_eq!(code, 0, "{error}");
+    let inside: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(inside["stable"], list[0]["stable"]);
     let similar = |k: usize| list[k]["ssim"]["east"]["mean"].as_f64().unwrap();
     assert!(similar(0) > similar(1) && similar(0) < 1.0, "{} {}", similar(0), similar(1));
     let table = std::fs::read_to_string(&md).unwrap();

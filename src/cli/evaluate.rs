@@ -55,8 +55,8 @@ pub struct Args {
     #[arg(long, value_name = "PX", default_value_t = 32.0)]
     section_width: f64,
 
-    /// Raster that is not 0 where the ground did not move: scatter of the estimate there
-    #[arg(long, value_name = "RASTER")]
+    /// Ground that did not move, inside polygons or where a raster is not 0: scatter of the estimate there
+    #[arg(long, value_name = "FILE")]
     stable: Option<String>,
 
     /// Also write the result to this file: .md, .json or .png (may be repeated)

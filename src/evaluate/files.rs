@@ -7,7 +7,7 @@ use super::section::{Section, SectionPlan, Sharpness, sections, sharpness};
 use super::stats::{Calibration, ErrorStats};
 use crate::grid::{Grid, Image, PointFile};
 use crate::raster::{
-    CrsKind, DOMAIN, GeoReference, PointRaster, RasterFile, read_all_bands, read_line_features, read_metadata,
+    CrsKind, DOMAIN, GeoReference, Places, RasterFile, read_all_bands, read_line_features, read_metadata,
 };
 use crate::{Error, Result};
 
@@ -193,8 +193,8 @@ impl EvaluateJob {
 
     /// Scatter of the estimate (horizontal) where `path` says that nothing moved.
     fn stable_ground(&self, path: &str, estimate: &Loaded, outlier: (f64, f64)) -> Result<StableGround> {
-        let flags = PointRaster::flag(path, "--stable", &estimate.georef)?;
-        let mut reader = flags.open()?;
+        let flags = Places::open(path, "--stable", &estimate.georef)?;
+        let mut reader = PointFile::open(&flags)?;
         let field = &estimate.field;
         let (mut values, mut sigmas) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
         for j in 0..field.east.height {

@@ -15,7 +15,7 @@ class Evaluate(Reported):
     visible = ["TRACE", "UNITS"]
     # Here it calibrates nothing.
     calibrates = False
-    labels = {"STABLE": "Ground that has not moved (raster): the scatter there"}
+    labels = {"STABLE": "Ground that has not moved (raster or polygons): the scatter there"}
     output = None
 
     def initAlgorithm(self, configuration=None):  # noqa: N802

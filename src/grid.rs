@@ -168,6 +168,10 @@ pub trait ImageFile: Sync {
     fn open(&self) -> crate::Result<Box<dyn ImageReader + '_>>;
     /// The name for messages and metadata.
     fn name(&self) -> String;
+    /// Whether the pixels are known to hold nothing from beyond Nyquist, as amplitudes of complex images that were detected here.
+    fn well_sampled(&self) -> bool {
+        false
+    }
 }
 
 /// One thread's handle on an image.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+pub use crate::correlate::interp::Spline;
 pub use crate::correlate::taper::Taper;
 use crate::engine::{Engine, Jump, Worker};
 use crate::field::{Measurement, Status};
@@ -111,6 +112,8 @@ pub struct Params {
     /// Largest displacement looked for, in pixels, on each axis.
     pub search: (f64, f64),
     pub prefilter: Prefilter,
+    /// How the post image is interpolated; `None`: as the texture of the pair asks for.
+    pub interpolation: Option<Spline>,
     /// Least share of valid pixels in a window.
     pub min_valid: f64,
     /// Larger windows, in rising order, for the cells that smaller ones could not measure.
@@ -199,6 +202,7 @@ impl Default for Params {
             step: (8, 8),
             search: (4.0, 4.0),
             prefilter: Prefilter::Coherence,
+            interpolation: None,
             min_valid: 0.5,
             larger_windows: Vec::new(),
             auto_search: None,

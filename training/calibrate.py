@@ -36,7 +36,7 @@ def errors(path, folders):
     """Errors and sigma of the pixels of all pairs."""
     native, found = Native(), []
     for sample in (s for folder in folders for s in samples(folder)):
-        _, _, truth, _, seen = sample
+        _, _, truth, _, seen, _ = sample
         d = run(native, sample, network(path), seen.shape, 6)
         ok = scored(seen) & np.isfinite(d[:4]).all(0)
         found.append(np.stack([np.abs(d[:2] - truth)[:, ok].ravel(), d[2:4, ok].ravel()])[:, ::7])

@@ -20,7 +20,7 @@ import numpy as np
 
 import profiles
 from native import Native, displacement
-from pool import stored_images
+from pool import interpolation, stored_images
 
 MARGIN = 64
 CLASSICAL = {
@@ -38,7 +38,8 @@ MAIN = ("lsm 32", "frequency 64", "frequency 128", "spatial 64", "regularized", 
 
 
 def samples(folder, signed=False):
-    """Images, their valid pixels, truth, distance to the trace (`signed`: positive on its right) and what may be scored."""
+    """Images, their valid pixels, truth, distance to the trace (`signed`: positive on its right), what may be scored, and what is
+    known of the images' interpolation."""
     for path in sorted(Path(folder).glob("*/shard-*.npz")):
         shard, records = np.load(path), json.loads(path.with_suffix(".json").read_text())
         arrays = {k: shard[k] for k in shard.files}
@@ -47,7 +48,7 @@ def samples(folder, signed=False):
             truth = np.stack([arrays["dx"][k], arrays["dy"][k]])
             distance = arrays["distance"][k].astype(np.float32)
             seen = (arrays["valid"][k] == 3) & np.isfinite(truth).all(0)
-            yield images, valid, truth, distance if signed else np.abs(distance), seen
+            yield images, valid, truth, distance if signed else np.abs(distance), seen, interpolation(records[k])
 
 
 def scored(seen):
@@ -81,8 +82,9 @@ def network(model):
 
 
 def run(native, sample, options, shape, search):
-    images, valid, *_ = sample
-    planes, x, y = displacement(native, *images, *valid, {"SEARCH": search, "THREADS": 1, **options})
+    images, valid, *_, how = sample
+    options = {"SEARCH": search, "THREADS": 1, "INTERPOLATION": how, **options}
+    planes, x, y = displacement(native, *images, *valid, options)
     return spread(planes, x, y, shape).astype(np.float32)
 
 
@@ -161,7 +163,7 @@ def main():
         for k, sample in enumerate(samples(folder)):
             if k >= args.limit:
                 break
-            _, _, truth, distance, seen = sample
+            _, _, truth, distance, seen, _ = sample
             use = scored(seen)
             scores["zero"].add(np.concatenate([0 * truth, np.full_like(truth, np.nan)]), truth, distance, use, False)
             found = {}

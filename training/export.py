@@ -57,11 +57,12 @@ def halved(model):
 def passed(net, folders, front_end, passes):
     """Features of the last pass and their truth, pair by pair."""
     native = Native()
-    for images, valid, truth, distance, seen in (s for folder in folders for s in samples(folder)):
-        f = native.features(*images, *valid, front_end=front_end)
+    for images, valid, truth, distance, seen, how in (s for folder in folders for s in samples(folder)):
+        f = native.features(*images, *valid, front_end=front_end, interpolation=how)
         for _ in range(passes - 1):
             with torch.no_grad():
-                f = native.features(*images, *valid, start=f[4:6] + net(torch.from_numpy(f[None]))[0][0].numpy())
+                found = f[4:6] + net(torch.from_numpy(f[None]))[0][0].numpy()
+            f = native.features(*images, *valid, start=found, interpolation=how)
         t = np.nan_to_num(np.stack([*(truth - f[4:6]), distance, ~scored(seen)]).astype(np.float32))
         yield torch.from_numpy(f[None]), torch.from_numpy(t[None])
 

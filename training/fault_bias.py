@@ -80,7 +80,7 @@ def main():
             print(f"{name}: skipped, {folder} is not there (held_out.py makes it)", file=sys.stderr)
             continue
         scores = {m: Bias() for m in methods}
-        for images, valid, truth, signed, seen in islice(samples(folder, signed=True), args.limit):
+        for images, valid, truth, signed, seen, _ in islice(samples(folder, signed=True), args.limit):
             # Without a trace the distance is infinite, which has no slope.
             signed = np.clip(signed, -500, 500)
             jump, distance = jumps(truth, signed), np.abs(signed)

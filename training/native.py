@@ -50,7 +50,8 @@ class Native:
         self.lib.shiftmap_features.argtypes = [ctypes.c_void_p] * 6 + [ctypes.c_size_t]
         self.context = self.lib.shiftmap_context_new()
 
-    def features(self, pre, post, valid_pre=None, valid_post=None, start=None, search=6, front_end="dense-1") -> np.ndarray:
+    def features(self, pre, post, valid_pre=None, valid_post=None, start=None, search=6, front_end="dense-1",
+                 interpolation="auto") -> np.ndarray:
         """[48, H, W] float32 of two images [H, W]; `valid_*` bool, `start` [2, H, W] in pixels on the pre grid. Without it
         they are about what the front end finds.
 
@@ -74,7 +75,8 @@ class Native:
         if start is not None:
             start = np.ascontiguousarray(start, np.float32)
             assert start.shape == (2, a.height, a.width), start.shape
-        options = (ctypes.c_char_p * 3)(f"SEARCH={search}".encode(), f"FRONT_END={front_end}".encode(), None)
+        words = f"SEARCH={search}", f"FRONT_END={front_end}", f"INTERPOLATION={interpolation}"
+        options = (ctypes.c_char_p * 4)(*(w.encode() for w in words), None)
         code = self.lib.shiftmap_features(
             self.context, ctypes.byref(a), ctypes.byref(b), start.ctypes.data if start is not None else None,
             options, out.ctypes.data, out.size)

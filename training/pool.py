@@ -48,6 +48,11 @@ def stored_images(shard, records, k):
     return images, [(valid & 1) > 0, (valid & 2) > 0]
 
 
+def interpolation(record):
+    """What `displacement` knows of the images: those of complex ones, detected without aliasing, are band-limited."""
+    return "band-limited" if (record.get("radar") or {}).get("mode") == "low-passed" else "auto"
+
+
 def session(model):
     """A network on one thread."""
     import onnxruntime
@@ -71,10 +76,11 @@ def convert(path, out, front_end, search, logarithm, prefix="", after=None):
         images, valid = stored_images(shard, records, k)
         whole = np.stack([shard["dx"][k], shard["dy"][k]])
         if front_end:
-            f = native.features(*images, *valid, search=search, front_end=front_end)
+            how = dict(search=search, front_end=front_end, interpolation=interpolation(records[k]))
+            f = native.features(*images, *valid, **how)
             if net:
                 found = net.run(None, {"features": f[None]})[0][0]
-                f = native.features(*images, *valid, start=found, search=search, front_end=front_end)
+                f = native.features(*images, *valid, start=found, **how)
             features[k] = f
             whole = whole - f[4:6]
         for i in range(2):

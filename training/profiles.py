@@ -38,7 +38,7 @@ class Profile:
 
     def offer(self, sample, found, use):
         """`found`: method -> displacement [2+, H, W]; kept when this sample's largest jump is the largest so far."""
-        _, _, truth, distance, _ = sample
+        _, _, truth, distance, *_ = sample
         rows, columns = np.nonzero(use & (distance < 1.0))
         if not len(rows):
             return

@@ -33,6 +33,7 @@ LABELS = {
     "STEP": "Step: cell size of the result (pixels)",
     "SEARCH": "Search: largest displacement (pixels, metres as in 40m, or auto)",
     "PREFILTER": "Filter of the images",
+    "INTERPOLATION": "Values between the pixels",
     "TAPER": "Weights in a window",
     "SHAPE": "Motion in a window",
     "BILATERAL": "Second pass where motion changes within a window",

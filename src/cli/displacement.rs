@@ -6,7 +6,7 @@ use crate::field::Status;
 use crate::grid::Window;
 use crate::job::{Job, Search, Stable, Summary};
 use crate::net::{NetOptions, Sensor};
-use crate::pipeline::{ComplexUse, MethodName, Params, PeakQuality, PeakSigma, Prefilter, Shape, Taper};
+use crate::pipeline::{ComplexUse, MethodName, Params, PeakQuality, PeakSigma, Prefilter, Shape, Spline, Taper};
 use crate::raster::{NoData, OpenOptions, Units};
 use crate::{Error, Result};
 use clap::ValueEnum;
@@ -105,6 +105,11 @@ pub struct MatchArgs {
     /// Filter both images first
     #[arg(long, value_enum, default_value = "coherence", help_heading = "Matching")]
     prefilter: PrefilterArg,
+
+    /// How values between the pixels are found; `auto` asks the texture of the pair, and takes complex images, whose amplitudes
+    /// are detected here, as band-limited (not with --complex coherence)
+    #[arg(long, value_enum, default_value = "auto", help_heading = "Matching")]
+    interpolation: InterpolationArg,
 
     /// Weights of a window's pixels (method lsm)
     #[arg(long, value_enum, default_value = "box", help_heading = "Matching")]
@@ -330,6 +335,21 @@ enum PrefilterArg {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+enum InterpolationArg {
+    Auto,
+    /// Nothing lies beyond Nyquist
+    BandLimited,
+    /// Slightly aliased
+    Quintic,
+    /// Aliased
+    Cubic,
+    /// Strongly aliased, as radar amplitudes of a weighted band
+    Quadratic,
+    /// As radar amplitudes of a full band
+    Linear,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum TaperArg {
     /// All pixels count the same: the most precise
     Box,
@@ -511,6 +531,14 @@ pub(super) fn matching_job(pre: &str, post: &str, out: &str, args: &MatchArgs) -
                 PrefilterArg::None => Prefilter::None,
                 PrefilterArg::Highpass => Prefilter::Highpass,
                 PrefilterArg::Gaussian => Prefilter::Gaussian,
+            },
+            interpolation: match args.interpolation {
+                InterpolationArg::Auto => None,
+                InterpolationArg::BandLimited => Some(Spline::QuinticX2),
+                InterpolationArg::Quintic => Some(Spline::Quintic),
+                InterpolationArg::Cubic => Some(Spline::Cubic),
+                InterpolationArg::Quadratic => Some(Spline::Quadratic),
+                InterpolationArg::Linear => Some(Spline::Linear),
             },
             taper: match args.taper {
                 TaperArg::Box => Taper::Box,

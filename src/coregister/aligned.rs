@@ -118,6 +118,10 @@ impl ImageFile for Aligned<'_> {
     fn name(&self) -> String {
         self.source.name()
     }
+
+    fn well_sampled(&self) -> bool {
+        self.source.well_sampled()
+    }
 }
 
 struct Reader<'a> {

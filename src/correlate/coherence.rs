@@ -11,7 +11,6 @@ use super::interp::Spline;
 use super::phase::{PhasePlane, PhaseScratch};
 use super::prefilter::{Kernel, information};
 use super::radial::{Radial, RingSums};
-use super::spline_choice;
 use crate::grid::Grid;
 
 const SPLINES: usize = Spline::ALL.len();
@@ -139,16 +138,17 @@ fn smooth(v: &[f32]) -> Vec<f32> {
 }
 
 impl Estimator {
-    /// `known` guides the alignment: the information of each frequency, or `None` for a plain low-pass. The power of a
-    /// window, by which it is scaled, is that of the window filtered with `whitener`.
-    pub fn new(n: usize, known: Option<&Coherence>, whitener: &Radial) -> Self {
+    /// `known` guides the alignment: the information of each frequency, or `None` for a plain low-pass; with it goes the
+    /// interpolator whose phases are taken out. The power of a window, by which it is scaled, is that of the window filtered with
+    /// `whitener`.
+    pub fn new(n: usize, known: Option<(&Coherence, Spline)>, whitener: &Radial) -> Self {
         let hann = |i: usize| {
             let s = (std::f64::consts::PI * (i as f64 + 0.5) / n as f64).sin();
             s * s
         };
         let taper = (0..n * n).map(|k| (hann(k % n) * hann(k / n)) as f32).collect();
         let plane = PhasePlane::new(n, n, |w| match known {
-            Some(c) => information(c.magnitude.at(w)),
+            Some((c, _)) => information(c.magnitude.at(w)),
             None if w < 0.5 * std::f64::consts::PI => 1.0,
             None => 0.0,
         });
@@ -161,7 +161,7 @@ impl Estimator {
             packed: vec![Complex32::ZERO; n * n],
             scratch: PhaseScratch::default(),
             guided: known.is_some(),
-            spline: known.map_or(Spline::QuinticX2, spline_choice::spline),
+            spline: known.map_or(Spline::QuinticX2, |(_, spline)| spline),
             re: Vec::new(),
             im: Vec::new(),
         }

@@ -21,9 +21,11 @@ use super::lag_sums::Knots;
 pub const ROW_PADDING: usize = 16;
 
 /// The splines a scene can choose from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Spline {
     /// Quintic on the Fourier-upsampled ×2 grid.
+    #[serde(rename = "band-limited")]
     QuinticX2,
     Quintic,
     Cubic,
@@ -43,6 +45,17 @@ impl Spline {
     /// Takes what is beyond Nyquist into account.
     pub fn allows_aliasing(self) -> bool {
         self.factor() == 1
+    }
+
+    /// As `--interpolation` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Spline::QuinticX2 => "band-limited",
+            Spline::Quintic => "quintic",
+            Spline::Cubic => "cubic",
+            Spline::Quadratic => "quadratic",
+            Spline::Linear => "linear",
+        }
     }
 
     /// In words, for messages and metadata.

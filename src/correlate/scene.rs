@@ -13,7 +13,7 @@ use super::pyramid::{self, Wanted};
 use super::radial::Radial;
 use super::residual::ResidualCorrelation;
 use super::search::{Peak, SearchArea, TileWindows, integer_peaks};
-use super::spline_choice;
+use super::spline_choice::{self, Given};
 use super::{Alignment, fill};
 use crate::field::Status;
 use crate::grid::{Grid, Image, ImageFile, Window};
@@ -100,7 +100,8 @@ pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment,
     let units = to_units(&mut patches);
     let welch = welch_side(&patches);
     let mut facts = Vec::new();
-    let coherence = if welch >= 8 { measure_coherence(&patches, welch, alignment, stop) } else { None };
+    let given = Given::of(pair.bands[band], params);
+    let coherence = if welch >= 8 { measure_coherence(&patches, welch, (alignment, given), stop) } else { None };
     let mut ffts = super::fft2::FftCache::default();
     match &coherence {
         Some(c) => {
@@ -110,8 +111,11 @@ pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment,
         }
         None => facts.push(("COHERENCE_WINDOWS".into(), "0 (no matching windows: images left unfiltered)".into())),
     }
-    let spline = coherence.as_ref().map_or(Spline::QuinticX2, spline_choice::spline);
+    let spline = coherence.as_ref().map_or(given.map_or(Spline::QuinticX2, |g| g.spline), |c| spline_choice::spline_for(c, given));
     facts.push(("INTERPOLATION".into(), spline.describe().into()));
+    if let Some(given) = given {
+        facts.push(("INTERPOLATION_GIVEN".into(), given.why.into()));
+    }
     if let Some(c) = &coherence {
         let scores: Vec<String> = c.agreement.iter().map(|v| format!("{v:.4}")).collect();
         facts.push(("INTERPOLATION_SCORES".into(), scores.join(" ")));
@@ -237,7 +241,12 @@ pub fn read_patches(
 
 /// Whitening from the power spectra, whole-pixel peaks, then aligned cross-spectra (twice, the second time with the
 /// weights that the first found).
-fn measure_coherence(patches: &[Patch], n: usize, alignment: &Alignment, stop: &AtomicBool) -> Option<Coherence> {
+fn measure_coherence(
+    patches: &[Patch],
+    n: usize,
+    (alignment, given): (&Alignment, Option<Given>),
+    stop: &AtomicBool,
+) -> Option<Coherence> {
     let (radial, kernel) = whitening(patches, alignment)?;
     let aligned: Vec<_> = patches.par_iter().map(|p| whole_pixel_pairs(p, n, alignment, &kernel, stop)).collect();
     let mut known: Option<Coherence> = None;
@@ -247,7 +256,8 @@ fn measure_coherence(patches: &[Patch], n: usize, alignment: &Alignment, stop: &
             let filled = patch.filled.as_ref().filter(|_| !stop.load(Ordering::Relaxed));
             if let Some((pre, post)) = filled {
                 let mut ffts = super::fft2::FftCache::default();
-                let mut estimator = Estimator::new(n, known.as_ref(), &radial);
+                let guide = known.as_ref().map(|c| (c, spline_choice::spline_for(c, given)));
+                let mut estimator = Estimator::new(n, guide, &radial);
                 for &(a, b) in pairs {
                     estimator.add(pre, a, post, b, &mut ffts, &mut acc);
                 }

@@ -2,6 +2,8 @@
 
 use super::coherence::Coherence;
 use super::interp::Spline;
+use crate::grid::ImageFile;
+use crate::pipeline::Params;
 
 /// Standard errors that are no accident.
 const EVIDENT: f64 = 2.5;
@@ -21,6 +23,30 @@ const SLIGHTLY: usize = 1;
 /// Without evidence: common power near Nyquist, as a share of that at half of it, beyond which texture goes on beyond Nyquist as
 /// a cubic, a quadratic and a linear interpolator takes it to.
 const GOES_ON: [(f64, Spline); 3] = [(0.6, Spline::Linear), (0.35, Spline::Quadratic), (0.25, Spline::Cubic)];
+
+/// An interpolator that is not looked for on the pair.
+#[derive(Debug, Clone, Copy)]
+pub struct Given {
+    pub spline: Spline,
+    /// In words, for metadata.
+    pub why: &'static str,
+}
+
+impl Given {
+    /// What the options or the images say.
+    pub fn of((pre, post): (&dyn ImageFile, &dyn ImageFile), params: &Params) -> Option<Given> {
+        if let Some(spline) = params.interpolation {
+            return Some(Given { spline, why: "by --interpolation" });
+        }
+        let why = "complex images, detected without aliasing";
+        (pre.well_sampled() && post.well_sampled()).then_some(Given { spline: Spline::QuinticX2, why })
+    }
+}
+
+/// The interpolator that is given, else the one that [`spline`] finds.
+pub fn spline_for(c: &Coherence, given: Option<Given>) -> Spline {
+    given.map_or_else(|| spline(c), |g| g.spline)
+}
 
 /// The interpolator whose phase the fine detail follows best; without evidence, the one the spectrum suggests.
 pub fn spline(c: &Coherence) -> Spline {

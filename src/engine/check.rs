@@ -81,6 +81,10 @@ fn complex(pair: &Pair, params: &Params) -> Result<()> {
         let why = "complex signals are compared without a filter; leave the option away or use --complex amplitude";
         return Err(Error::option("--prefilter", params.prefilter.name(), why));
     }
+    if let Some(spline) = params.interpolation {
+        let why = "complex signals are band-limited; leave the option away or use --complex amplitude";
+        return Err(Error::option("--interpolation", spline.name(), why));
+    }
     if pair.bands.len() < 3 || pair.bands.len().is_multiple_of(2) {
         let why = "the bands of the pair are the amplitude, then real and imaginary part of each layer";
         return Err(Error::option("--complex", "coherence", why));

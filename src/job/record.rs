@@ -147,6 +147,9 @@ impl Job {
             text += " --split LINES";
         }
         text += &format!(" --prefilter {} --min-valid {}", prefilter(p), p.min_valid);
+        if let Some(spline) = p.interpolation {
+            text += &format!(" --interpolation {}", spline.name());
+        }
         if p.method == MethodName::Lsm {
             text += &format!(" --taper {} --shape {}", p.taper.name(), p.shape.name());
             text += if p.bilateral { " --bilateral" } else { "" };

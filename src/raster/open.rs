@@ -333,6 +333,10 @@ impl ImageFile for RasterBand {
     fn name(&self) -> String {
         self.label()
     }
+
+    fn well_sampled(&self) -> bool {
+        self.array.is_none() && self.is_complex() && self.part == ComplexPart::Amplitude
+    }
 }
 
 /// Opens a raster read-only, with GDAL's reason when it cannot.

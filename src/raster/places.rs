@@ -94,6 +94,10 @@ impl ImageFile for MaskedImage {
     fn name(&self) -> String {
         self.image.name()
     }
+
+    fn well_sampled(&self) -> bool {
+        self.image.well_sampled()
+    }
 }
 
 struct MaskedReader<'a> {

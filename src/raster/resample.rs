@@ -76,6 +76,10 @@ impl ImageFile for Resampled {
     fn name(&self) -> String {
         self.post.label()
     }
+
+    fn well_sampled(&self) -> bool {
+        self.post.well_sampled()
+    }
 }
 
 struct ResampledReader<'a> {

@@ -326,6 +326,76 @@ fn amplitudes_of_complex_files_are_not_pulled_to_whole_pixels() {
     }
 }
 
+#[test]
+fn the_interpolator_of_complex_files_is_known() {
+    let folder = Folder::new();
+    // With so little motion the phases of the pair say nothing about its texture, and its spectrum looks aliased.
+    let [pre, post] = slc(0.6, (0.1, -0.05), 4);
+    write_complex(&folder, "a.tif", &pre);
+    write_complex(&folder, "b.tif", &post);
+    for (name, signal) in [("a-samples.tif", &pre), ("b-samples.tif", &post)] {
+        let values = amplitude(signal).map(|v| v as f32);
+        write_image(&folder.file(name), &values, PixelType::F32, None, None, true).unwrap();
+    }
+    let metadata = |pair: [&str; 2], more: &[&str]| {
+        let words = ["displacement", pair[0], pair[1], "m.tif", "--step", "16", "--overwrite"];
+        let (code, out, err) = run(&folder, &[&words[..], more].concat());
+        assert_eq!(code, 0, "{err}");
+        (common::gdalinfo(&folder.file("m.tif"))["metadata"]["SHIFTMAP"].clone(), out + &err)
+    };
+    let starts = |value: &serde_json::Value, with: &str| value.as_str().is_some_and(|v| v.starts_with(with));
+    let (complex, samples) = (["a.tif", "b.tif"], ["a-samples.tif", "b-samples.tif"]);
+    for more in [&[][..], &["--resample"], &["--method", "frequency", "--window", "64"]] {
+        let (found, _) = metadata(complex, more);
+        assert!(starts(&found["INTERPOLATION"], "quintic B-spline on the x2 grid"), "{found}");
+        assert_eq!(found["INTERPOLATION_GIVEN"], "complex images, detected without aliasing");
+    }
+    let (found, _) = metadata(samples, &[]);
+    assert!(!starts(&found["INTERPOLATION"], "quintic") && found["INTERPOLATION_GIVEN"].is_null(), "{found}");
+    // One of both is not enough.
+    gdal("gdal_translate", &["-q", "-ot", "Float32", &folder.file("b.tif"), &folder.file("b-real.tif")]);
+    let (found, _) = metadata(["a.tif", "b-real.tif"], &[]);
+    assert!(found["INTERPOLATION_GIVEN"].is_null(), "{found}");
+    for (name, words) in [
+        ("band-limited", "quintic B-spline on the x2 grid"),
+        ("quintic", "quintic B-spline on the pixel grid"),
+        ("cubic", "cubic"),
+        ("quadratic", "quadratic"),
+        ("linear", "linear"),
+    ] {
+        for pair in [complex, samples] {
+            let (found, _) = metadata(pair, &["--interpolation", name]);
+            assert!(starts(&found["INTERPOLATION"], words), "{name}: {found}");
+            assert_eq!(found["INTERPOLATION_GIVEN"], "by --interpolation");
+            assert!(found["COMMAND"].as_str().unwrap().contains(&format!(" --interpolation {name}")));
+        }
+    }
+    let words = ["displacement", "a.tif", "b.tif", "x.tif", "--method", "spatial", "--complex", "coherence"];
+    let (code, _, err) = run(&folder, &[&words[..], &["--interpolation", "linear"]].concat());
+    assert!(code == 1 && err.contains("--interpolation") && err.contains("band-limited"), "{err}");
+
+    // And so is the network.
+    if let Err(e) = shiftmap::net::runtime::load(None) {
+        println!("network skipped: {e}");
+        return;
+    }
+    let net = |pair, more: &[&str]| {
+        let (found, said) = metadata(pair, &[&["--method", "net", "--window", "33"], more].concat());
+        let model = found["MODEL"].as_str().unwrap().to_string();
+        assert!(found["COMMAND"].as_str().unwrap().contains(&format!(" --model {model}")), "{found}");
+        (model, said)
+    };
+    let (model, said) = net(complex, &[]);
+    assert!(
+        model == "flk-slc" && said.contains("the images are complex), so the network is flk-slc"),
+        "{model}: {said}"
+    );
+    assert_eq!(net(samples, &[]).0, "flk-sar");
+    assert_eq!(net(samples, &["--interpolation", "band-limited"]).0, "flk-slc");
+    assert_eq!(net(complex, &["--interpolation", "linear", "--sensor", "sar"]).0, "flk-sar");
+    assert_eq!(net(complex, &["--sensor", "optical"]).0, "flk");
+}
+
 /// Pre and post image of a pair with noise of its own.
 fn noisy(d: (f64, f64), noise: f64, seed: u64) -> (MemoryImage, MemoryImage) {
     use shiftmap::synth::random::{Purpose, numbered, white};

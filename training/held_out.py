@@ -68,7 +68,7 @@ def main():
     parser.add_argument("--work", type=Path, default=HERE / "work" / "held-out")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--models", nargs="*", default=sorted(map(str, (HERE.parent / "models").glob("flk*.onnx"))),
-                        help="those with sar in their name see the radar sets, the others the optical ones [default: models/flk*.onnx]")
+                        help="those with sar or slc in their name see the radar sets, the others the optical ones [default: models/flk*.onnx]")
     parser.add_argument("--out", type=Path, help="Markdown and JSON; the radar sets' end in -sar")
     parser.add_argument("--figure", type=Path, help="PNG; the radar sets' ends in -sar")
     args, rest = parser.parse_known_args()
@@ -89,7 +89,7 @@ def main():
     for radar, sets in entries.items():
         if not sets:
             continue
-        models = [m for m in args.models if ("sar" in Path(m).stem) == radar]
+        models = [m for m in args.models if any(w in Path(m).stem for w in ("sar", "slc")) == radar]
         named = lambda path: path.with_stem(path.stem + "-sar") if radar else path
         files = [w for option in ("out", "figure") if (f := getattr(args, option)) for w in (f"--{option}", named(f))]
         subprocess.run([sys.executable, HERE / "evaluate.py", *sets, "--cache", args.work / "cache",

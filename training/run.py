@@ -19,7 +19,7 @@ from models import MODELS, module_of
 from native import program
 
 HERE = Path(__file__).resolve().parent
-RADAR = {"flk-sar", "geoflownet-sar"}
+RADAR = {"flk-sar", "flk-slc", "geoflownet-sar"}
 INSAR = {"insar-gnss", "insar-gnss-cnn"}
 # Samples, side, fields, procedural images.
 SIZES = {
@@ -78,8 +78,11 @@ def main():
     if args.model in INSAR:
         insar(args.model, args.preset, work, args.seed, args.events, rest)
         return
-    name = "radar" if radar else "optical"
-    images = work / f"images-{name}"
+    # Complex images are not aliased as displacement reads them.
+    complex_images = args.model == "flk-slc"
+    images = work / f"images-{'radar' if radar else 'optical'}"
+    name = "complex" if complex_images else images.name.removeprefix("images-")
+    sensor = ["--sensor", "sar" if radar else "optical", *(["--radar", "low-passed"] if complex_images else [])]
     textures.make(images, size["images"], args.seed, radar, 512 if args.preset == "smoke" else 1024)
     for path in sorted(Path(args.images).iterdir()) if args.images else []:
         if not (images / path.name).exists():
@@ -100,9 +103,8 @@ def main():
         for k, (change, share) in enumerate((("strong", 0.64), ("mild", 0.36))):
             pairs = work / f"pairs-{name}-{change}"
             synth(pairs, "--images", images, "--fields", work / "fields", "--size", size["size"], "--count",
-                  16 * round(size["pairs"] * share / 16), "--classes", "0,1,1,2", "--sensor",
-                  "sar" if radar else "optical", "--format", "shards", "--change", change, "--shard",
-                  16 if args.preset != "smoke" else 8, "--seed", args.seed + 100 * k)
+                  16 * round(size["pairs"] * share / 16), "--classes", "0,1,1,2", *sensor, "--format", "shards",
+                  "--change", change, "--shard", 16 if args.preset != "smoke" else 8, "--seed", args.seed + 100 * k)
             pool.build(pairs, source, front_end, logarithm=radar, prefix=f"{change}-")
     out = work / f"run-{args.model}"
     subprocess.run([sys.executable, HERE / "train.py", args.model, "--pool", source, "--out", out, "--preset", args.preset,

@@ -175,7 +175,7 @@ class Networks(unittest.TestCase):
         import weights
         from models import build
 
-        for name, width in (("flk", 16), ("flk-sar", 16), ("cnn4l-16", 16)):
+        for name, width in (("flk", 16), ("flk-sar", 16), ("flk-slc", 16), ("cnn4l-16", 16)):
             net = build(name, width)
             net.load_state_dict(weights.read(HERE.parent / "models" / f"{name}.onnx", net))
             stored = np.load(HERE.parent / "models/parity" / f"{name}.npz")

@@ -173,7 +173,8 @@ pub struct MatchArgs {
     #[arg(long, value_name = "PX", default_value_t = crate::pipeline::SMOOTHNESS, help_heading = "Matching")]
     smoothness: f64,
 
-    /// Network of --method net: a name that `shiftmap model list` shows, or an ONNX file (method net) [default: the one for --sensor]
+    /// Network of --method net: a name that `shiftmap model list` shows, or an ONNX file (method net) [default: the one for --sensor,
+    /// flk or flk-sar; flk-slc for complex radar images]
     #[arg(long, value_name = "NAME|FILE", help_heading = "Network")]
     model: Option<String>,
 
@@ -584,6 +585,7 @@ pub(super) fn matching_job(pre: &str, post: &str, out: &str, args: &MatchArgs) -
                 SensorArg::Optical => Some(Sensor::Optical),
                 SensorArg::Sar => Some(Sensor::Sar),
             },
+            band_limited: None,
             onnxruntime: args.onnxruntime.clone(),
             device: args.device.clone(),
             passes: args.net_passes,

@@ -111,7 +111,7 @@ pub fn analyse(pair: &Pair, band: usize, params: &Params, alignment: &Alignment,
         }
         None => facts.push(("COHERENCE_WINDOWS".into(), "0 (no matching windows: images left unfiltered)".into())),
     }
-    let spline = coherence.as_ref().map_or(given.map_or(Spline::QuinticX2, |g| g.spline), |c| spline_choice::spline_for(c, given));
+    let spline = spline_choice::spline_for(coherence.as_ref(), given);
     facts.push(("INTERPOLATION".into(), spline.describe().into()));
     if let Some(given) = given {
         facts.push(("INTERPOLATION_GIVEN".into(), given.why.into()));
@@ -256,7 +256,7 @@ fn measure_coherence(
             let filled = patch.filled.as_ref().filter(|_| !stop.load(Ordering::Relaxed));
             if let Some((pre, post)) = filled {
                 let mut ffts = super::fft2::FftCache::default();
-                let guide = known.as_ref().map(|c| (c, spline_choice::spline_for(c, given)));
+                let guide = known.as_ref().map(|c| (c, spline_choice::spline_for(Some(c), given)));
                 let mut estimator = Estimator::new(n, guide, &radial);
                 for &(a, b) in pairs {
                     estimator.add(pre, a, post, b, &mut ffts, &mut acc);

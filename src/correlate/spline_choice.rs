@@ -43,9 +43,9 @@ impl Given {
     }
 }
 
-/// The interpolator that is given, else the one that [`spline`] finds.
-pub fn spline_for(c: &Coherence, given: Option<Given>) -> Spline {
-    given.map_or_else(|| spline(c), |g| g.spline)
+/// The interpolator that is given, else the one that [`spline`] finds; the first where there is nothing to find it by.
+pub fn spline_for(c: Option<&Coherence>, given: Option<Given>) -> Spline {
+    given.map(|g| g.spline).or_else(|| c.map(spline)).unwrap_or(Spline::QuinticX2)
 }
 
 /// The interpolator whose phase the fine detail follows best; without evidence, the one the spectrum suggests.

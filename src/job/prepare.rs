@@ -5,7 +5,7 @@ use crate::grid::ImageFile;
 use crate::layout::Layout;
 use crate::net::{Net, Sensor, guess};
 use crate::options;
-use crate::pipeline::{ComplexUse, MethodName, Params, Shape, SigmaScale};
+use crate::pipeline::{ComplexUse, MethodName, Params, Shape, SigmaScale, Spline};
 use crate::raster::{
     GeoReference, Ground, MaskedImage, OpenOptions, Places, PointRaster, RasterBand, Resampled, Units, compare,
     read_cuts,
@@ -32,7 +32,7 @@ impl Job {
         let ground = self.ground(&pre, note)?;
         [&pre, &post].into_iter().for_each(|image| zero_border(image, note));
         let mut params = self.decided(&pre)?;
-        self.load_net(&mut params, &pre, note)?;
+        self.load_net(&mut params, (&pre, &post), note)?;
         let prior = self.prior.as_deref().map(|p| PointRaster::displacement(p, pre.georef())).transpose()?;
         let stable = match &self.stable {
             Stable::Places(path) => Some(Places::open(path, "--stable", pre.georef())?),
@@ -167,7 +167,12 @@ impl Job {
     }
 
     /// Loads the network of the method `net`; one for windows decides their size.
-    fn load_net(&self, params: &mut Params, pre: &RasterBand, note: &mut dyn FnMut(&str)) -> Result<()> {
+    fn load_net(
+        &self,
+        params: &mut Params,
+        (pre, post): (&RasterBand, &RasterBand),
+        note: &mut dyn FnMut(&str),
+    ) -> Result<()> {
         if params.method != MethodName::Net {
             let why = "only --method net runs a network";
             let options = &self.net;
@@ -185,7 +190,18 @@ impl Job {
             };
         }
         let mut options = self.net.clone();
-        if options.model.is_none() && options.sensor.is_none() {
+        options.band_limited = Some(match params.interpolation {
+            Some(spline) => spline == Spline::QuinticX2,
+            None => pre.well_sampled() && post.well_sampled(),
+        });
+        let guess = options.model.is_none() && options.sensor.is_none();
+        if guess && pre.is_complex() {
+            options.sensor = Some(Sensor::Sar);
+            note(&format!(
+                "sensor: sar (the images are complex), so the network is {}; otherwise give --sensor optical",
+                options.model()
+            ));
+        } else if guess {
             let (sensor, rough) = guess::sensor(pre, &std::sync::atomic::AtomicBool::new(false))?;
             options.sensor = Some(sensor);
             let other = if sensor == Sensor::Sar { Sensor::Optical } else { Sensor::Sar };

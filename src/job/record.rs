@@ -1,6 +1,7 @@
 //! What a product says about how it was made: its metadata and the command that makes it again.
 
 use super::{Job, Search, Stable};
+use crate::net::Net;
 use crate::options;
 use crate::pipeline::{ComplexUse, MethodName, Params, PeakQuality, PeakSigma, Prefilter};
 use crate::raster::{Ground, NoData, RasterBand, Units};
@@ -27,7 +28,7 @@ impl Job {
         let mut items = Vec::new();
         let mut add = |key: &str, value: String| items.push((key.to_string(), value));
         add("VERSION", crate::VERSION.into());
-        add("COMMAND", self.command());
+        add("COMMAND", self.command(params));
         add("METHOD", params.method.name().into());
         add("WINDOW", windows(params));
         add("STEP", format!("{}x{}", params.step.0, params.step.1));
@@ -93,30 +94,8 @@ impl Job {
         items
     }
 
-    /// What only `net` knows.
-    fn net_options(&self) -> String {
-        if self.params.method != MethodName::Net {
-            return String::new();
-        }
-        let o = &self.net;
-        let mut text = format!(" --model {}", o.model());
-        if let Some(passes) = o.passes {
-            text += &format!(" --net-passes {passes}");
-        }
-        if o.average {
-            text += " --net-average";
-        }
-        if let Some(tile) = o.tile {
-            text += &format!(" --net-tile {tile}");
-        }
-        if o.device != "cpu" {
-            text += &format!(" --device {}", o.device);
-        }
-        text
-    }
-
     /// The command that repeats the job, without what does not change the numbers.
-    fn command(&self) -> String {
+    fn command(&self, decided: &Params) -> String {
         let p = &self.params;
         let mut text = format!("shiftmap displacement {} {} OUT --method {}", self.pre, self.post, p.method.name());
         text += &format!(" --window {} --step {}x{}", windows(p), p.step.0, p.step.1);
@@ -181,9 +160,28 @@ impl Job {
         self.pre_options.open_options.iter().for_each(|o| text += &format!(" --oo {o}"));
         self.stack.iter().for_each(|(a, b)| text += &format!(" --stack-pair {}", options::join_paths(&[a, b])));
         text += &peak_options(p);
-        text += &self.net_options();
+        text += &decided.net.as_deref().map_or(String::new(), net_options);
         text + &format!(" --seed {}", self.seed)
     }
+}
+
+/// What only `net` knows; the model that was taken, whoever chose it.
+fn net_options(net: &Net) -> String {
+    let o = &net.options;
+    let mut text = format!(" --model {}", o.model());
+    if let Some(passes) = o.passes {
+        text += &format!(" --net-passes {passes}");
+    }
+    if o.average {
+        text += " --net-average";
+    }
+    if let Some(tile) = o.tile {
+        text += &format!(" --net-tile {tile}");
+    }
+    if o.device != "cpu" {
+        text += &format!(" --device {}", o.device);
+    }
+    text
 }
 
 /// What only `spatial` knows, where it is not the default.

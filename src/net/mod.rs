@@ -51,8 +51,12 @@ pub const SHIFT: usize = 8;
 /// Most passes.
 pub const PASSES: usize = 10;
 
-/// The models that `--method net` takes when none is named, by sensor.
-pub const DEFAULTS: [(Sensor, &str); 2] = [(Sensor::Optical, "flk"), (Sensor::Sar, "flk-sar")];
+/// The models that `--method net` takes when none is named, by sensor; of the two for radar [`NetOptions::band_limited`] decides.
+pub const DEFAULTS: [(Sensor, &str); 3] =
+    [(Sensor::Optical, "flk"), (Sensor::Sar, ALIASED), (Sensor::Sar, BAND_LIMITED)];
+/// For radar amplitudes taken at the samples, and for those of complex images as they are detected here.
+const ALIASED: &str = "flk-sar";
+const BAND_LIMITED: &str = "flk-slc";
 
 /// What the user says about networks.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,6 +65,8 @@ pub struct NetOptions {
     pub model: Option<String>,
     /// What the images were taken by (`--sensor`); `None`: to be told from the pre image ([`guess`]).
     pub sensor: Option<Sensor>,
+    /// Whether nothing in the images lies beyond Nyquist: complex ones, or `--interpolation band-limited`; `None`: to be seen.
+    pub band_limited: Option<bool>,
     /// Library of ONNX Runtime or a folder with it (`--onnxruntime`).
     pub onnxruntime: Option<String>,
     /// Where the network runs (`--device`).
@@ -79,6 +85,7 @@ impl Default for NetOptions {
         NetOptions {
             model: None,
             sensor: None,
+            band_limited: None,
             onnxruntime: None,
             device: "cpu".into(),
             passes: None,
@@ -89,12 +96,14 @@ impl Default for NetOptions {
 }
 
 impl NetOptions {
-    /// Names or files of the models that it may be, one unless the sensor is to be guessed.
+    /// Names or files of the models that it may be, one unless something about the images is to be seen yet.
     pub fn models(&self) -> Vec<&str> {
-        match (&self.model, self.sensor) {
-            (Some(model), _) => vec![model],
-            (None, sensor) => DEFAULTS.iter().filter(|d| sensor.is_none_or(|s| s == d.0)).map(|d| d.1).collect(),
+        if let Some(model) = &self.model {
+            return vec![model];
         }
+        let other = self.band_limited.map(|yes| if yes { ALIASED } else { BAND_LIMITED });
+        let fits = |d: &&(Sensor, &'static str)| self.sensor.is_none_or(|s| s == d.0) && Some(d.1) != other;
+        DEFAULTS.iter().filter(fits).map(|d| d.1).collect()
     }
 
     /// The name or file of the model; where the sensor is not known, the one for cameras.

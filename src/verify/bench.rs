@@ -9,7 +9,7 @@ use crate::field::{GeoTransform, Measurement, PixelShift, Status};
 use crate::grid::{Grid, ImageFile, MemoryImage, PointFile, Window};
 use crate::job::Prepared;
 use crate::layout::Layout;
-use crate::pipeline::{self, FieldSink, Pair};
+use crate::pipeline::{self, FieldSink, Pair, Spline};
 use crate::progress::Progress;
 use crate::raster::ProductWriter;
 use crate::{Error, Result};
@@ -111,7 +111,11 @@ impl<'a> Bench<'a> {
             stable: stable.as_ref().map(|p| p as &dyn PointFile),
             cuts: &cuts,
         };
-        pipeline::run(&pair, &self.layout, &self.prepared.params, self.verify.job.threads, cells, progress)
+        // What is known of the scene's files is not seen on their copies in memory.
+        let band_limited = scene.bands.iter().all(|(a, b)| a.well_sampled() && b.well_sampled());
+        let mut params = self.prepared.params.clone();
+        params.interpolation = params.interpolation.or(band_limited.then_some(Spline::QuinticX2));
+        pipeline::run(&pair, &self.layout, &params, self.verify.job.threads, cells, progress)
     }
 
     /// Half of the largest window, and how far it reaches from its centre.

@@ -6,6 +6,7 @@ from importlib import import_module
 MODELS = {
     "flk": ("flk", "FLK", {}),
     "flk-sar": ("flk", "FLK", {}),
+    "flk-slc": ("flk", "FLK", {}),
     "flownet-s": ("flownet_s", "FlowNetS", {}),
     "flownet-sd": ("flownet_sd", "FlowNetSD", {}),
     "strainnet": ("strainnet", "StrainNet", {}),

@@ -374,6 +374,15 @@ fn the_interpolator_of_complex_files_is_known() {
     let (code, _, err) = run(&folder, &[&words[..], &["--interpolation", "linear"]].concat());
     assert!(code == 1 && err.contains("--interpolation") && err.contains("band-limited"), "{err}");
 
+    // An earthquake is simulated on copies of the images, of which the same is known.
+    for (pair, wanted) in [(complex, Some("complex images, detected without aliasing")), (samples, None)] {
+        let (code, _, err) =
+            run(&folder, &["verify", pair[0], pair[1], "--step", "16", "--map", "v.tif", "--overwrite"]);
+        assert_eq!(code, 0, "{err}");
+        let found = common::gdalinfo(&folder.file("v.tif"))["metadata"]["SHIFTMAP"].clone();
+        assert_eq!(found["INTERPOLATION_GIVEN"].as_str(), wanted, "{found}");
+    }
+
     // And so is the network.
     if let Err(e) = shiftmap::net::runtime::load(None) {
         println!("network skipped: {e}");

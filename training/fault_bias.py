@@ -80,7 +80,7 @@ def main():
             print(f"{name}: skipped, {folder} is not there (held_out.py makes it)", file=sys.stderr)
             continue
         scores = {m: Bias() for m in methods}
-        for images, valid, truth, signed, seen, _ in islice(samples(folder, signed=True), args.limit):
+        for images, valid, truth, signed, seen, how in islice(samples(folder, signed=True), args.limit):
             # Without a trace the distance is infinite, which has no slope.
             signed = np.clip(signed, -500, 500)
             jump, distance = jumps(truth, signed), np.abs(signed)
@@ -91,7 +91,7 @@ def main():
                 continue
             found, use = {}, near
             for method, options in methods.items():
-                (dx, dy, *_), x, y = displacement(native, *images, *valid, options)
+                (dx, dy, *_), x, y = displacement(native, *images, *valid, {"INTERPOLATION": how, **options})
                 whole = np.full(truth.shape, np.nan, np.float32)
                 # The centres of even windows lie between pixels, half a pixel to the right and below.
                 rows, columns = np.floor(y).astype(int), np.floor(x).astype(int)

@@ -1,6 +1,6 @@
 """The held-out sets and the tables of models/README.md.
 
-    python training/held_out.py --data ../shared/data [--work training/work/held-out] [options of evaluate.py]
+    python training/held_out.py --data ../shared/data [--work DIR] [options of evaluate.py]
 
 DIR of --data is a folder of real scenes with the names that the sets below give; sets whose scenes are not there are left out and
 said. Seeds and places are not those of training (`run.py`). Sets are made once; options that evaluate.py knows, such as
@@ -41,6 +41,11 @@ SETS = {
 EAST = ["-srcwin", "950", "0", "451", "601"]
 
 
+def is_radar(name):
+    """Of a set or of a model's file."""
+    return any(word in name for word in ("sar", "slc"))
+
+
 def images(name, wanted, data, work):
     """Folder with the set's base images; None where a scene is missing."""
     folder = work / f"images-{name}"
@@ -49,7 +54,7 @@ def images(name, wanted, data, work):
     if missing:
         print(f"{name}: skipped, {missing[0]} is not there (--data)", flush=True)
         return None
-    radar = name.startswith("sar")
+    radar = is_radar(name)
     if radar or name == "procedural":
         textures.make(folder, 4 if radar else 5, 99, radar)
     for path in wanted:
@@ -85,11 +90,11 @@ def main():
         out = args.work / f"set-{name}"
         synth(out, "--images", folder, "--fields", fields, "--size", 384, "--count", count, "--format", "shards", "--shard", 16,
               "--seed", SEED, *options)
-        entries[name.startswith("sar")].append(f"{name}={out}")
+        entries[is_radar(name)].append(f"{name}={out}")
     for radar, sets in entries.items():
         if not sets:
             continue
-        models = [m for m in args.models if any(w in Path(m).stem for w in ("sar", "slc")) == radar]
+        models = [m for m in args.models if is_radar(Path(m).stem) == radar]
         named = lambda path: path.with_stem(path.stem + "-sar") if radar else path
         files = [w for option in ("out", "figure") if (f := getattr(args, option)) for w in (f"--{option}", named(f))]
         subprocess.run([sys.executable, HERE / "evaluate.py", *sets, "--cache", args.work / "cache",

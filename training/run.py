@@ -1,6 +1,6 @@
 """Everything from nothing to a trained network: base images, displacement fields, pairs, pool, training.
 
-    python training/run.py MODEL [--preset cpu|gpu|smoke] [--images DIR] [--work training/work] [options of train.py]
+    python training/run.py MODEL [--preset cpu|gpu|smoke] [--images DIR] [--work DIR] [options of train.py]
 
 DIR holds satellite images to learn from, besides the procedural ones (see `shiftmap synth dataset --help` for names
 with places and dates; single-look complex images for radar models). Keep what is to be tested elsewhere: a test is on
@@ -80,8 +80,9 @@ def main():
         return
     # Complex images are not aliased as displacement reads them.
     complex_images = args.model == "flk-slc"
-    images = work / f"images-{'radar' if radar else 'optical'}"
-    name = "complex" if complex_images else images.name.removeprefix("images-")
+    name = "radar" if radar else "optical"
+    images = work / f"images-{name}"
+    pairs_name = "complex" if complex_images else name
     sensor = ["--sensor", "sar" if radar else "optical", *(["--radar", "low-passed"] if complex_images else [])]
     textures.make(images, size["images"], args.seed, radar, 512 if args.preset == "smoke" else 1024)
     for path in sorted(Path(args.images).iterdir()) if args.images else []:
@@ -98,10 +99,10 @@ def main():
         synth(work / "fields", "--content", "fields", "--size", 512, "--count", size["fields"], "--classes", "0,1,1,2",
               "--seed", args.seed)
         front_end = None if module_of(args.model).KIND == "pair" else pool.FRONT_END
-        source = work / (f"pool-{name}" if front_end else f"pool-{name}-images")
+        source = work / (f"pool-{pairs_name}" if front_end else f"pool-{pairs_name}-images")
         # A third of the pairs hardly differ but for the motion: small windows are right there, and wrong in the others.
         for k, (change, share) in enumerate((("strong", 0.64), ("mild", 0.36))):
-            pairs = work / f"pairs-{name}-{change}"
+            pairs = work / f"pairs-{pairs_name}-{change}"
             synth(pairs, "--images", images, "--fields", work / "fields", "--size", size["size"], "--count",
                   16 * round(size["pairs"] * share / 16), "--classes", "0,1,1,2", *sensor, "--format", "shards",
                   "--change", change, "--shard", 16 if args.preset != "smoke" else 8, "--seed", args.seed + 100 * k)

@@ -1,6 +1,7 @@
 //! Opening and checking what a job needs, before anything is measured.
 
 use super::{ImagePair, Job, Prepared, Search, Stable};
+use crate::correlate::spline_choice::Given;
 use crate::grid::ImageFile;
 use crate::layout::Layout;
 use crate::net::{Net, Sensor, guess};
@@ -190,10 +191,7 @@ impl Job {
             };
         }
         let mut options = self.net.clone();
-        options.band_limited = Some(match params.interpolation {
-            Some(spline) => spline == Spline::QuinticX2,
-            None => pre.well_sampled() && post.well_sampled(),
-        });
+        options.band_limited = Some(Given::of((pre, post), params).is_some_and(|g| g.spline == Spline::QuinticX2));
         let guess = options.model.is_none() && options.sensor.is_none();
         if guess && pre.is_complex() {
             options.sensor = Some(Sensor::Sar);

@@ -1,6 +1,6 @@
 //! The part of the images that is measured, as it is and after the simulated earthquake, and how the results are judged.
 
-use super::part::{Part, PartPoints};
+use super::part::{Part, PartImage, PartPoints};
 use super::smooth::{Quadratic, median};
 use super::{AsIs, Away, VerifyJob};
 use crate::evaluate::compare::{Comparison, Components, Evaluation, FieldRaster, Place};
@@ -9,7 +9,7 @@ use crate::field::{GeoTransform, Measurement, PixelShift, Status};
 use crate::grid::{Grid, ImageFile, MemoryImage, PointFile, Window};
 use crate::job::Prepared;
 use crate::layout::Layout;
-use crate::pipeline::{self, FieldSink, Pair, Spline};
+use crate::pipeline::{self, FieldSink, Pair};
 use crate::progress::Progress;
 use crate::raster::ProductWriter;
 use crate::{Error, Result};
@@ -103,19 +103,17 @@ impl<'a> Bench<'a> {
         let stable = scene.stable.map(|file| PartPoints { file, corner });
         let own = scene.cuts.iter().map(|l| l.iter().map(|p| (p.0 - corner.0, p.1 - corner.1)).collect());
         let cuts: Vec<Vec<(f64, f64)>> = own.chain(cuts.iter().cloned()).collect();
-        let images = pre.iter().zip(post).map(|(a, b)| (a as &dyn ImageFile, b as &dyn ImageFile));
+        let copies = pre.iter().zip(post).zip(&scene.bands);
+        let images: Vec<[PartImage; 2]> =
+            copies.map(|((a, b), of)| [PartImage { copy: a, of: of.0 }, PartImage { copy: b, of: of.1 }]).collect();
         let pair = Pair {
-            bands: images.collect(),
+            bands: images.iter().map(|[a, b]| (a as &dyn ImageFile, b as &dyn ImageFile)).collect(),
             origin,
             prior: prior.as_ref().map(|p| p as &dyn PointFile),
             stable: stable.as_ref().map(|p| p as &dyn PointFile),
             cuts: &cuts,
         };
-        // What is known of the scene's files is not seen on their copies in memory.
-        let band_limited = scene.bands.iter().all(|(a, b)| a.well_sampled() && b.well_sampled());
-        let mut params = self.prepared.params.clone();
-        params.interpolation = params.interpolation.or(band_limited.then_some(Spline::QuinticX2));
-        pipeline::run(&pair, &self.layout, &params, self.verify.job.threads, cells, progress)
+        pipeline::run(&pair, &self.layout, &self.prepared.params, self.verify.job.threads, cells, progress)
     }
 
     /// Half of the largest window, and how far it reaches from its centre.

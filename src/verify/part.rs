@@ -1,6 +1,6 @@
 //! The part of the images on which an earthquake is simulated.
 
-use crate::grid::{Image, ImageFile, PointFile, PointReader, Window};
+use crate::grid::{Image, ImageFile, ImageReader, MemoryImage, PointFile, PointReader, Window};
 use crate::{Error, Result};
 
 /// Why this part.
@@ -117,6 +117,30 @@ fn look(a: &Image, b: &Image, slopes: &mut Vec<f64>) -> usize {
         }
     }
     valid
+}
+
+/// A copy of an image's part in memory, as it was read or displaced, of which is known what is known of the image.
+pub struct PartImage<'a> {
+    pub copy: &'a MemoryImage,
+    pub of: &'a dyn ImageFile,
+}
+
+impl ImageFile for PartImage<'_> {
+    fn size(&self) -> (usize, usize) {
+        self.copy.size()
+    }
+
+    fn open(&self) -> Result<Box<dyn ImageReader + '_>> {
+        self.copy.open()
+    }
+
+    fn name(&self) -> String {
+        self.copy.name()
+    }
+
+    fn well_sampled(&self) -> bool {
+        self.of.well_sampled()
+    }
 }
 
 /// Points known on the whole pre image, seen from a part of it.

@@ -68,7 +68,7 @@ fn main() {
             search: params.search,
             cuts: None,
             centred: false,
-            halo,
+            halo: (halo, halo),
             stop: &go_on,
         };
         let matching = best(|| drop(black_box(method.match_tile(&tile))));

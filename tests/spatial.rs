@@ -175,7 +175,7 @@ fn both_ways(
     let area = SearchArea { range: Alignment::new((0.0, 0.0), p.search).range, starts: &[] };
     let (offset, prior, search) = (PixelShift::default(), [].as_slice(), p.search);
     let tile =
-        Tile { bands: &bands, windows, area, offset, prior, search, cuts: None, centred: false, halo: 0, stop: &stop };
+        Tile { bands: &bands, windows, area, offset, prior, search, cuts: None, centred: false, halo: (0, 0), stop: &stop };
     let scenes = [bands[0].scene.clone()];
     if method == MethodName::Lsm {
         let shared = LsmTile::new(&p, &scenes).match_tile(&tile);

@@ -146,8 +146,9 @@ pub struct Tile<'a> {
     pub cuts: Option<&'a Cuts>,
     /// The run knows of lines or looks for jumps: windows in straining ground give what is at their centres.
     pub centred: bool,
-    /// Pixels that the images reach further than the windows on every side, as the method asked for.
-    pub halo: usize,
+    /// Columns to the left of the windows and rows above them that the images have, of the halo that the method asked for: less
+    /// at the border of the scene.
+    pub halo: (usize, usize),
     /// Set when the run is to end at once; what is returned then is thrown away.
     pub stop: &'a AtomicBool,
 }

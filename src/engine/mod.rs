@@ -2,6 +2,7 @@
 //!
 //! An [`Engine`] is made once a run (or once an open virtual raster) from the whole pair; each thread then takes a
 //! [`Worker`] and measures any tiles in any order. A tile's result depends on nothing but the pair and the parameters.
+mod around;
 mod auto;
 mod calibrate;
 mod check;

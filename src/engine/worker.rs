@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::Engine;
+use super::around;
 use super::jumps::{self, Jump};
 use super::starts::Starts;
 use crate::Result;
@@ -29,6 +30,8 @@ pub struct Worker<'a> {
     pub(super) readers: Vec<Readers<'a>>,
     pub(super) prior: Option<Box<dyn PointReader + 'a>>,
     pub(super) preparer: Preparer,
+    /// Of the pre and the post image.
+    sizes: [(usize, usize); 2],
     cuts: &'a [Vec<(f64, f64)>],
     /// Found in the last tile, with those of the cells around it.
     splits: Vec<Split>,
@@ -57,6 +60,7 @@ impl<'a> Worker<'a> {
             readers,
             prior,
             preparer: Preparer::default(),
+            sizes: [pair.bands[0].0.size(), pair.bands[0].1.size()],
             cuts: pair.cuts,
             splits: Vec::new(),
             jumps: Vec::new(),
@@ -147,10 +151,17 @@ impl<'a> Worker<'a> {
         let engine = self.engine;
         let area = SearchArea { range: starts.range, starts: &starts.shifts };
         let halo = self.methods[stage].halo();
-        let pixels = layout.pixels(cells).grown(halo);
+        let (base, [pre, post]) = (starts.base, self.sizes);
+        let (pixels, halo) = match direction {
+            Direction::Forward => around::pixels(layout.pixels(cells), halo, pre),
+            Direction::Backward => {
+                let (pixels, halo) = around::pixels(layout.pixels(cells).shifted(base.0, base.1), halo, post);
+                (pixels.shifted(-base.0, -base.1), halo)
+            }
+        };
         let cuts = Cuts::meet(self.cuts, pixels).then(|| Cuts::new(self.cuts, pixels));
         let wants = (self.methods[stage].parts(cuts.is_some()), self.methods[stage].wants_pixels());
-        let Some(bands) = self.bands(pixels, starts.base, area.reach(), direction, wants)? else {
+        let Some(bands) = self.bands(pixels, base, area.reach(), direction, wants)? else {
             return Ok(Grid::filled(cells.width, cells.height, Measurement::failed(Status::NoData)));
         };
         let windows = TileWindows { cells: (cells.width, cells.height), window: layout.window, step: layout.step };

@@ -217,7 +217,7 @@ pub fn of_pair(pair: &Pair, params: &Params, about: About) -> Result<Features> {
         search: (f64::INFINITY, f64::INFINITY),
         cuts: None,
         centred: false,
-        halo: 0,
+        halo: (0, 0),
         stop: &stop,
     };
     of_tile(&tile, about).ok_or(Error::Cancelled)

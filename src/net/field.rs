@@ -232,13 +232,16 @@ fn composed(r: &[Grid<f32>; 2], d: &[Grid<f32>; 2]) -> [Grid<f32>; 2] {
 /// The pixels around the centres of the cells, from and one past the last, along x and y.
 fn centres(tile: &Tile) -> ((usize, usize), (usize, usize)) {
     let w = &tile.windows;
-    let axis = |window: usize, step: usize, cells: usize, size: usize| {
-        let from = tile.halo + (window - 1) / 2;
+    let axis = |halo: usize, window: usize, step: usize, cells: usize, size: usize| {
+        let from = halo + (window - 1) / 2;
         // A centre between pixels needs both; one more so that a blend of them is defined.
         (from, (from + (cells - 1) * step + 2).min(size))
     };
     let values = &tile.pre().values;
-    (axis(w.window.0, w.step.0, w.cells.0, values.width), axis(w.window.1, w.step.1, w.cells.1, values.height))
+    (
+        axis(tile.halo.0, w.window.0, w.step.0, w.cells.0, values.width),
+        axis(tile.halo.1, w.window.1, w.step.1, w.cells.1, values.height),
+    )
 }
 
 fn size(inputs: &Inputs) -> (usize, usize) {

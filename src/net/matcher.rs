@@ -109,7 +109,7 @@ impl NetMethod {
         let window = tile.windows.window;
         let centre = |cell: usize| {
             let (x, y) = tile.windows.corner(cell);
-            ((x + tile.halo) as f32 + half(window.0), (y + tile.halo) as f32 + half(window.1))
+            ((x + tile.halo.0) as f32 + half(window.0), (y + tile.halo.1) as f32 + half(window.1))
         };
         let cells = tile.windows.len();
         let raw: Vec<Raw> = match self.net.model.card.kind {
@@ -147,7 +147,7 @@ impl NetMethod {
         let post_counts = PostCounts::new(sources);
         let cell = |cell: usize| {
             let (x, y) = tile.windows.corner(cell);
-            let (x, y) = (x + tile.halo, y + tile.halo);
+            let (x, y) = (x + tile.halo.0, y + tile.halo.1);
             let Raw { d, variance, matched } = raw[cell];
             let pre = pre_counts.count(x as i64, y as i64, window) as f64 / area;
             let post = post_counts.share((x as i64, y as i64), window, d);

@@ -39,7 +39,7 @@ pub fn measure(
     let side = card.tile;
     let corner = |cell: usize| {
         let (x, y) = tile.windows.corner(cell);
-        ((x + tile.halo) as i64, (y + tile.halo) as i64)
+        ((x + tile.halo.0) as i64, (y + tile.halo.1) as i64)
     };
     let cells = tile.windows.len();
     let mut d: Vec<(f64, f64)> = vec![(0.0, 0.0); cells];
@@ -106,7 +106,7 @@ fn looked(
         values.clear();
         for cell in batch.clone() {
             let (x, y) = tile.windows.corner(cell);
-            let (x, y) = (x + tile.halo, y + tile.halo);
+            let (x, y) = (x + tile.halo.0, y + tile.halo.1);
             let mut planes: [Vec<f32>; 2] = Default::default();
             for source in sources.iter_mut() {
                 for row in y..y + side {

@@ -114,7 +114,7 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
     let half = |side: usize| (side as f32 - 1.0) / 2.0;
     let centre = |cell: usize| {
         let (x, y) = tile.windows.corner(cell);
-        ((x + tile.halo) as f32 + half(window.0), (y + tile.halo) as f32 + half(window.1))
+        ((x + tile.halo.0) as f32 + half(window.0), (y + tile.halo.1) as f32 + half(window.1))
     };
     // The side whose windows measure a cell beside a line.
     let side = |(x, y): (f32, f32)| {
@@ -130,7 +130,7 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
     let least = (min_valid * (window.0 * window.1) as f64).max(1.0);
     let cell = |cell: usize| {
         let corner = tile.windows.corner(cell);
-        let (x, y) = (corner.0 + tile.halo, corner.1 + tile.halo);
+        let (x, y) = (corner.0 + tile.halo.0, corner.1 + tile.halo.1);
         if (counts.count(x as i64, y as i64, window) as f64) < least {
             return Measurement::failed(Status::NoData);
         }

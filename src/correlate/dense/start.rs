@@ -37,12 +37,12 @@ impl Peaks {
         // The search area of the nearest cell of the product.
         let cell = |k: usize| {
             let (x, y) = windows.corner(k);
-            let pick = |at: usize, side: usize, window: usize, step: usize, cells: usize| {
-                let centre = (at + side / 2) as i64 - (tile.halo + window / 2) as i64;
+            let pick = |at: usize, halo: usize, side: usize, window: usize, step: usize, cells: usize| {
+                let centre = (at + side / 2) as i64 - (halo + window / 2) as i64;
                 ((centre.max(0) as usize + step / 2) / step).min(cells - 1)
             };
-            pick(y, window.1, own.window.1, own.step.1, own.cells.1) * own.cells.0
-                + pick(x, window.0, own.window.0, own.step.0, own.cells.0)
+            pick(y, tile.halo.1, window.1, own.window.1, own.step.1, own.cells.1) * own.cells.0
+                + pick(x, tile.halo.0, window.0, own.window.0, own.step.0, own.cells.0)
         };
         let starts: Vec<(i32, i32)> = match tile.area.starts.is_empty() {
             true => Vec::new(),

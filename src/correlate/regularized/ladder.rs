@@ -73,14 +73,14 @@ fn starts(tile: &Tile, windows: &TileWindows) -> Vec<(i32, i32)> {
         return Vec::new();
     }
     let own = &tile.windows;
-    let pick = |corner: usize, side: usize, window: usize, step: usize, cells: usize| {
-        let centre = (corner + side / 2) as i64 - (tile.halo + window / 2) as i64;
+    let pick = |corner: usize, halo: usize, side: usize, window: usize, step: usize, cells: usize| {
+        let centre = (corner + side / 2) as i64 - (halo + window / 2) as i64;
         ((centre.max(0) as usize + step / 2) / step).min(cells - 1)
     };
     let cell = |k: usize| {
         let (x, y) = windows.corner(k);
-        pick(y, windows.window.1, own.window.1, own.step.1, own.cells.1) * own.cells.0
-            + pick(x, windows.window.0, own.window.0, own.step.0, own.cells.0)
+        pick(y, tile.halo.1, windows.window.1, own.window.1, own.step.1, own.cells.1) * own.cells.0
+            + pick(x, tile.halo.0, windows.window.0, own.window.0, own.step.0, own.cells.0)
     };
     (0..windows.len()).map(|k| tile.area.start(cell(k))).collect()
 }

@@ -102,7 +102,7 @@ impl Regularized {
         let half = |side: usize| (side as f32 - 1.0) / 2.0;
         let cell = |cell: usize| {
             let corner = tile.windows.corner(cell);
-            let (x, y) = (corner.0 + tile.halo, corner.1 + tile.halo);
+            let (x, y) = (corner.0 + tile.halo.0, corner.1 + tile.halo.1);
             let valid = counts.count(x as i64, y as i64, window) as f64;
             if valid < least {
                 return Measurement::failed(Status::NoData);

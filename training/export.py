@@ -130,7 +130,9 @@ def main():
         side = 2 * multiple if multiple > 16 else 32
         example = torch.randn(1, 48 if kind == "features" else 2, side, side, generator=generator)
         if kind == "features":
-            example = 0.3 * example
+            # As they are stored, so that the evidence is theirs.
+            features = (0.3 * example).half().float()
+            example = (features, module.evidence(features))
         axes = {0: "n", 2: "h", 3: "w"}
     example = example if isinstance(example, tuple) else (example,)
     with torch.no_grad():
@@ -172,7 +174,8 @@ def main():
     worst = max(np.abs(a - b.numpy()).max() for a, b in zip(got, expected))
     if worst > 1e-4:
         raise SystemExit(f"{path}: ONNX Runtime differs from PyTorch by {worst:.2g}")
-    arrays = {n: v.numpy().astype(np.float16) for n, v in zip(wrapped.INPUTS, example)}
+    stored = {n: np.float32 if n == "evidence" else np.float16 for n in wrapped.INPUTS}
+    arrays = {n: v.numpy().astype(stored[n]) for n, v in zip(wrapped.INPUTS, example)}
     with torch.no_grad():
         rounded = wrapped(*(torch.from_numpy(v.astype(np.float32)) for v in arrays.values()))
     rounded = rounded if isinstance(rounded, tuple) else (rounded,)

@@ -62,6 +62,18 @@ def session(model):
     return onnxruntime.InferenceSession(str(model), options)
 
 
+def ran(net, f):
+    """The displacement that a network finds from features [48, H, W]."""
+    given = {"features": f[None]}
+    if "evidence" in [i.name for i in net.get_inputs()]:
+        import torch
+
+        from models.flk import evidence
+
+        given["evidence"] = evidence(torch.from_numpy(given["features"])).numpy()
+    return net.run(None, given)[0][0]
+
+
 def convert(path, out, front_end, search, logarithm, prefix="", after=None):
     name = prefix + path.name.removesuffix(".npz")
     done = out / f"{name}.truth.npy"
@@ -79,8 +91,7 @@ def convert(path, out, front_end, search, logarithm, prefix="", after=None):
             how = dict(search=search, front_end=front_end, interpolation=interpolation(records[k]))
             f = native.features(*images, *valid, **how)
             if net:
-                found = net.run(None, {"features": f[None]})[0][0]
-                f = native.features(*images, *valid, start=found, **how)
+                f = native.features(*images, *valid, start=ran(net, f), **how)
             features[k] = f
             whole = whole - f[4:6]
         for i in range(2):

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::card::Card;
 use super::cover::{Blend, Geometry, Span, cut, pieces};
+use super::evidence;
 use super::features::{self, About};
 use super::images::Source;
 use super::session::{Input, Network, Output};
@@ -41,6 +42,8 @@ struct Inputs<'a> {
     pair: Vec<&'a Grid<f32>>,
     start: Option<[&'a Grid<f32>; 2]>,
     features: Option<&'a features::Features>,
+    /// For a network that takes it besides the features.
+    evidence: Option<&'a [f32]>,
 }
 
 /// Everything that does not change from pass to pass.
@@ -90,7 +93,9 @@ impl Run<'_> {
             let Some(posts) = self.posts(sources, (!own_warp).then_some(&d)) else { return Ok(None) };
             let pair = sources.iter().map(|s| &s.pre).chain(&posts).collect();
             let start = self.network.takes_start().then_some([&d[0], &d[1]]);
-            let Some(said) = self.say(&Inputs { pair, start, features: features.as_ref() })? else { return Ok(None) };
+            let evidence = features.as_ref().filter(|_| self.network.takes("evidence")).map(evidence::of);
+            let inputs = Inputs { pair, start, features: features.as_ref(), evidence: evidence.as_deref() };
+            let Some(said) = self.say(&inputs)? else { return Ok(None) };
             let before = d;
             d = match own_warp {
                 true => said.d,
@@ -128,7 +133,7 @@ impl Run<'_> {
         let zero = sources[0].pre.map(|_| 0.0f32);
         let pair = posts.iter().chain(sources.iter().map(|s| &s.pre)).collect();
         let start = self.network.takes_start().then_some([&zero, &zero]);
-        let Some(back) = self.say(&Inputs { pair, start, features: None })? else { return Ok(None) };
+        let Some(back) = self.say(&Inputs { pair, start, features: None, evidence: None })? else { return Ok(None) };
         let count = box_sum(&zero.map(|_| 1.0f32), CLOSURE);
         let mean = |g: &Grid<f32>| {
             let sums = box_sum(&g.map(|v| 0.5 * v * v), CLOSURE);
@@ -184,13 +189,15 @@ impl Run<'_> {
         };
         let pair = planes(&inputs.pair);
         let start = inputs.start.map(|s| planes(&s));
-        let features = inputs.features.map(|f| {
-            let mut out = Vec::with_capacity(features::CHANNELS * w * h);
-            for c in 0..features::CHANNELS {
-                cut(f.channel(c), f.width, (across, down), (w, h), &mut out);
+        let channels = |values: &[f32], width: usize, height: usize| {
+            let mut out = Vec::with_capacity(values.len() / (width * height) * w * h);
+            for plane in values.chunks_exact(width * height) {
+                cut(plane, width, (across, down), (w, h), &mut out);
             }
             out
-        });
+        };
+        let features = inputs.features.map(|f| channels(&f.data, f.width, f.height));
+        let evidence = inputs.features.zip(inputs.evidence).map(|(f, e)| channels(e, f.width, f.height));
         let mut list = Vec::new();
         if self.network.takes_pair() {
             list.push(Input { name: "pair", shape: vec![1, inputs.pair.len(), h, w], values: &pair });
@@ -200,6 +207,9 @@ impl Run<'_> {
         }
         if let Some(values) = &features {
             list.push(Input { name: "features", shape: vec![1, features::CHANNELS, h, w], values });
+        }
+        if let Some(values) = &evidence {
+            list.push(Input { name: "evidence", shape: vec![1, evidence::CHANNELS, h, w], values });
         }
         self.network.run(&list, &[1, 2, h, w])
     }

@@ -11,9 +11,10 @@
 //! | `runtime`, `session` | loading ONNX Runtime; one network on one thread |
 //! | [`guess`] | what took the images, where nobody says |
 //! | [`normalise`], [`images`] | values, gaps and warped images |
-//! | [`features`] | the front end `dense-1`: images and least-squares candidates as channels |
+//! | [`features`], [`evidence`] | the front ends: images and least-squares candidates as channels; what speaks for each |
 pub mod card;
 pub mod cover;
+pub mod evidence;
 pub mod features;
 pub mod field;
 pub mod guess;

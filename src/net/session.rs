@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::card::{Card, Kind};
 use super::runtime::{self, one_line};
-use super::{Model, NetOptions};
+use super::{Model, NetOptions, evidence, features};
 use crate::{Error, Result};
 
 /// An input: name, shape and values.
@@ -94,11 +94,19 @@ impl Network {
                 let known = match *name {
                     "pair" => true,
                     "start" => card.kind == Kind::Dense,
-                    "features" => card.front_end.is_some(),
+                    "features" | "evidence" => card.front_end.is_some(),
                     _ => false,
                 };
                 if !known {
                     return Err(format!("its input `{name}` is not known for this kind of model and card"));
+                }
+            }
+            for (name, wanted) in [("features", features::CHANNELS), ("evidence", evidence::CHANNELS)] {
+                if let Some(found) = named(&inputs, name)
+                    && let Some(Some(found)) = tensor(name, found, 4)?.get(1)
+                    && *found != wanted as i64
+                {
+                    return Err(format!("its input `{name}` has {found} channels instead of {wanted}"));
                 }
             }
             if card.front_end.is_some() && named(&inputs, "features").is_none() {

@@ -5,7 +5,8 @@
 //!   correlation with a refining pass (initial windows packed, real inverse, final windows packed, before and after
 //!   resampling), which sharing the search spares most windows;
 //! * `spatial`: the block sums of the products at every shift of the search, without normalisation and sub-pixel peak; it may
-//!   take less, because it looks at half the resolution first;
+//!   take less, because it looks at half the resolution first. Once by plain loops that the compiler makes vectors of, as a C program
+//!   would have them, and once by the kernels of the method itself, which keep several shifts in registers;
 //! * `lsm`: interpolation of the post window and the three product sums, times the mean number of iterations.
 //!
 //! Methods and floors take turns and the best time of each counts, so that other load on the machine cancels. Tiles are
@@ -19,8 +20,9 @@ use rustfft::num_complex::Complex32;
 use shiftmap::correlate::batch_sums::{self, BatchSums, Part, Rows, Shifts, Totals};
 use shiftmap::correlate::fft2::{ComplexFft2, FftCache};
 use shiftmap::correlate::lsm::{Limits, LsmWindow};
-use shiftmap::correlate::search::integer_peaks;
+use shiftmap::correlate::search::{TileWindows, integer_peaks};
 use shiftmap::correlate::sums::Intervals;
+use shiftmap::grid::Grid;
 use shiftmap::layout::Layout;
 use shiftmap::pipeline::{self, MethodName};
 use shiftmap::progress::Silent;
@@ -187,6 +189,42 @@ fn lsm(images: &Images, window: usize, step: usize) {
     );
 }
 
+/// Sums of the products of `a` and of `b` moved by (x, y), for all windows: rows of blocks of `step` pixels, sums of neighbouring
+/// blocks.
+#[inline(always)]
+fn plain_sums(a: &Grid<f32>, b: &Grid<f32>, (x, y): (usize, usize), w: &TileWindows, work: &mut PlainSums) {
+    let (columns, (nx, ny)) = (a.width, w.cells);
+    let (across, down) = (w.window.0 / w.step.0, w.window.1 / w.step.1);
+    let blocks = nx + across - 1;
+    for j in 0..ny + down - 1 {
+        work.line.fill(0.0);
+        for row in j * w.step.1..(j + 1) * w.step.1 {
+            let (p, q) = (a.row(row), &b.row(row + y)[x..x + columns]);
+            work.line.iter_mut().zip(p.iter().zip(q)).for_each(|(l, (p, q))| *l += p * q);
+        }
+        let own = &mut work.blocks[j * blocks..(j + 1) * blocks];
+        own.iter_mut().zip(work.line.chunks_exact(w.step.0)).for_each(|(o, c)| *o = c.iter().sum());
+    }
+    for i in 0..ny {
+        work.line[..blocks].fill(0.0);
+        for row in work.blocks[i * blocks..(i + down) * blocks].chunks_exact(blocks) {
+            work.line.iter_mut().zip(row).for_each(|(l, v)| *l += v);
+        }
+        let mut sum: f32 = work.line[..across - 1].iter().sum();
+        for k in 0..nx {
+            sum += work.line[k + across - 1];
+            work.sums[i * nx + k] = sum;
+            sum -= work.line[k];
+        }
+    }
+}
+
+struct PlainSums {
+    line: Vec<f32>,
+    blocks: Vec<f32>,
+    sums: Vec<f32>,
+}
+
 /// `spatial` beside the block sums of a full search.
 fn spatial(images: &Images, gaps: &str, window: usize, step: usize, search: f64) {
     let (window, step, method) = ((window, window), (step, step), MethodName::Spatial);
@@ -212,13 +250,30 @@ fn spatial(images: &Images, gaps: &str, window: usize, step: usize, search: f64)
             black_box(&totals);
         }
     };
-    let [whole, floor] = best(&mut [&mut whole, &mut floor]);
+    let all = (w.cells.0 + window.0 / step.0) * (w.cells.1 + window.1 / step.1);
+    let mut work = PlainSums { line: vec![0.0; pre.width], blocks: vec![0.0; all], sums: vec![0.0; w.len()] };
+    let arch = pulp::Arch::new();
+    let first = post.search - reach as usize;
+    let mut plain = || {
+        for shift in 0..(2 * reach + 1).pow(2) as usize {
+            let side = 2 * reach as usize + 1;
+            let shift = (first + shift % side, first + shift / side);
+            arch.dispatch(
+                #[inline(always)]
+                || plain_sums(pre, &post.values, shift, w, &mut work),
+            );
+            black_box(&work.sums);
+        }
+    };
+    let [whole, plain, floor] = best(&mut [&mut whole, &mut plain, &mut floor]);
     let n = tile.windows.len() as f64;
     println!(
-        "| spatial | {} | {} | ±{search} | {gaps} | {:.0} | {:.0} | {:.0} % |",
+        "| spatial | {} | {} | ±{search} | {gaps} | {:.0} | {:.0} | {:.0} % | {:.0} | {:.0} % |",
         window.0,
         step.0,
         n / whole,
+        n / plain,
+        100.0 * plain / whole,
         n / floor,
         100.0 * floor / whole
     );
@@ -250,8 +305,10 @@ fn steps(window: usize) -> impl Iterator<Item = usize> {
 
 fn spatial_table(images: &Images) {
     println!("\nThe block sums of a full search, on the pair and on one without invalid pixels:\n");
-    println!("| method | window | step | search | gaps | windows/s | block sums/s | share |");
-    println!("|---|---|---|---|---|---|---|---|");
+    println!(
+        "| method | window | step | search | gaps | windows/s | plain block sums/s | share | its own block sums/s | share |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     let whole = images.without_gaps();
     for (images, gaps) in [(images, "some"), (&whole, "none")] {
         for (window, step, search) in SPATIAL {

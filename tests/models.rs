@@ -55,7 +55,7 @@ fn shipped_models_give_the_stored_outputs() {
         let array = |name: &str| stored.iter().find(|(n, _)| n == name).map(|(_, a)| a);
         let names: &[&'static str] = match (model.card.kind, model.card.front_end) {
             (Kind::InsarGnss, _) => &["insar", "dem", "gnss", "classical"],
-            (_, Some(_)) => &["features"],
+            (_, Some(_)) => &["features", "evidence"],
             (_, None) => &["pair"],
         };
         let mut network = Network::new(&model, &NetOptions::default()).unwrap();

@@ -174,8 +174,18 @@ fn both_ways(
     let bands = engine.worker(&pair).unwrap().images(Window::new(40, 35, w, h)).unwrap().unwrap();
     let area = SearchArea { range: Alignment::new((0.0, 0.0), p.search).range, starts: &[] };
     let (offset, prior, search) = (PixelShift::default(), [].as_slice(), p.search);
-    let tile =
-        Tile { bands: &bands, windows, area, offset, prior, search, cuts: None, centred: false, halo: (0, 0), stop: &stop };
+    let tile = Tile {
+        bands: &bands,
+        windows,
+        area,
+        offset,
+        prior,
+        search,
+        cuts: None,
+        centred: false,
+        halo: (0, 0),
+        stop: &stop,
+    };
     let scenes = [bands[0].scene.clone()];
     if method == MethodName::Lsm {
         let shared = LsmTile::new(&p, &scenes).match_tile(&tile);

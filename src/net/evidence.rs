@@ -14,7 +14,8 @@
 //! of their twelve operations.
 
 use super::features::Features;
-use crate::correlate::dense::windows::{box_sum, vectors};
+use crate::correlate::dense::windows::box_sum;
+use crate::correlate::lanes::{ln, vectors};
 use crate::grid::Grid;
 
 /// Number of planes.
@@ -126,30 +127,6 @@ fn cost_row([dx, dy]: [&[f32]; 2], [xx, xy, yy, xe, ye]: [&[f32]; 5], out: &mut 
         let left = p * (xx[x] * p + xy[x] * q + xe[x]) + q * (yy[x] * q + ye[x]) + 1.0;
         out[x] = ln(left.max(least).min(most));
     }
-}
-
-/// Natural logarithm of a positive, normal number, within 2 units of the last place; unlike that of the standard library it can be
-/// computed for many numbers at once. After Moshier's Cephes library (1989): a polynomial between √½ and √2.
-#[inline(always)]
-fn ln(v: f32) -> f32 {
-    const ROOT_HALF: u32 = 0x3f35_04f3;
-    let exponent = (v.to_bits().wrapping_sub(ROOT_HALF) as i32) >> 23;
-    let m = f32::from_bits(v.to_bits().wrapping_sub((exponent << 23) as u32)) - 1.0;
-    let mut p = 7.037_683_6e-2;
-    for c in [
-        -1.151_461e-1,
-        1.167_699_9e-1,
-        -1.242_014_1e-1,
-        1.424_932_3e-1,
-        -1.666_805_7e-1,
-        2.000_071_5e-1,
-        -2.499_999_4e-1,
-        3.333_333_1e-1,
-    ] {
-        p = p * m + c;
-    }
-    let square = m * m;
-    (p * m * square - 0.5 * square) + m + exponent as f32 * std::f32::consts::LN_2
 }
 
 /// Means around each pixel of the products xx, 2 xy, yy, 2 xe, 2 ye of the mean gradient of both images and their difference, over
@@ -285,14 +262,6 @@ mod tests {
                 let got = f64::from(found[((FIRST_MEAN + k) * h + y as usize) * w + x as usize]);
                 assert!((got - 4.0 * (own[axis] - mean)).abs() < 1e-4, "mean {k} at {x} {y}");
             }
-        }
-    }
-
-    #[test]
-    fn logarithms_are_those_of_the_standard_library() {
-        for k in 0..20_000 {
-            let v = (-4.0f32 + 8.0 * k as f32 / 20_000.0).exp();
-            assert!((ln(v) - v.ln()).abs() <= 4e-7 * v.ln().abs().max(0.5), "{v}");
         }
     }
 }

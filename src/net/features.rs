@@ -23,7 +23,9 @@ use crate::correlate::dense::candidates::{Candidate, HALVINGS, SCALES, UNKNOWN, 
 use crate::correlate::dense::fuse::fuse;
 use crate::correlate::dense::levels::{Level, Levels};
 use crate::correlate::dense::start;
+use crate::correlate::dense::whiten::combine;
 use crate::correlate::dense::windows::double;
+use crate::correlate::lanes::{ln, vectors};
 use crate::correlate::search::{SearchArea, TileWindows};
 use crate::correlate::{Band, Tile, regularized};
 use crate::engine::Engine;
@@ -31,6 +33,7 @@ use crate::grid::{Grid, Window};
 use crate::layout::Layout;
 use crate::pipeline::{MethodName, Pair, Params};
 use crate::{Error, Result};
+use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 
 /// Channels before those of the window sizes.
@@ -69,18 +72,32 @@ impl Features {
         self.data[c * n..(c + 1) * n].iter_mut().zip(values).for_each(|(o, v)| *o = v);
     }
 
-    fn set_correction(&mut self, c: usize, delta: &[Grid<f32>; 2], covariance: &[Grid<f32>; 3]) {
-        let known = || covariance[0].data.iter().zip(&covariance[2].data).map(|(a, b)| a + b < UNKNOWN);
-        for (i, d) in delta.iter().enumerate() {
-            self.set(c + i, d.data.iter().zip(known()).map(|(v, known)| if known { *v } else { 0.0 }));
-        }
-        let variances = covariance[0].data.iter().zip(&covariance[2].data);
-        self.set(c + 2, variances.map(|(a, b)| log_sigma(0.5 * (a + b))));
+    /// A correction and the sum of its two variances.
+    fn set_correction(&mut self, c: usize, [dx, dy, variance]: [&Grid<f32>; 3]) {
+        let n = self.width * self.height;
+        let (right, rest) = self.data[c * n..(c + 3) * n].split_at_mut(n);
+        let (down, sigma) = rest.split_at_mut(n);
+        vectors(
+            #[inline(always)]
+            || {
+                known_only(right, &dx.data, &variance.data);
+                known_only(down, &dy.data, &variance.data);
+                sigma.iter_mut().zip(&variance.data).for_each(|(o, v)| *o = log_sigma(0.5 * v));
+            },
+        );
     }
 }
 
+/// `values` where anything is known of them, else zero.
+#[inline(always)]
+fn known_only(out: &mut [f32], values: &[f32], variance: &[f32]) {
+    let known = values.iter().zip(variance).map(|(v, variance)| if *variance < UNKNOWN { *v } else { 0.0 });
+    out.iter_mut().zip(known).for_each(|(o, v)| *o = v);
+}
+
+#[inline(always)]
 fn log_sigma(variance: f32) -> f32 {
-    (0.5 * variance.max(f32::MIN_POSITIVE).ln()).clamp(LOG_SIGMA.0, LOG_SIGMA.1)
+    (0.5 * ln(variance.max(f32::MIN_POSITIVE))).max(LOG_SIGMA.0).min(LOG_SIGMA.1)
 }
 
 /// The displacement that features are about.
@@ -127,25 +144,26 @@ pub fn of_tile(tile: &Tile, about: About) -> Option<Features> {
     f.set(8, levels.bands[0].both_valid().data.iter().map(|v| f32::from(u8::from(*v))));
     for (s, &halvings) in HALVINGS.iter().enumerate() {
         for (kind, candidate) in found.scale(s).iter().enumerate() {
-            let full = refine(candidate, halvings, width, height);
-            f.set_correction(FIXED + 6 * s + 3 * kind, &full.delta, &full.covariance);
+            let [dx, dy] = candidate.delta.each_ref();
+            let variance = sum(&candidate.covariance);
+            let full = [dx, dy, &variance].map(|g| refine(g, halvings, width, height));
+            f.set_correction(FIXED + 6 * s + 3 * kind, full.each_ref().map(Cow::as_ref));
         }
     }
     let (delta, covariance) = small_windows(&mut levels, &d, [found.scale(SMALL).clone()]);
-    f.set_correction(9, &delta, &covariance);
+    f.set_correction(9, [&delta[0], &delta[1], &sum(&covariance)]);
     Some(f)
 }
 
+/// Of the variances along both axes.
+fn sum(covariance: &[Grid<f32>; 3]) -> Grid<f32> {
+    combine(&covariance[0], &covariance[2], |a, b| a + b)
+}
+
 /// Block values at every pixel.
-fn refine(c: &Candidate, halvings: usize, width: usize, height: usize) -> Candidate {
-    let full = |g: &Grid<f32>| {
-        let mut g = g.clone();
-        for k in (0..halvings).rev() {
-            g = double(&g, width.div_ceil(1 << k), height.div_ceil(1 << k));
-        }
-        g
-    };
-    Candidate { delta: c.delta.each_ref().map(full), covariance: c.covariance.each_ref().map(full) }
+fn refine(g: &Grid<f32>, halvings: usize, width: usize, height: usize) -> Cow<'_, Grid<f32>> {
+    let finer = |g: Cow<Grid<f32>>, k: usize| Cow::Owned(double(&g, width.div_ceil(1 << k), height.div_ceil(1 << k)));
+    (0..halvings).rev().fold(Cow::Borrowed(g), finer)
 }
 
 /// The correction that windows of 9 px alone arrive at; `first` are their candidates about `d`.

@@ -144,6 +144,13 @@ for name, front_end in (("features", "dense-1"), ("smoothed", "dense-2")):
     card = {"front_end": front_end, "halo": "32", "tile": "160"}
     g.save(name, inputs={"features": planes(48)}, outputs=SCALED, card=card)
 
+# Its mean in boxes of 9 px, from the evidence; and one with too few planes of that.
+card = {"front_end": "dense-1", "halo": "32", "tile": "160"}
+for name, count, first in (("evidence", 33, 29), ("little", 20, 0)):
+    g = Graph()
+    g.op("Sub", g.channel("features", 4, 2), g.op("Mul", g.channel("evidence", first, 2), 0.25), out="displacement")
+    g.save(name, inputs={"features": planes(48), "evidence": planes(count)}, card=card)
+
 # Needs more memory than there can be.
 g = Graph()
 shape = g.op("Mul", g.op("Shape", "pair"), g.const([1, 1, 1_000_000, 1_000_000], np.int64))

@@ -117,6 +117,33 @@ fn the_front_end_gives_what_dense_gives() {
     assert!(error.0 < 0.01, "{error:?}");
 }
 
+/// What the front end says for and against corrections reaches the network: this one takes the mean of boxes of 9 px from it.
+#[test]
+fn evidence_is_an_input() {
+    if !runtime() {
+        return;
+    }
+    let (pre, mut post) = constant((0.37, -1.21));
+    for (k, v) in post.values.data.iter_mut().enumerate() {
+        *v += 0.4 * super::common::hashed_noise(k % 320, k / 320, 3) as f32;
+    }
+    let (plain, mean) = (map(&pre, &post, &params(&options("features"))), map(&pre, &post, &params(&options("evidence"))));
+    let (mut worst, mut change) = (0.0f64, 0.0f64);
+    for y in 20..260 {
+        for x in 20..300 {
+            let around = (y - 4..y + 5).flat_map(|j| (x - 4..x + 5).map(move |i| (i, j)));
+            let sum = around.fold((0.0, 0.0), |sum, (i, j)| {
+                let shift = plain.get(i, j).shift;
+                (sum.0 + shift.dx, sum.1 + shift.dy)
+            });
+            let (own, found) = (plain.get(x, y).shift, mean.get(x, y).shift);
+            worst = worst.max((found.dx - sum.0 / 81.0).abs()).max((found.dy - sum.1 / 81.0).abs());
+            change = change.max((found.dx - own.dx).abs());
+        }
+    }
+    assert!(worst < 1e-4 && change > 1e-3, "{worst} {change}");
+}
+
 /// The second front end smooths what `dense` finds as `regularized` smooths its labels, and so comes near to that.
 #[test]
 fn the_second_front_end_smooths_as_regularized() {

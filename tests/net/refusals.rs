@@ -123,6 +123,7 @@ fn graphs_and_options_that_do_not_fit_are_refused() {
     refuse("bands", &[], &["--band 1 band: the network bands 1.0 takes 3 bands", "--band 1,2,3"]);
     refuse("nan", &[], &["nan 1.0", "nan.onnx", "NaN", "weights are damaged"]);
     refuse("huge", &[], &["the network huge 1.0 failed", "--net-tile"]);
+    refuse("little", &[], &["its input `evidence` has 20 channels instead of 33"]);
     refuse("constant", &["--device", "cuda"], &["--device cuda", "was not built for it", "onnxruntime-gpu"]);
     refuse("constant", &["--device", "abacus"], &["--device abacus", "cpu, cuda"]);
     refuse("constant", &["--net-passes", "0"], &["--net-passes 0"]);

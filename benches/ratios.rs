@@ -1,6 +1,6 @@
 //! Windows per second on one thread beside the least work that each method has to do, measured in the same minute.
 //!
-//! `cargo bench --bench ratios` prints Markdown; `cargo bench --bench ratios -- spatial` that method alone. The floors:
+//! `cargo bench --bench ratios` prints Markdown; `cargo bench --bench ratios -- spatial` the table of that method alone. The floors:
 //! * `frequency`: the one two-dimensional transform that a window needs (both windows packed), and the four of a phase
 //!   correlation with a refining pass (initial windows packed, real inverse, final windows packed, before and after
 //!   resampling), which sharing the search spares most windows;
@@ -317,27 +317,38 @@ fn spatial_table(images: &Images) {
     }
 }
 
+fn lsm_table(images: &Images) {
+    println!("\nInterpolation and product sums, mean number of iterations:\n");
+    println!("| method | window | step | windows/s | iterations | floor/s | share | interpolation |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for window in WINDOWS {
+        steps(window).for_each(|step| lsm(images, window, step));
+    }
+}
+
+fn frequency_table(images: &Images) {
+    println!("\nOne transform a window, and the four of a phase correlation with a refining pass:\n");
+    println!("| method | window | step | windows/s | one transform/s | share | four/s | share |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for window in WINDOWS {
+        steps(window).for_each(|step| frequency(images, window, step));
+    }
+}
+
 fn main() {
     // `cargo test --benches` only wants to know that it starts.
     if std::env::args().any(|a| a == "--test") {
         return;
     }
     let images = Images::new();
-    if std::env::args().any(|a| a == "spatial") {
-        return spatial_table(&images);
-    }
-    println!("\nOne transform a window, and the four of a phase correlation with a refining pass:\n");
-    println!("| method | window | step | windows/s | one transform/s | share | four/s | share |");
-    println!("|---|---|---|---|---|---|---|---|");
-    for window in WINDOWS {
-        steps(window).for_each(|step| frequency(&images, window, step));
-    }
-    spatial_table(&images);
-    println!("\nInterpolation and product sums, mean number of iterations:\n");
-    println!("| method | window | step | windows/s | iterations | floor/s | share | interpolation |");
-    println!("|---|---|---|---|---|---|---|---|");
-    for window in WINDOWS {
-        steps(window).for_each(|step| lsm(&images, window, step));
+    let tables: [(&str, fn(&Images)); 3] =
+        [("frequency", frequency_table), ("spatial", spatial_table), ("lsm", lsm_table)];
+    let wanted: Vec<String> = std::env::args().collect();
+    let named = |name: &str| wanted.iter().any(|w| w == name);
+    let all = !tables.iter().any(|(name, _)| named(name));
+    tables.iter().filter(|(name, _)| all || named(name)).for_each(|(_, table)| table(&images));
+    if !all {
+        return;
     }
     println!("\nWhole run on 640 x 640 pixels in memory, one thread:\n");
     println!("| method | window | step | windows | seconds | windows/s |");

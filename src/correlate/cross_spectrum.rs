@@ -3,6 +3,7 @@
 use rustfft::num_complex::Complex32;
 
 use super::fft2::FftCache;
+use super::frequency_strip::Strip;
 use super::phase::{LANES, PhasePlane};
 use crate::grid::Grid;
 
@@ -54,6 +55,19 @@ impl Stage {
         let (nx, ny) = self.size;
         self.load_packed();
         ffts.complex(nx, ny).forward(&mut self.packed);
+        self.crosses::<UNIT>();
+    }
+
+    /// Cross-spectrum of a window of a strip, as unit phasors and weights.
+    #[inline(always)]
+    pub fn strip_phases(&mut self, strip: &Strip, from: usize, ffts: &mut FftCache) {
+        strip.window(from, ffts.complex(self.size.0, self.size.1), &mut self.packed);
+        self.crosses::<true>();
+    }
+
+    #[inline(always)]
+    fn crosses<const UNIT: bool>(&mut self) {
+        let (nx, ny) = self.size;
         let stride = self.plane.stride;
         let half = (nx / 2 + 1) * stride;
         self.re.resize(half, 0.0);

@@ -51,10 +51,23 @@ impl ComplexFft2 {
         }
     }
 
+    /// Transforms any number of rows, in place.
+    #[inline(always)]
+    pub fn rows(&mut self, data: &mut [Complex32]) {
+        self.rows.process_with_scratch(data, &mut self.scratch);
+    }
+
+    /// Transforms the columns that `fill` writes one after the other, `width` of them.
+    #[inline(always)]
+    pub fn columns(&mut self, fill: impl FnOnce(&mut [Complex32]), out: &mut [Complex32]) {
+        fill(&mut self.spare);
+        self.columns.process_outofplace_with_scratch(&mut self.spare, out, &mut self.scratch);
+    }
+
     /// Row-major in, transposed spectrum out.
     #[inline(always)]
     pub fn forward(&mut self, data: &mut [Complex32]) {
-        self.rows.process_with_scratch(data, &mut self.scratch);
+        self.rows(data);
         let size = (self.width, self.height);
         transpose(data, &mut self.spare, size, size);
         self.columns.process_outofplace_with_scratch(&mut self.spare, data, &mut self.scratch);

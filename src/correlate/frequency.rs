@@ -8,12 +8,14 @@
 //!
 //! The first displacement is the peak of the normalised cross-correlation, whose sums overlapping windows share
 //! ([`super::search`]). Where the phases do not confirm it, it is that of the phase correlation of a larger window under a Hann
-//! taper, made better by a plain fit; beside a cut it is the peak of the window's own side.
+//! taper, made better by a plain fit; beside a cut it is the peak of the window's own side. Windows above each other whose peaks are
+//! close share interpolation and transforms of rows ([`super::frequency_strip`]).
 
 use super::chance::Chance;
 use super::cross_spectrum::{Stage, correlated_samples, cut, fade};
 use super::cut::Support;
 use super::fft2::FftCache;
+use super::frequency_strip::{self, Strip};
 use super::lsm_cut::{self, Lean};
 use super::phase::{PhaseFit, PhaseScratch};
 use super::phase_slopes::Slopes;
@@ -37,10 +39,22 @@ const NEAR: f64 = 0.1;
 /// The same where the texture is aliased: there a step is right only close by.
 const ALIASED_PASSES: usize = 8;
 const ALIASED_NEAR: f64 = 0.02;
+/// A strip of so many windows or more is interpolated again where the one in its middle is off by more than this, pixels.
+const RECENTRED: usize = 16;
+const CENTRED: f64 = 0.04;
 /// Farthest the fit may move from the whole-pixel peak, pixels.
 const CAPTURE: f64 = 1.5;
 /// A fit whose phases agree less than this with its plane is noise (0 random, 1 perfect).
 const LEAST_AGREEMENT: f64 = 0.03;
+
+/// What the windows of a strip say about one of them.
+#[derive(Clone, Copy)]
+enum Together {
+    Nothing,
+    /// It is displaced by about so much; the strip was not near enough.
+    Near(PixelShift),
+    Found(Measurement),
+}
 
 /// One thread's planes and buffers.
 pub struct Frequency<'a> {
@@ -50,6 +64,7 @@ pub struct Frequency<'a> {
     chance: Chance,
     initial: Option<Stage>,
     last: Stage,
+    strip: Strip,
     /// How phases change with the displacement where the texture is aliased.
     slopes: Option<Slopes>,
     /// How often, and until which correction, it is fitted again.
@@ -88,6 +103,7 @@ impl<'a> Frequency<'a> {
             initial: None,
             slopes: scene.spline.allows_aliasing().then(|| Slopes::new(scene.spline, params.window, &last.plane)),
             last,
+            strip: Strip::new(params.window, RIM),
             limits: if scene.spline.allows_aliasing() { (ALIASED_PASSES, ALIASED_NEAR) } else { (PASSES, NEAR) },
             overlap,
             ffts: FftCache::default(),
@@ -111,7 +127,14 @@ impl<'a> Frequency<'a> {
     }
 
     #[inline(always)]
-    fn window(&mut self, tile: &Tile, sums: &CellSums, cell: usize, peak: &Peak) -> Measurement {
+    fn window(
+        &mut self,
+        tile: &Tile,
+        sums: &CellSums,
+        cell: usize,
+        peak: &Peak,
+        fitted: Option<PixelShift>,
+    ) -> Measurement {
         let (w, h) = self.params.window;
         let corner = tile.windows.corner(cell);
         let (x, y) = (cell % tile.windows.cells.0, cell / tile.windows.cells.0);
@@ -120,30 +143,120 @@ impl<'a> Frequency<'a> {
         }
         let size = (tile.pre().values.width, tile.pre().values.height);
         let support = tile.cuts.and_then(|c| c.support(corner, (w, h), size));
-        let near = if support.is_none() { self.near_peak(tile, corner, peak) } else { None };
+        let near = if support.is_none() { self.near_peak(tile, corner, peak, fitted) } else { None };
         let mut m = near.unwrap_or_else(|| self.any_peak(tile, cell, support.as_ref()));
         tile.check_search(cell, &mut m);
         m
     }
 
-    /// From the peak of the normalised cross-correlation, which is nearer than a pixel where it is the right one; `None` when
-    /// the fit does not confirm it.
+    /// From the peak of the normalised cross-correlation, which is nearer than a pixel where it is the right one, or where a first
+    /// fit says; `None` when the fit does not confirm it.
     #[inline(always)]
-    fn near_peak(&mut self, tile: &Tile, corner: (usize, usize), peak: &Peak) -> Option<Measurement> {
+    fn near_peak(
+        &mut self,
+        tile: &Tile,
+        corner: (usize, usize),
+        peak: &Peak,
+        fitted: Option<PixelShift>,
+    ) -> Option<Measurement> {
         let (w, h) = self.params.window;
-        let pixels = tile.pre().counts.count(corner.0 as i64, corner.1 as i64, (w, h)) as f64;
-        if peak.edge || peak.correlation <= NOTHING || f64::from(peak.correlation) < self.chance.least(pixels) {
-            return None;
-        }
-        let at = |c: usize, s: i32| c as i64 + tile.post().search as i64 + i64::from(s);
-        let at = (at(corner.0, peak.shift.0), at(corner.1, peak.shift.1));
-        if (tile.post().counts.count(at.0, at.1, (w, h)) as f64) < self.params.min_valid * (w * h) as f64 {
+        if !self.believable(tile, corner, peak) {
             return None;
         }
         cut(&tile.pre().values, (corner.0 as i64, corner.1 as i64), (w, h), &mut self.last.pre);
-        let mut d = peak.start();
-        let fit = self.approach(tile.post(), corner, &mut d, None)?;
+        // A first fit may have been made with the windows around.
+        let mut d = fitted.unwrap_or(peak.start());
+        let passes = self.limits.0 - usize::from(fitted.is_some());
+        let fit = self.approach(tile.post(), corner, &mut d, None, passes)?;
         Some(self.judge(&fit, d, peak.shift)).filter(|m| m.status == Status::Valid)
+    }
+
+    /// A peak inside the search that is higher than chance makes it, and enough valid pixels there.
+    #[inline(always)]
+    fn believable(&self, tile: &Tile, corner: (usize, usize), peak: &Peak) -> bool {
+        let (w, h) = self.params.window;
+        let pixels = tile.pre().counts.count(corner.0 as i64, corner.1 as i64, (w, h)) as f64;
+        if peak.edge || peak.correlation <= NOTHING || f64::from(peak.correlation) < self.chance.least(pixels) {
+            return false;
+        }
+        let at = |c: usize, s: i32| c as i64 + tile.post().search as i64 + i64::from(s);
+        let at = (at(corner.0, peak.shift.0), at(corner.1, peak.shift.1));
+        tile.post().counts.count(at.0, at.1, (w, h)) as f64 >= self.params.min_valid * (w * h) as f64
+    }
+
+    /// Measures windows above each other together where their peaks are close.
+    #[inline(always)]
+    fn strips(&mut self, tile: &Tile, sums: &CellSums, peaks: &[Peak]) -> Vec<Together> {
+        let (w, h) = self.params.window;
+        let (columns, rows) = tile.windows.cells;
+        let (step, least) = (tile.windows.step.1, 2);
+        let mut found = vec![Together::Nothing; tile.windows.len()];
+        // Beside lines, in aliased texture, and where each window has its own mean, windows go by themselves.
+        let most = frequency_strip::most((w, h), step);
+        if tile.cuts.is_some() || self.slopes.is_some() || !self.last.centred || 2 * step > h || most < least {
+            return found;
+        }
+        let (pre, post) = (tile.pre(), tile.post());
+        for x in 0..columns {
+            let start = |y: usize| {
+                let (cell, corner) = (y * columns + x, tile.windows.corner(y * columns + x));
+                let usable = check(pre, corner, sums.of(x, y), self.params, self.min_variance).is_ok()
+                    && self.believable(tile, corner, &peaks[cell]);
+                usable.then(|| peaks[cell].start())
+            };
+            for (first, starts) in frequency_strip::strips(rows, most, start) {
+                let corner = tile.windows.corner(first * columns + x);
+                let (mut d, height) = (frequency_strip::middle(&starts), (starts.len() - 1) * step + h);
+                let whole = |d: PixelShift| {
+                    let near = |c: usize, d: f64| c as i64 + post.search as i64 + d.round() as i64;
+                    post.counts.count(near(corner.0, d.dx), near(corner.1, d.dy), (w, height)) == w * height
+                };
+                if tile.stopped() || starts.len() < least || !whole(d) {
+                    continue;
+                }
+                self.strip.load((pre, post), corner, height, d, self.ffts.complex(w, h));
+                let centre = starts.len() / 2;
+                let mut first_fit = Some(self.strip_fit(centre * step));
+                if let Some(fit) = first_fit.filter(|fit| fit.converged && starts.len() >= RECENTRED) {
+                    // What phases have against peaks is much the same for neighbours.
+                    let off = fit.dx.hypot(fit.dy);
+                    let better = PixelShift::new(d.dx + fit.dx, d.dy + fit.dy);
+                    if off > CENTRED && off <= CAPTURE && whole(better) {
+                        (d, first_fit) = (better, None);
+                        self.strip.load((pre, post), corner, height, d, self.ffts.complex(w, h));
+                    }
+                }
+                for k in 0..starts.len() {
+                    let cell = (first + k) * columns + x;
+                    let fit = match first_fit.filter(|_| k == centre) {
+                        Some(fit) => fit,
+                        None => self.strip_fit(k * step),
+                    };
+                    let off = fit.dx.hypot(fit.dy);
+                    if !fit.converged || off > CAPTURE {
+                        continue;
+                    }
+                    let d = PixelShift::new(d.dx + fit.dx, d.dy + fit.dy);
+                    found[cell] = Together::Near(d);
+                    if off <= self.limits.1 {
+                        let mut m = self.judge(&fit, d, peaks[cell].shift);
+                        tile.check_search(cell, &mut m);
+                        // What failed goes by itself, as it would without a strip.
+                        found[cell] =
+                            if m.status == Status::NoConvergence { Together::Nothing } else { Together::Found(m) };
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// The fit of the window that begins `from` rows below the strip's top.
+    #[inline(always)]
+    fn strip_fit(&mut self, from: usize) -> PhaseFit {
+        self.last.strip_phases(&self.strip, from, &mut self.ffts);
+        let last = &self.last;
+        last.plane.fit(&last.re, &last.im, &last.weights, &mut self.scratch)
     }
 
     /// Fits and interpolates at the better displacement until a correction is small; `None` where the passes are not enough.
@@ -154,8 +267,9 @@ impl<'a> Frequency<'a> {
         corner: (usize, usize),
         d: &mut PixelShift,
         support: Option<&Support>,
+        passes: usize,
     ) -> Option<PhaseFit> {
-        let (passes, near) = self.limits;
+        let near = self.limits.1;
         for _ in 0..passes {
             let fit = self.fit_at(post, corner, *d, support);
             if !fit.converged || fit.dx.hypot(fit.dy) > CAPTURE {
@@ -215,7 +329,7 @@ impl<'a> Frequency<'a> {
         d.dx += dx;
         d.dy += dy;
         let fit = if self.slopes.is_some() {
-            match self.approach(tile.post(), corner, &mut d, support) {
+            match self.approach(tile.post(), corner, &mut d, support, self.limits.0) {
                 Some(fit) => fit,
                 None => return Measurement::failed(Status::NoConvergence),
             }
@@ -372,11 +486,20 @@ impl pulp::WithSimd for AllWindows<'_, '_, '_> {
         let cells = self.tile.windows.len();
         let mut found = Vec::with_capacity(cells);
         self.method.leans.clear();
-        for cell in 0..cells {
+        let together = self.method.strips(self.tile, self.sums, self.peaks);
+        for (cell, known) in together.into_iter().enumerate() {
             if self.tile.stopped() {
                 break;
             }
-            found.push(self.method.window(self.tile, self.sums, cell, &self.peaks[cell]));
+            let fitted = match known {
+                Together::Found(done) => {
+                    found.push(done);
+                    continue;
+                }
+                Together::Near(d) => Some(d),
+                Together::Nothing => None,
+            };
+            found.push(self.method.window(self.tile, self.sums, cell, &self.peaks[cell], fitted));
         }
         found.resize(cells, Measurement::failed(Status::NoData));
         let tile = self.tile;

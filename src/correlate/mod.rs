@@ -18,6 +18,7 @@ pub mod eight;
 pub mod fft2;
 pub mod fill;
 pub mod frequency;
+pub mod frequency_strip;
 pub mod half_pixel;
 pub mod interp;
 pub mod lag_block;

@@ -127,7 +127,8 @@ fn evidence_is_an_input() {
     for (k, v) in post.values.data.iter_mut().enumerate() {
         *v += 0.4 * super::common::hashed_noise(k % 320, k / 320, 3) as f32;
     }
-    let (plain, mean) = (map(&pre, &post, &params(&options("features"))), map(&pre, &post, &params(&options("evidence"))));
+    let (plain, mean) =
+        (map(&pre, &post, &params(&options("features"))), map(&pre, &post, &params(&options("evidence"))));
     let (mut worst, mut change) = (0.0f64, 0.0f64);
     for y in 20..260 {
         for x in 20..300 {

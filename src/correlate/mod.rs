@@ -197,6 +197,11 @@ pub trait Method {
         0
     }
 
+    /// Whether it also wants that of its halo which lies over the scene's border, invalid pixels all.
+    fn looks_over_the_border(&self) -> bool {
+        false
+    }
+
     /// Measures every window of the tile, in cell order; displacements are relative to the tile's base.
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement>;
 

@@ -153,6 +153,7 @@ impl<'a> Worker<'a> {
         let halo = self.methods[stage].halo();
         let (base, [pre, post]) = (starts.base, self.sizes);
         let (pixels, halo) = match direction {
+            _ if self.methods[stage].looks_over_the_border() => (layout.pixels(cells).grown(halo), (halo, halo)),
             Direction::Forward => around::pixels(layout.pixels(cells), halo, pre),
             Direction::Backward => {
                 let (pixels, halo) = around::pixels(layout.pixels(cells).shifted(base.0, base.1), halo, post);

@@ -68,6 +68,12 @@ impl Method for NetMethod {
         true
     }
 
+    /// Features are made for the border; a network that sees the images alone would see an edge there, and shifted looks need
+    /// room.
+    fn looks_over_the_border(&self) -> bool {
+        self.net.model.card.front_end.is_none() || self.net.options.average
+    }
+
     fn match_tile(&mut self, tile: &Tile) -> Vec<Measurement> {
         match self.measure(tile) {
             Ok(Some(found)) => found,

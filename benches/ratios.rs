@@ -335,14 +335,15 @@ fn frequency_table(images: &Images) {
     }
 }
 
+type Table = fn(&Images);
+
 fn main() {
     // `cargo test --benches` only wants to know that it starts.
     if std::env::args().any(|a| a == "--test") {
         return;
     }
     let images = Images::new();
-    let tables: [(&str, fn(&Images)); 3] =
-        [("frequency", frequency_table), ("spatial", spatial_table), ("lsm", lsm_table)];
+    let tables: [(&str, Table); 3] = [("frequency", frequency_table), ("spatial", spatial_table), ("lsm", lsm_table)];
     let wanted: Vec<String> = std::env::args().collect();
     let named = |name: &str| wanted.iter().any(|w| w == name);
     let all = !tables.iter().any(|(name, _)| named(name));

@@ -191,9 +191,9 @@ impl<'a> Frequency<'a> {
         let (columns, rows) = tile.windows.cells;
         let (step, least) = (tile.windows.step.1, 2);
         let mut found = vec![Together::Nothing; tile.windows.len()];
-        // Beside lines, in aliased texture, and where each window has its own mean, windows go by themselves.
+        // Beside lines, in aliased texture, where each window has its own mean or shares few rows, windows go by themselves.
         let most = frequency_strip::most((w, h), step);
-        if tile.cuts.is_some() || self.slopes.is_some() || !self.last.centred || 2 * step > h || most < least {
+        if tile.cuts.is_some() || self.slopes.is_some() || !self.last.centred || 4 * step > h || most < least {
             return found;
         }
         let (pre, post) = (tile.pre(), tile.post());

@@ -303,12 +303,24 @@ fn steps(window: usize) -> impl Iterator<Item = usize> {
     (window == 64).then_some(16).into_iter().chain(STEPS)
 }
 
+/// Begins a table: its title and the names of its columns.
+fn heading(title: &str, columns: &str) {
+    let rule = "|---".repeat(columns.split(" | ").count());
+    println!("\n{title}:\n\n| {columns} |\n{rule}|");
+}
+
+/// One row for each window and step.
+fn by_window(images: &Images, row: fn(&Images, usize, usize)) {
+    for window in WINDOWS {
+        steps(window).for_each(|step| row(images, window, step));
+    }
+}
+
 fn spatial_table(images: &Images) {
-    println!("\nThe block sums of a full search, on the pair and on one without invalid pixels:\n");
-    println!(
-        "| method | window | step | search | gaps | windows/s | plain block sums/s | share | its own block sums/s | share |"
+    heading(
+        "The block sums of a full search, on the pair and on one without invalid pixels",
+        "method | window | step | search | gaps | windows/s | plain block sums/s | share | its own block sums/s | share",
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
     let whole = images.without_gaps();
     for (images, gaps) in [(images, "some"), (&whole, "none")] {
         for (window, step, search) in SPATIAL {
@@ -318,21 +330,19 @@ fn spatial_table(images: &Images) {
 }
 
 fn lsm_table(images: &Images) {
-    println!("\nInterpolation and product sums, mean number of iterations:\n");
-    println!("| method | window | step | windows/s | iterations | floor/s | share | interpolation |");
-    println!("|---|---|---|---|---|---|---|---|");
-    for window in WINDOWS {
-        steps(window).for_each(|step| lsm(images, window, step));
-    }
+    heading(
+        "Interpolation and product sums, mean number of iterations",
+        "method | window | step | windows/s | iterations | floor/s | share | interpolation",
+    );
+    by_window(images, lsm);
 }
 
 fn frequency_table(images: &Images) {
-    println!("\nOne transform a window, and the four of a phase correlation with a refining pass:\n");
-    println!("| method | window | step | windows/s | one transform/s | share | four/s | share |");
-    println!("|---|---|---|---|---|---|---|---|");
-    for window in WINDOWS {
-        steps(window).for_each(|step| frequency(images, window, step));
-    }
+    heading(
+        "One transform a window, and the four of a phase correlation with a refining pass",
+        "method | window | step | windows/s | one transform/s | share | four/s | share",
+    );
+    by_window(images, frequency);
 }
 
 type Table = fn(&Images);
@@ -351,9 +361,10 @@ fn main() {
     if !all {
         return;
     }
-    println!("\nWhole run on 640 x 640 pixels in memory, one thread:\n");
-    println!("| method | window | step | windows | seconds | windows/s |");
-    println!("|---|---|---|---|---|---|");
+    heading(
+        "Whole run on 640 x 640 pixels in memory, one thread",
+        "method | window | step | windows | seconds | windows/s",
+    );
     for method in METHODS {
         WINDOWS.iter().for_each(|&window| whole_run(&images, method, window, 8));
     }

@@ -3,7 +3,7 @@
 use rustfft::num_complex::Complex32;
 
 use super::fft2::FftCache;
-use super::frequency_strip::Strip;
+use super::frequency::strip::Strip;
 use super::phase::{LANES, PhasePlane};
 use crate::grid::Grid;
 

@@ -18,7 +18,6 @@ pub mod eight;
 pub mod fft2;
 pub mod fill;
 pub mod frequency;
-pub mod frequency_strip;
 pub mod half_pixel;
 pub mod interp;
 pub mod lag_block;
@@ -169,6 +168,40 @@ impl<'a> Tile<'a> {
     /// All bands' images.
     pub fn pairs(&self) -> Vec<(&'a PreparedPre, &'a PreparedPost)> {
         self.bands.iter().map(|b| (&b.pre, &b.post)).collect()
+    }
+
+    /// Top-left pixel of a cell's window in the images.
+    #[inline]
+    pub fn corner(&self, cell: usize) -> (usize, usize) {
+        let (x, y) = self.windows.corner(cell);
+        (x + self.halo.0, y + self.halo.1)
+    }
+
+    /// Centre of a cell's window in the images.
+    #[inline]
+    pub fn centre(&self, cell: usize) -> (f32, f32) {
+        let half = |side: usize| (side as f32 - 1.0) / 2.0;
+        let ((x, y), (w, h)) = (self.corner(cell), self.windows.window);
+        (x as f32 + half(w), y as f32 + half(h))
+    }
+
+    /// Where to look for windows that are laid over the whole images: the start of the cell nearest to each; empty where all
+    /// cells are looked for at the same place.
+    pub fn starts_of(&self, windows: &TileWindows) -> Vec<(i32, i32)> {
+        if self.area.starts.is_empty() {
+            return Vec::new();
+        }
+        let own = &self.windows;
+        let pick = |at: usize, side: usize, halo: usize, window: usize, step: usize, cells: usize| {
+            let centre = (at + side / 2) as i64 - (halo + window / 2) as i64;
+            ((centre.max(0) as usize + step / 2) / step).min(cells - 1)
+        };
+        let cell = |k: usize| {
+            let (x, y) = windows.corner(k);
+            let column = pick(x, windows.window.0, self.halo.0, own.window.0, own.step.0, own.cells.0);
+            pick(y, windows.window.1, self.halo.1, own.window.1, own.step.1, own.cells.1) * own.cells.0 + column
+        };
+        (0..windows.len()).map(|k| self.area.start(cell(k))).collect()
     }
 
     /// The run is to end at once.

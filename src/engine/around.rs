@@ -1,7 +1,7 @@
 //! How far a tile's images reach beyond its windows: as far as its method looks, but not over the scene's border.
 
+use crate::correlate::dense::candidates::BLOCK;
 use crate::grid::Window;
-use crate::net::features::BLOCK;
 
 /// `windows` with `halo` pixels more on every side where the image, which has `size` pixels, has any; and how many these are on the
 /// left and above. Those are whole blocks less than the halo, so blocks of pixels lie as they would with all of it.

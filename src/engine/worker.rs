@@ -151,18 +151,21 @@ impl<'a> Worker<'a> {
         let engine = self.engine;
         let area = SearchArea { range: starts.range, starts: &starts.shifts };
         let halo = self.methods[stage].halo();
-        let (base, [pre, post]) = (starts.base, self.sizes);
-        let (pixels, halo) = match direction {
-            _ if self.methods[stage].looks_over_the_border() => (layout.pixels(cells).grown(halo), (halo, halo)),
-            Direction::Forward => around::pixels(layout.pixels(cells), halo, pre),
-            Direction::Backward => {
-                let (pixels, halo) = around::pixels(layout.pixels(cells).shifted(base.0, base.1), halo, post);
-                (pixels.shifted(-base.0, -base.1), halo)
-            }
+        let windows = layout.pixels(cells);
+        let (pixels, halo) = if self.methods[stage].looks_over_the_border() {
+            (windows.grown(halo), (halo, halo))
+        } else {
+            // Backwards the windows lie in the post image.
+            let (size, (dx, dy)) = match direction {
+                Direction::Forward => (self.sizes[0], (0, 0)),
+                Direction::Backward => (self.sizes[1], starts.base),
+            };
+            let (pixels, halo) = around::pixels(windows.shifted(dx, dy), halo, size);
+            (pixels.shifted(-dx, -dy), halo)
         };
         let cuts = Cuts::meet(self.cuts, pixels).then(|| Cuts::new(self.cuts, pixels));
         let wants = (self.methods[stage].parts(cuts.is_some()), self.methods[stage].wants_pixels());
-        let Some(bands) = self.bands(pixels, base, area.reach(), direction, wants)? else {
+        let Some(bands) = self.bands(pixels, starts.base, area.reach(), direction, wants)? else {
             return Ok(Grid::filled(cells.width, cells.height, Measurement::failed(Status::NoData)));
         };
         let windows = TileWindows { cells: (cells.width, cells.height), window: layout.window, step: layout.step };

@@ -13,7 +13,7 @@
 //! `training/models/flk.py` has the same formulas in PyTorch. A graph of ONNX Runtime would make a pass over 29 planes for each
 //! of their twelve operations.
 
-use super::features::Features;
+use super::features::{self, DISPLACEMENT, FIRST, Features};
 use crate::correlate::dense::windows::box_sum;
 use crate::correlate::lanes::{ln, vectors};
 use crate::grid::Grid;
@@ -22,11 +22,8 @@ use crate::grid::Grid;
 pub const CHANNELS: usize = FIRST_MEAN + 4;
 /// Bound on the logarithms.
 pub const BOUND: f32 = 3.0;
-/// Channels of the first correction of the features, and how many there are, each with its standard deviation.
-const FIRST: usize = 9;
-const TRIPLES: usize = 13;
-/// Channel of the displacement that the features are about, right; down follows.
-const DISPLACEMENT: usize = 4;
+/// Corrections of the features, each with its standard deviation.
+const TRIPLES: usize = (features::CHANNELS - FIRST) / 3;
 /// Places around a pixel, right and down.
 const PLACES: [(i64, i64); 16] = [
     (5, 0),
@@ -206,7 +203,6 @@ fn means(p: &mut Grid<f32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::features;
 
     fn noise(w: usize, h: usize) -> Features {
         let value = |k: usize| ((k * 7919 + k / 13 * 104_729) % 1009) as f32 / 1009.0 - 0.5;

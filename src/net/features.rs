@@ -36,14 +36,16 @@ use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 
+/// The displacement that the others are about, right; down follows.
+pub const DISPLACEMENT: usize = 4;
+/// The first correction: right, down, standard deviation; all others follow in threes.
+pub const FIRST: usize = 9;
 /// Channels before those of the window sizes.
-const FIXED: usize = 12;
+const FIXED: usize = FIRST + 3;
 /// Number of channels.
 pub const CHANNELS: usize = FIXED + 6 * SCALES.len();
 /// Pixels around a place that its features depend on, nearly.
 pub const HALO: usize = 64;
-/// Side of the largest windows' blocks.
-pub const BLOCK: usize = 1 << HALVINGS[HALVINGS.len() - 1];
 /// Bound on normalised images.
 pub const BRIGHTEST: f32 = 4.0;
 /// Bounds on logarithms of standard deviations: 1/1000 px and 10 px.
@@ -138,7 +140,7 @@ pub fn of_tile(tile: &Tile, about: About) -> Option<Features> {
             f.set(2 * kind + i, image.data.iter().map(|v| v.clamp(-BRIGHTEST, BRIGHTEST)));
         }
     }
-    (0..2).for_each(|i| f.set(4 + i, d[i].data.iter().copied()));
+    (0..2).for_each(|i| f.set(DISPLACEMENT + i, d[i].data.iter().copied()));
     f.set(6, sigma[0].data.iter().map(|v| log_sigma(*v)));
     f.set(7, sigma[2].data.iter().map(|v| log_sigma(*v)));
     f.set(8, levels.bands[0].both_valid().data.iter().map(|v| f32::from(u8::from(*v))));
@@ -151,7 +153,7 @@ pub fn of_tile(tile: &Tile, about: About) -> Option<Features> {
         }
     }
     let (delta, covariance) = small_windows(&mut levels, &d, [found.scale(SMALL).clone()]);
-    f.set_correction(9, [&delta[0], &delta[1], &sum(&covariance)]);
+    f.set_correction(FIRST, [&delta[0], &delta[1], &sum(&covariance)]);
     Some(f)
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::card::Card;
 use super::cover::{Blend, Geometry, Span, cut, pieces};
 use super::evidence;
-use super::features::{self, About};
+use super::features::{self, About, DISPLACEMENT};
 use super::images::Source;
 use super::session::{Input, Network, Output};
 use super::{Net, SHIFT};
@@ -21,8 +21,6 @@ use crate::{Error, Result};
 const STILL_TO_COME: f32 = 2.0;
 /// Radius of the box over which the closure of forward and backward is averaged, pixels.
 const CLOSURE: usize = 16;
-/// The feature that is the displacement along x, which the others are about; that along y follows.
-const DISPLACEMENT: usize = 4;
 
 /// The displacement of every pixel of a tile, relative to its base, and the variances of its two components.
 pub struct Field {

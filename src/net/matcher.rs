@@ -7,6 +7,7 @@ use super::windows;
 use super::{Kind, Net, SHIFT, features};
 use crate::correlate::agreement::Agreement;
 use crate::correlate::dense::Texture;
+use crate::correlate::dense::candidates::BLOCK;
 use crate::correlate::dense::start::bilinear;
 use crate::correlate::fill::ValidCounts;
 use crate::correlate::prepare::Preparer;
@@ -56,7 +57,7 @@ impl Method for NetMethod {
         match card.kind {
             // In whole blocks, so that these lie as they do for the method `dense`.
             Kind::Dense if card.front_end.is_some() => {
-                (card.halo.max(features::HALO) + shift).saturating_sub(half / features::BLOCK * features::BLOCK)
+                (card.halo.max(features::HALO) + shift).saturating_sub(half / BLOCK * BLOCK)
             }
             // An even window has a pixel less before its centre.
             Kind::Dense => (card.halo + shift + 1).saturating_sub(half),
@@ -111,12 +112,6 @@ impl NetMethod {
             Some(network) => network,
             slot => slot.insert(Network::new(&self.net.model, &self.net.options)?),
         };
-        let half = |side: usize| (side as f32 - 1.0) / 2.0;
-        let window = tile.windows.window;
-        let centre = |cell: usize| {
-            let (x, y) = tile.windows.corner(cell);
-            ((x + tile.halo.0) as f32 + half(window.0), (y + tile.halo.1) as f32 + half(window.1))
-        };
         let cells = tile.windows.len();
         let raw: Vec<Raw> = match self.net.model.card.kind {
             Kind::Window => {
@@ -134,7 +129,7 @@ impl NetMethod {
                 let front_end = self.net.model.card.front_end.is_some();
                 let agreement = front_end.then(|| Agreement::of_tile(tile, field.d.each_ref()));
                 let cell = |cell: usize| {
-                    let c = centre(cell);
+                    let c = tile.centre(cell);
                     let matched = agreement.as_ref().is_none_or(|a| a.at(c.0, c.1));
                     Raw { d: at(&field.d, c), variance: at(&field.variance, c), matched }
                 };
@@ -152,8 +147,7 @@ impl NetMethod {
         let pre_counts = ValidCounts::new(&all(sources, |s, k| s.pre_valid.data[k]));
         let post_counts = PostCounts::new(sources);
         let cell = |cell: usize| {
-            let (x, y) = tile.windows.corner(cell);
-            let (x, y) = (x + tile.halo.0, y + tile.halo.1);
+            let (x, y) = tile.corner(cell);
             let Raw { d, variance, matched } = raw[cell];
             let pre = pre_counts.count(x as i64, y as i64, window) as f64 / area;
             let post = post_counts.share((x as i64, y as i64), window, d);

@@ -102,12 +102,7 @@ impl Network {
                 }
             }
             for (name, wanted) in [("features", features::CHANNELS), ("evidence", evidence::CHANNELS)] {
-                if let Some(found) = named(&inputs, name)
-                    && let Some(Some(found)) = tensor(name, found, 4)?.get(1)
-                    && *found != wanted as i64
-                {
-                    return Err(format!("its input `{name}` has {found} channels instead of {wanted}"));
-                }
+                named(&inputs, name).map_or(Ok(()), |input| has_channels(name, input, wanted))?;
             }
             if card.front_end.is_some() && named(&inputs, "features").is_none() {
                 return Err("its card has a front_end, but there is no input `features`".into());
@@ -147,11 +142,7 @@ impl Network {
                 let known: Vec<&str> = INSAR_INPUTS.iter().map(|i| i.0).collect();
                 return Err(format!("its input `{name}` is not known for the kind insar_gnss ({})", known.join(", ")));
             };
-            if let Some(Some(found)) = tensor(name, input.dtype(), 4)?.get(1)
-                && *found != *wanted as i64
-            {
-                return Err(format!("its input `{name}` has {found} channels instead of {wanted}"));
-            }
+            has_channels(name, input.dtype(), *wanted)?;
         }
         let outputs: Vec<_> = session.outputs().iter().map(|o| (o.name(), o.dtype())).collect();
         let displacement = named(&outputs, "displacement").ok_or("it has no output `displacement`")?;
@@ -233,6 +224,16 @@ impl Network {
 
 fn named<'a, T>(list: &[(&str, &'a T)], name: &str) -> Option<&'a T> {
     list.iter().find(|(n, _)| *n == name).map(|(_, t)| *t)
+}
+
+/// Refuses an input [N, C, H, W] of another number of channels.
+fn has_channels(name: &str, input: &ValueType, wanted: usize) -> std::result::Result<(), String> {
+    match tensor(name, input, 4)?[1] {
+        Some(found) if found != wanted as i64 => {
+            Err(format!("its input `{name}` has {found} channels instead of {wanted}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The dimensions of a float32 tensor of `rank` axes; `None` for free ones.

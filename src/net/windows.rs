@@ -38,8 +38,8 @@ pub fn measure(
     let card = &net.model.card;
     let side = card.tile;
     let corner = |cell: usize| {
-        let (x, y) = tile.windows.corner(cell);
-        ((x + tile.halo.0) as i64, (y + tile.halo.1) as i64)
+        let (x, y) = tile.corner(cell);
+        (x as i64, y as i64)
     };
     let cells = tile.windows.len();
     let mut d: Vec<(f64, f64)> = vec![(0.0, 0.0); cells];
@@ -105,8 +105,7 @@ fn looked(
         let batch = first..(first + BATCH).min(d.len());
         values.clear();
         for cell in batch.clone() {
-            let (x, y) = tile.windows.corner(cell);
-            let (x, y) = (x + tile.halo.0, y + tile.halo.1);
+            let (x, y) = tile.corner(cell);
             let mut planes: [Vec<f32>; 2] = Default::default();
             for source in sources.iter_mut() {
                 for row in y..y + side {

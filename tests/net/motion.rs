@@ -85,6 +85,13 @@ fn networks_for_windows_measure_too() {
     }
 }
 
+fn add_noise(image: &mut Image, share: f32) {
+    let width = image.values.width;
+    for (k, v) in image.values.data.iter_mut().enumerate() {
+        *v += share * super::common::hashed_noise(k % width, k / width, 3) as f32;
+    }
+}
+
 /// The front end's own displacement is the dense method's, so a network that only hands it on gives the dense method's map; its
 /// sigma lacks what the dense method adds for its last correction.
 #[test]
@@ -93,9 +100,7 @@ fn the_front_end_gives_what_dense_gives() {
         return;
     }
     let (pre, mut post) = constant((0.37, -1.21));
-    for (k, v) in post.values.data.iter_mut().enumerate() {
-        *v += 0.1 * super::common::hashed_noise(k % 320, k / 320, 3) as f32;
-    }
+    add_noise(&mut post, 0.1);
     let net = params(&options("features"));
     let dense = Params { method: MethodName::Dense, net: None, ..net.clone() };
     let (a, b) = (map(&pre, &post, &net), map(&pre, &post, &dense));
@@ -124,9 +129,7 @@ fn evidence_is_an_input() {
         return;
     }
     let (pre, mut post) = constant((0.37, -1.21));
-    for (k, v) in post.values.data.iter_mut().enumerate() {
-        *v += 0.4 * super::common::hashed_noise(k % 320, k / 320, 3) as f32;
-    }
+    add_noise(&mut post, 0.4);
     let (plain, mean) =
         (map(&pre, &post, &params(&options("features"))), map(&pre, &post, &params(&options("evidence"))));
     let (mut worst, mut change) = (0.0f64, 0.0f64);
@@ -160,9 +163,7 @@ fn the_second_front_end_smooths_as_regularized() {
         d
     };
     let (pre, mut post) = (rough((320, 280), |_, _| (0.0, 0.0)), rough((320, 280), back));
-    for (k, v) in post.values.data.iter_mut().enumerate() {
-        *v += 0.4 * super::common::hashed_noise(k % 320, k / 320, 3) as f32;
-    }
+    add_noise(&mut post, 0.4);
     let net = |name: &str| map(&pre, &post, &params(&options(name)));
     let regularized = Params { method: MethodName::Regularized, net: None, ..params(&options("features")) };
     let regularized = map(&pre, &post, &regularized);

@@ -15,8 +15,7 @@ Proposals: nothing; the 12 window corrections; the ungated 9 px correction; the 
 For each proposal the network also gets what speaks for it: the mean square difference that would be left in a window of
 about 5 px if the pixel moved so, linearised about the displacement found as in the least squares themselves, as half its
 logarithm against that of staying. These channels are computed here in training; an exported network takes them as its input
-`evidence` [N, 33, H, W], which shiftmap computes (src/net/evidence.rs) in a tenth of the time that the graph's passes over 29 planes
-take.
+`evidence` [N, 33, H, W], which shiftmap computes (src/net/evidence.rs): a graph makes many passes over 29 planes for it.
 
 The first convolution is a sum of three, over the channels as they are, over their hyperbolic tangents (corrections from
 hundredths of a pixel to pixels must all be seen), and over the evidence: one after the other they need no copy
@@ -83,11 +82,11 @@ def proposals(f):
     return (torch.cat([f[:, FIRST::3], shifted(f[:, 4:5])], 1), torch.cat([f[:, FIRST + 1 :: 3], shifted(f[:, 5:6])], 1))
 
 
-def evidence(f):
-    """[N, 48, H, W] -> [N, 33, H, W]: the costs of all proposals; how the displacement differs from its mean in boxes of 9 and of
-    33 px, along x and y of each, times 4."""
+def evidence(f, moves=None):
+    """[N, 48, H, W] -> [N, 33, H, W]: the costs of all proposals (`moves`, where they are there already); how the displacement
+    differs from its mean in boxes of 9 and of 33 px, along x and y of each, times 4."""
     d = f[:, 4:6]
-    return torch.cat([costs(f, *proposals(f)), 4 * (d - mean(d, 4)), 4 * (d - mean(d, 16))], 1)
+    return torch.cat([costs(f, *(moves or proposals(f))), 4 * (d - mean(d, 4)), 4 * (d - mean(d, 16))], 1)
 
 
 def added(planes):
@@ -147,7 +146,7 @@ class FLK(nn.Module):
         """[N, 48, H, W] -> correction to channels 4 and 5 [N, 2, H, W], logarithm of its scale [N, 2, H, W]. `made`: the
         `evidence`, where it is there already."""
         dx, dy = proposals(f)
-        made = evidence(f) if made is None else made
+        made = evidence(f, (dx, dy)) if made is None else made
         plain = F.conv2d(f, self.plain.weight * self.seen, self.plain.bias, padding=1)
         made = F.conv2d(made, self.made.weight * self.halves, padding=1)
         x = torch.relu(plain + self.curved(torch.tanh(f * self.gain)) + made)

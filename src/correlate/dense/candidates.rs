@@ -15,6 +15,8 @@ use std::ops::Range;
 pub const SCALES: [usize; 6] = [5, 9, 18, 36, 72, 144];
 /// How many times the pixels are halved for each scale.
 pub const HALVINGS: [usize; 6] = [0, 0, 1, 2, 3, 4];
+/// Side of the largest windows' blocks.
+pub const BLOCK: usize = 1 << HALVINGS[HALVINGS.len() - 1];
 /// Standard deviation of the zero-mean prior of a correction, pixels.
 const PRIOR: f32 = 1.0;
 /// Largest correction of one pass, pixels.

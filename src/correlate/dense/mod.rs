@@ -111,26 +111,20 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
     let size = (whole.d[0].width, whole.d[0].height);
     let sides = tile.cuts.map(|c| Sides::new(c, size.0, size.1, REACH));
     let window = tile.windows.window;
-    let half = |side: usize| (side as f32 - 1.0) / 2.0;
-    let centre = |cell: usize| {
-        let (x, y) = tile.windows.corner(cell);
-        ((x + tile.halo.0) as f32 + half(window.0), (y + tile.halo.1) as f32 + half(window.1))
-    };
     // The side whose windows measure a cell beside a line.
     let side = |(x, y): (f32, f32)| {
         let nearest = |v: f32, n: usize| (v.round() as usize).min(n - 1);
         sides.as_ref().and_then(|s| s.of(nearest(x, size.0), nearest(y, size.1)))
     };
     let mut wanted = vec![false; sides.as_ref().map_or(0, |s| s.count)];
-    (0..tile.windows.len()).filter_map(|cell| side(centre(cell))).for_each(|part| wanted[part - 1] = true);
+    (0..tile.windows.len()).filter_map(|cell| side(tile.centre(cell))).for_each(|part| wanted[part - 1] = true);
     let own = |s: &Sides, part: usize| wanted[part - 1].then(|| Run::new(tile, &peaks, Some(&s.mask(part)))).flatten();
     let parts: Vec<Option<Run>> = sides.iter().flat_map(|s| (1..=s.count).map(|part| own(s, part))).collect();
     let counts = ValidCounts::new(&whole.valid);
     let texture = Texture::new(&tile.bands[0].pre.values);
     let least = (min_valid * (window.0 * window.1) as f64).max(1.0);
     let cell = |cell: usize| {
-        let corner = tile.windows.corner(cell);
-        let (x, y) = (corner.0 + tile.halo.0, corner.1 + tile.halo.1);
+        let (x, y) = tile.corner(cell);
         if (counts.count(x as i64, y as i64, window) as f64) < least {
             return Measurement::failed(Status::NoData);
         }
@@ -138,7 +132,7 @@ fn measure(tile: &Tile, min_valid: f64) -> Vec<Measurement> {
         if texture.variance(x, y, window) <= tile.bands[0].scene.min_variance {
             return Measurement::failed(Status::LowTexture);
         }
-        let (cx, cy) = centre(cell);
+        let (cx, cy) = tile.centre(cell);
         let run = side((cx, cy)).and_then(|p| parts[p - 1].as_ref()).unwrap_or(&whole);
         let place = Place::new(size, cx, cy);
         let at = |g: &Grid<f32>| place.of(g);

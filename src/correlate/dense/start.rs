@@ -32,22 +32,7 @@ impl Peaks {
         let across = |n: usize| n.saturating_sub(WINDOW) / STEP + 1;
         let window = (WINDOW.min(w), WINDOW.min(h));
         let windows = TileWindows { cells: (across(w), across(h)), window, step: (STEP, STEP) };
-        let (nx, ny) = windows.cells;
-        let own = &tile.windows;
-        // The search area of the nearest cell of the product.
-        let cell = |k: usize| {
-            let (x, y) = windows.corner(k);
-            let pick = |at: usize, halo: usize, side: usize, window: usize, step: usize, cells: usize| {
-                let centre = (at + side / 2) as i64 - (halo + window / 2) as i64;
-                ((centre.max(0) as usize + step / 2) / step).min(cells - 1)
-            };
-            pick(y, tile.halo.1, window.1, own.window.1, own.step.1, own.cells.1) * own.cells.0
-                + pick(x, tile.halo.0, window.0, own.window.0, own.step.0, own.cells.0)
-        };
-        let starts: Vec<(i32, i32)> = match tile.area.starts.is_empty() {
-            true => Vec::new(),
-            false => (0..nx * ny).map(|k| tile.area.start(cell(k))).collect(),
-        };
+        let starts = tile.starts_of(&windows);
         let area = SearchArea { range: tile.area.range, starts: &starts };
         let peaks = integer_peaks(&tile.pairs(), &windows, &area, tile.stop);
         let found: Vec<Option<(f32, f32)>> = (peaks.iter())

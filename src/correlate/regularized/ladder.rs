@@ -47,7 +47,7 @@ fn whole_pixels(tile: &Tile, window: (usize, usize), barriers: Option<&Barriers>
     let windows = TileWindows { cells, window, step: (apart, apart) };
     let half = ((window.0 - 1) / 2, (window.1 - 1) / 2);
     let pixel = |c: (usize, usize)| (c.0 * apart + half.0, c.1 * apart + half.1);
-    let starts = starts(tile, &windows);
+    let starts = tile.starts_of(&windows);
     let area = SearchArea { range: tile.area.range, starts: &starts };
     let volume = cost::whole(tile.bands, &windows, &area, tile.stop);
     let closed = |a: (usize, usize), b: (usize, usize)| barriers.is_some_and(|s| s.between(pixel(a), pixel(b)));
@@ -65,22 +65,4 @@ fn whole_pixels(tile: &Tile, window: (usize, usize), barriers: Option<&Barriers>
         b.carry(w, (window.0 + 2 * apart, window.1 + 2 * apart), &mut base);
     }
     base
-}
-
-/// The start of each window: that of the nearest cell of the product.
-fn starts(tile: &Tile, windows: &TileWindows) -> Vec<(i32, i32)> {
-    if tile.area.starts.is_empty() {
-        return Vec::new();
-    }
-    let own = &tile.windows;
-    let pick = |corner: usize, halo: usize, side: usize, window: usize, step: usize, cells: usize| {
-        let centre = (corner + side / 2) as i64 - (halo + window / 2) as i64;
-        ((centre.max(0) as usize + step / 2) / step).min(cells - 1)
-    };
-    let cell = |k: usize| {
-        let (x, y) = windows.corner(k);
-        pick(y, tile.halo.1, windows.window.1, own.window.1, own.step.1, own.cells.1) * own.cells.0
-            + pick(x, tile.halo.0, windows.window.0, own.window.0, own.step.0, own.cells.0)
-    };
-    (0..windows.len()).map(|k| tile.area.start(cell(k))).collect()
 }

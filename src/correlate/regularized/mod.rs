@@ -99,15 +99,13 @@ impl Regularized {
         let texture = variance(&tile.bands[0].pre.values, &found.data.both, radius);
         let quality = sources[0].correlation(radius);
         let agreement = data::agreement(sources);
-        let half = |side: usize| (side as f32 - 1.0) / 2.0;
         let cell = |cell: usize| {
-            let corner = tile.windows.corner(cell);
-            let (x, y) = (corner.0 + tile.halo.0, corner.1 + tile.halo.1);
+            let (x, y) = tile.corner(cell);
             let valid = counts.count(x as i64, y as i64, window) as f64;
             if valid < least {
                 return Measurement::failed(Status::NoData);
             }
-            let (cx, cy) = (x as f32 + half(window.0), y as f32 + half(window.1));
+            let (cx, cy) = tile.centre(cell);
             let at = |g: &Grid<f32>| bilinear(g, cx, cy);
             if f64::from(at(&texture)) <= tile.bands[0].scene.min_variance {
                 return Measurement::failed(Status::LowTexture);

@@ -9,25 +9,31 @@
 //! The first displacement is the peak of the normalised cross-correlation, whose sums overlapping windows share
 //! ([`super::search`]). Where the phases do not confirm it, it is that of the phase correlation of a larger window under a Hann
 //! taper, made better by a plain fit; beside a cut it is the peak of the window's own side. Windows above each other whose peaks are
-//! close share interpolation and transforms of rows ([`super::frequency_strip`]).
+//! close share interpolation and transforms of rows ([`strip`]).
+
+pub mod fit;
+pub mod runs;
+pub mod strip;
+pub mod together;
+
+use strip::Strip;
+use together::Together;
 
 use super::chance::Chance;
 use super::cross_spectrum::{Stage, correlated_samples, cut, fade};
 use super::cut::Support;
 use super::fft2::FftCache;
-use super::frequency_strip::{self, Strip};
 use super::lsm_cut::{self, Lean};
-use super::phase::{PhaseFit, PhaseScratch};
+use super::phase::PhaseScratch;
 use super::phase_slopes::Slopes;
 use super::prefilter::information;
-use super::prepare::{Parts, PreparedPost, PreparedPre};
+use super::prepare::{Parts, PreparedPre};
 use super::scene::Scene;
 use super::search::{Peak, integer_peaks};
 use super::sums::{CellSums, Intervals};
 use super::surface::NOTHING;
-use super::uncertainty::{RESAMPLING_FLOOR, congruence};
 use super::{Method, Tile};
-use crate::field::{Covariance, Measurement, PixelShift, Status};
+use crate::field::{Measurement, PixelShift, Status};
 use crate::pipeline::{Params, Prefilter};
 
 /// Share of the final window, at each end, over which it is faded.
@@ -39,22 +45,8 @@ const NEAR: f64 = 0.1;
 /// The same where the texture is aliased: there a step is right only close by.
 const ALIASED_PASSES: usize = 8;
 const ALIASED_NEAR: f64 = 0.02;
-/// A strip of so many windows or more is interpolated again where the one in its middle is off by more than this, pixels.
-const RECENTRED: usize = 16;
-const CENTRED: f64 = 0.04;
 /// Farthest the fit may move from the whole-pixel peak, pixels.
 const CAPTURE: f64 = 1.5;
-/// A fit whose phases agree less than this with its plane is noise (0 random, 1 perfect).
-const LEAST_AGREEMENT: f64 = 0.03;
-
-/// What the windows of a strip say about one of them.
-#[derive(Clone, Copy)]
-enum Together {
-    Nothing,
-    /// It is displaced by about so much; the strip was not near enough.
-    Near(PixelShift),
-    Found(Measurement),
-}
 
 /// One thread's planes and buffers.
 pub struct Frequency<'a> {
@@ -160,11 +152,11 @@ impl<'a> Frequency<'a> {
         fitted: Option<PixelShift>,
     ) -> Option<Measurement> {
         let (w, h) = self.params.window;
-        if !self.believable(tile, corner, peak) {
+        // A first fit may have been made with the windows around, of a peak that was believed there.
+        if fitted.is_none() && !self.believable(tile, corner, peak) {
             return None;
         }
         cut(&tile.pre().values, (corner.0 as i64, corner.1 as i64), (w, h), &mut self.last.pre);
-        // A first fit may have been made with the windows around.
         let mut d = fitted.unwrap_or(peak.start());
         let passes = self.limits.0 - usize::from(fitted.is_some());
         let fit = self.approach(tile.post(), corner, &mut d, None, passes)?;
@@ -182,105 +174,6 @@ impl<'a> Frequency<'a> {
         let at = |c: usize, s: i32| c as i64 + tile.post().search as i64 + i64::from(s);
         let at = (at(corner.0, peak.shift.0), at(corner.1, peak.shift.1));
         tile.post().counts.count(at.0, at.1, (w, h)) as f64 >= self.params.min_valid * (w * h) as f64
-    }
-
-    /// Measures windows above each other together where their peaks are close.
-    #[inline(always)]
-    fn strips(&mut self, tile: &Tile, sums: &CellSums, peaks: &[Peak]) -> Vec<Together> {
-        let (w, h) = self.params.window;
-        let (columns, rows) = tile.windows.cells;
-        let (step, least) = (tile.windows.step.1, 2);
-        let mut found = vec![Together::Nothing; tile.windows.len()];
-        // Beside lines, in aliased texture, where each window has its own mean or shares few rows, windows go by themselves.
-        let most = frequency_strip::most((w, h), step);
-        if tile.cuts.is_some() || self.slopes.is_some() || !self.last.centred || 4 * step > h || most < least {
-            return found;
-        }
-        let (pre, post) = (tile.pre(), tile.post());
-        for x in 0..columns {
-            let start = |y: usize| {
-                let (cell, corner) = (y * columns + x, tile.windows.corner(y * columns + x));
-                let usable = check(pre, corner, sums.of(x, y), self.params, self.min_variance).is_ok()
-                    && self.believable(tile, corner, &peaks[cell]);
-                usable.then(|| peaks[cell].start())
-            };
-            for (first, starts) in frequency_strip::strips(rows, most, start) {
-                let corner = tile.windows.corner(first * columns + x);
-                let (mut d, height) = (frequency_strip::middle(&starts), (starts.len() - 1) * step + h);
-                let whole = |d: PixelShift| {
-                    let near = |c: usize, d: f64| c as i64 + post.search as i64 + d.round() as i64;
-                    post.counts.count(near(corner.0, d.dx), near(corner.1, d.dy), (w, height)) == w * height
-                };
-                if tile.stopped() || starts.len() < least || !whole(d) {
-                    continue;
-                }
-                self.strip.load((pre, post), corner, height, d, self.ffts.complex(w, h));
-                let centre = starts.len() / 2;
-                let mut first_fit = Some(self.strip_fit(centre * step));
-                if let Some(fit) = first_fit.filter(|fit| fit.converged && starts.len() >= RECENTRED) {
-                    // What phases have against peaks is much the same for neighbours.
-                    let off = fit.dx.hypot(fit.dy);
-                    let better = PixelShift::new(d.dx + fit.dx, d.dy + fit.dy);
-                    if off > CENTRED && off <= CAPTURE && whole(better) {
-                        (d, first_fit) = (better, None);
-                        self.strip.load((pre, post), corner, height, d, self.ffts.complex(w, h));
-                    }
-                }
-                for k in 0..starts.len() {
-                    let cell = (first + k) * columns + x;
-                    let fit = match first_fit.filter(|_| k == centre) {
-                        Some(fit) => fit,
-                        None => self.strip_fit(k * step),
-                    };
-                    let off = fit.dx.hypot(fit.dy);
-                    if !fit.converged || off > CAPTURE {
-                        continue;
-                    }
-                    let d = PixelShift::new(d.dx + fit.dx, d.dy + fit.dy);
-                    found[cell] = Together::Near(d);
-                    if off <= self.limits.1 {
-                        let mut m = self.judge(&fit, d, peaks[cell].shift);
-                        tile.check_search(cell, &mut m);
-                        // What failed goes by itself, as it would without a strip.
-                        found[cell] =
-                            if m.status == Status::NoConvergence { Together::Nothing } else { Together::Found(m) };
-                    }
-                }
-            }
-        }
-        found
-    }
-
-    /// The fit of the window that begins `from` rows below the strip's top.
-    #[inline(always)]
-    fn strip_fit(&mut self, from: usize) -> PhaseFit {
-        self.last.strip_phases(&self.strip, from, &mut self.ffts);
-        let last = &self.last;
-        last.plane.fit(&last.re, &last.im, &last.weights, &mut self.scratch)
-    }
-
-    /// Fits and interpolates at the better displacement until a correction is small; `None` where the passes are not enough.
-    #[inline(always)]
-    fn approach(
-        &mut self,
-        post: &PreparedPost,
-        corner: (usize, usize),
-        d: &mut PixelShift,
-        support: Option<&Support>,
-        passes: usize,
-    ) -> Option<PhaseFit> {
-        let near = self.limits.1;
-        for _ in 0..passes {
-            let fit = self.fit_at(post, corner, *d, support);
-            if !fit.converged || fit.dx.hypot(fit.dy) > CAPTURE {
-                return None;
-            }
-            (d.dx, d.dy) = (d.dx + fit.dx, d.dy + fit.dy);
-            if fit.dx.hypot(fit.dy) <= near {
-                return Some(fit);
-            }
-        }
-        None
     }
 
     /// From the peak of the phase correlation of a larger window, or of one side of a line.
@@ -316,8 +209,8 @@ impl<'a> Frequency<'a> {
         }
         if let Some(own) = support {
             self.leans.extend(lsm_cut::lean(tile, cell, own));
-            weigh(&mut self.last.pre, &own.weights);
-            weigh(&mut self.last.post, &own.weights);
+            fit::weigh(&mut self.last.pre, &own.weights);
+            fit::weigh(&mut self.last.post, &own.weights);
         }
         let mut d = PixelShift::new(shift.0 as f64, shift.1 as f64);
         self.last.phases::<false>(&mut self.ffts);
@@ -349,78 +242,6 @@ impl<'a> Frequency<'a> {
         }
         m
     }
-
-    /// The robust fit of the pre window that is there and the post window interpolated at displacement `d`, on its own side.
-    #[inline(always)]
-    fn fit_at(
-        &mut self,
-        post: &PreparedPost,
-        corner: (usize, usize),
-        d: PixelShift,
-        support: Option<&Support>,
-    ) -> PhaseFit {
-        self.resample(post, corner, d);
-        if let Some(own) = support {
-            weigh(&mut self.last.post, &own.weights);
-        }
-        self.last.phases::<true>(&mut self.ffts);
-        let last = &self.last;
-        let plane = self.slopes.as_mut().map_or(&last.plane, |slopes| slopes.at(d));
-        plane.fit(&last.re, &last.im, &last.weights, &mut self.scratch)
-    }
-
-    /// The post window interpolated at displacement `d`; invalid pixels, taken at the nearest pixel, stay zero.
-    #[inline(always)]
-    fn resample(&mut self, post: &PreparedPost, corner: (usize, usize), d: PixelShift) {
-        let (w, h) = self.params.window;
-        let c = &post.coefficients;
-        let (tx, ty) = (c.taps(corner.0 as i64, d.dx), c.taps(corner.1 as i64, d.dy));
-        let rows = c.rows(h);
-        self.rows.resize(rows * w, 0.0);
-        c.along_x(&tx, ty.first, rows, w, &mut self.rows);
-        let search = post.search as i64;
-        let near = (corner.0 as i64 + search + d.dx.round() as i64, corner.1 as i64 + search + d.dy.round() as i64);
-        let whole = post.counts.count(near.0, near.1, (w, h)) == w * h;
-        for y in 0..h {
-            let out = &mut self.last.post[y * w..(y + 1) * w];
-            c.along_y(&ty.weights, &self.rows, y, w, out);
-            if !whole {
-                for (i, v) in out.iter_mut().enumerate() {
-                    let (x, y) = (near.0 + i as i64, near.1 + y as i64);
-                    let inside = x >= 0 && y >= 0 && x < post.valid.width as i64 && y < post.valid.height as i64;
-                    if !(inside && post.valid.get(x as usize, y as usize)) {
-                        *v = 0.0;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Status, quality and covariance of the last fit.
-    fn judge(&self, fit: &PhaseFit, d: PixelShift, shift: (i32, i32)) -> Measurement {
-        let far = |v: f64, s: i32| (v - s as f64).abs() > CAPTURE;
-        let agreement = 2.0 * fit.coherence - 1.0;
-        if !fit.converged || far(d.dx, shift.0) || far(d.dy, shift.1) || agreement < LEAST_AGREEMENT {
-            return Measurement::failed(Status::NoConvergence);
-        }
-        let h = fit.hessian;
-        let det = h[0] * h[2] - h[1] * h[1];
-        let inverse = [h[2] / det, -h[1] / det, h[0] / det];
-        let [xx, xy, yy] = congruence(&inverse, &fit.meat);
-        let floor = RESAMPLING_FLOOR * RESAMPLING_FLOOR;
-        let covariance =
-            Covariance { xx: self.overlap * xx + floor, xy: self.overlap * xy, yy: self.overlap * yy + floor };
-        if !(det > 0.0 && covariance.xx.is_finite() && covariance.yy.is_finite()) {
-            return Measurement::failed(Status::NoConvergence);
-        }
-        let quality = agreement.clamp(0.0, 1.0) as f32;
-        Measurement { shift: d, covariance, quality, status: Status::Valid }
-    }
-}
-
-/// Pixels that count less become smaller, as under the taper.
-fn weigh(values: &mut [f32], weights: &[f32]) {
-    values.iter_mut().zip(weights).for_each(|(v, w)| *v *= w);
 }
 
 /// Enough valid pixels and some texture; `sums` are those of the window's values and of their squares.

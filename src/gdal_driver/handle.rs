@@ -198,13 +198,12 @@ fn cache_limit(text: &str) -> Result<usize> {
     if text.is_empty() {
         return Ok(super::cache::DEFAULT_LIMIT);
     }
-    let (number, unit) =
-        match text.strip_suffix(['B']).and_then(|t| Some((t.get(..t.len() - 1)?, t.get(t.len() - 1..)?))) {
-            Some((number, "K")) => (number, 1 << 10),
-            Some((number, "M")) => (number, 1 << 20),
-            Some((number, "G")) => (number, 1 << 30),
-            _ => (text.as_str(), 1 << 20),
-        };
+    let (number, unit) = match text.strip_suffix(['B']).and_then(|t| t.split_at_checked(t.len().checked_sub(1)?)) {
+        Some((number, "K")) => (number, 1 << 10),
+        Some((number, "M")) => (number, 1 << 20),
+        Some((number, "G")) => (number, 1 << 30),
+        _ => (text.as_str(), 1 << 20),
+    };
     match number.trim().parse::<f64>() {
         Ok(n) if n >= 0.0 && n.is_finite() => Ok((n * f64::from(unit)) as usize),
         _ => Err(Error::option("SHIFTMAP_CACHEMAX", text, "a number of megabytes, or one with KB, MB or GB")),

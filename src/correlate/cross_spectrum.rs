@@ -60,19 +60,37 @@ impl Stage {
 
     /// Cross-spectrum of a window of a strip, as unit phasors and weights.
     #[inline(always)]
-    pub fn strip_phases(&mut self, strip: &Strip, from: usize, ffts: &mut FftCache) {
-        strip.window(from, ffts.complex(self.size.0, self.size.1), &mut self.packed);
-        self.crosses::<true>();
+    pub fn strip_phases(&mut self, strip: &mut Strip, from: usize, ffts: &mut FftCache) {
+        let (nx, ny) = self.size;
+        strip.window(from, ffts.complex(nx, ny));
+        let stride = self.resize();
+        let mut sum = [0.0f32; LANES];
+        for kx in 0..nx.div_ceil(2) {
+            let row = kx * stride..(kx + 1) * stride;
+            let out = (&mut self.re[row.clone()], &mut self.im[row.clone()], &mut self.weights[row.clone()]);
+            let given = &self.plane.weights[row];
+            unit_crosses::<true>(strip.bins(kx), |f, g| (f, g), out, given, &mut sum);
+        }
+        // The Nyquist frequency has no weight.
+        self.weights[nx.div_ceil(2) * stride..].fill(0.0);
+        self.level(&sum);
+    }
+
+    /// Makes room for a cross-spectrum: the length of a row of it.
+    #[inline(always)]
+    fn resize(&mut self) -> usize {
+        let stride = self.plane.stride;
+        let half = (self.size.0 / 2 + 1) * stride;
+        self.re.resize(half, 0.0);
+        self.im.resize(half, 0.0);
+        self.weights.resize(half, 0.0);
+        stride
     }
 
     #[inline(always)]
     fn crosses<const UNIT: bool>(&mut self) {
         let (nx, ny) = self.size;
-        let stride = self.plane.stride;
-        let half = (nx / 2 + 1) * stride;
-        self.re.resize(half, 0.0);
-        self.im.resize(half, 0.0);
-        self.weights.resize(half, 0.0);
+        let stride = self.resize();
         // The amplitude of this window's own cross-spectrum around its expectation.
         let mut sum = [0.0f32; LANES];
         for kx in 0..=nx / 2 {
@@ -85,14 +103,18 @@ impl Stage {
                 *m = *v;
             }
             let row = kx * stride..(kx + 1) * stride;
-            let (re, im) = (&mut self.re[row.clone()], &mut self.im[row.clone()]);
-            let given = &self.plane.weights[row.clone()];
-            unit_crosses::<UNIT>(z, &self.mirror, (re, im, &mut self.weights[row]), given, &mut sum);
+            let out = (&mut self.re[row.clone()], &mut self.im[row.clone()], &mut self.weights[row.clone()]);
+            let given = &self.plane.weights[row];
+            unit_crosses::<UNIT>((z, &self.mirror), unpack, out, given, &mut sum);
         }
-        if !UNIT {
-            return;
+        if UNIT {
+            self.level(&sum);
         }
-        // With unit mean for f32's sake.
+    }
+
+    /// Gives the weights, whose sum is that of `sum`, unit mean for f32's sake.
+    #[inline(always)]
+    fn level(&mut self, sum: &[f32; LANES]) {
         let (sum, count) = (sum.iter().sum::<f32>(), self.weights.len());
         let scale = if sum > 0.0 { count as f32 / sum } else { 0.0 };
         self.weights.iter_mut().for_each(|w| *w *= scale);
@@ -134,44 +156,47 @@ impl Stage {
     }
 }
 
-/// [`unit_cross`], or the cross-spectrum itself, for a row of bins and the mirrored row; its magnitude, or one, times the weights
-/// `given` are the weights, which are added up.
+/// [`unit_cross`] of a row of bins that `spectra` makes of those of `a` and `b`; its magnitude, or one, times the weights `given` are
+/// the weights, which are added up.
 #[inline(always)]
 fn unit_crosses<const UNIT: bool>(
-    z: &[Complex32],
-    mirror: &[Complex32],
+    (a, b): (&[Complex32], &[Complex32]),
+    spectra: impl Fn(Complex32, Complex32) -> (Complex32, Complex32),
     (re, im, weight): (&mut [f32], &mut [f32], &mut [f32]),
     given: &[f32],
     sum: &mut [f32; LANES],
 ) {
-    let (za, zr) = z.as_chunks::<LANES>();
-    let (ma, mr) = mirror.as_chunks::<LANES>();
-    let whole = za.len() * LANES;
-    let (ra, ia) = (re.as_chunks_mut::<LANES>().0, im.as_chunks_mut::<LANES>().0);
-    let (wa, ga) = (weight.as_chunks_mut::<LANES>().0, given.as_chunks::<LANES>().0);
-    for j in 0..za.len() {
-        let (z, m, re, im, w, given) = (&za[j], &ma[j], &mut ra[j], &mut ia[j], &mut wa[j], &ga[j]);
+    let (va, rest_a) = a.as_chunks::<LANES>();
+    let (vb, rest_b) = b.as_chunks::<LANES>();
+    let whole = va.len() * LANES;
+    let (vr, vi) = (re.as_chunks_mut::<LANES>().0, im.as_chunks_mut::<LANES>().0);
+    let (vw, vg) = (weight.as_chunks_mut::<LANES>().0, given.as_chunks::<LANES>().0);
+    for j in 0..va.len() {
+        let (a, b, re, im, w, given) = (&va[j], &vb[j], &mut vr[j], &mut vi[j], &mut vw[j], &vg[j]);
         for l in 0..LANES {
-            (re[l], im[l], w[l]) = unit_cross::<UNIT>(z[l], m[l]);
+            (re[l], im[l], w[l]) = unit_cross::<UNIT>(spectra(a[l], b[l]));
             w[l] *= given[l];
             sum[l] += w[l];
         }
     }
-    for (i, (z, m)) in zr.iter().zip(mr).enumerate() {
+    for (i, (a, b)) in rest_a.iter().zip(rest_b).enumerate() {
         let k = whole + i;
-        (re[k], im[k], weight[k]) = unit_cross::<UNIT>(*z, *m);
+        (re[k], im[k], weight[k]) = unit_cross::<UNIT>(spectra(*a, *b));
         weight[k] *= given[k];
         sum[i] += weight[k];
     }
 }
 
-/// F·conj(G) as unit phasor and magnitude from bin z of the transform of f + j·g and its mirror bin m.
+/// 2F and 2G from bin z of the transform of f + jg and its mirror bin m: 2F = z + m*, 2jG = z - m*.
 #[inline(always)]
-fn unit_cross<const UNIT: bool>(z: Complex32, m: Complex32) -> (f32, f32, f32) {
-    // 2F = z + m*, 2jG = z - m*.
-    let (fr, fi) = (z.re + m.re, z.im - m.im);
-    let (gr, gi) = (z.im + m.im, m.re - z.re);
-    let (re, im) = (fr * gr + fi * gi, fi * gr - fr * gi);
+fn unpack(z: Complex32, m: Complex32) -> (Complex32, Complex32) {
+    (Complex32::new(z.re + m.re, z.im - m.im), Complex32::new(z.im + m.im, m.re - z.re))
+}
+
+/// F·conj(G) as unit phasor and magnitude, or as it is and one.
+#[inline(always)]
+fn unit_cross<const UNIT: bool>((f, g): (Complex32, Complex32)) -> (f32, f32, f32) {
+    let (re, im) = (f.re * g.re + f.im * g.im, f.im * g.re - f.re * g.im);
     if !UNIT {
         return (re, im, 1.0);
     }

@@ -57,11 +57,10 @@ impl ComplexFft2 {
         self.rows.process_with_scratch(data, &mut self.scratch);
     }
 
-    /// Transforms the columns that `fill` writes one after the other, `width` of them.
+    /// Transforms any number of columns, one after the other in memory; `from` is overwritten.
     #[inline(always)]
-    pub fn columns(&mut self, fill: impl FnOnce(&mut [Complex32]), out: &mut [Complex32]) {
-        fill(&mut self.spare);
-        self.columns.process_outofplace_with_scratch(&mut self.spare, out, &mut self.scratch);
+    pub fn columns(&mut self, from: &mut [Complex32], out: &mut [Complex32]) {
+        self.columns.process_outofplace_with_scratch(from, out, &mut self.scratch);
     }
 
     /// Row-major in, transposed spectrum out.

@@ -42,21 +42,24 @@ pub struct PhaseFit {
 
 /// Exponent of the robust weight.
 const EXPONENT: f64 = 4.0;
-/// Most Newton steps in a row, and the step that ends them, in pixels.
+/// Most Newton steps in a row.
 const ITERATIONS: usize = 12;
-const TOLERANCE: f64 = 2e-4;
-/// The step that ends what another pass will refine.
-const COARSE: f64 = 5e-3;
+/// The step, in pixels, that ends a plain fit, which is refined, and a robust one. What a step leaves is of the third order: after
+/// these about 1e-3 and 1e-6 pixels.
+const COARSE: f64 = 0.1;
+const FINE: f64 = 0.01;
 /// Longest Newton step in pixels.
 const STEP_LIMIT: f64 = 0.5;
 /// Rows of bins that are summed in single precision.
 const SINGLE_ROWS: usize = 16;
 
 /// What a pass over the bins makes of the weights: takes them as they are, multiplies them by the robust term, or takes the
-/// robust ones of the pass before and sums up all that a fit reports.
+/// robust ones of the pass before. A plain pass sums up what a step needs, the others all that a fit reports.
 const PLAIN: u8 = 0;
 const REWEIGHT: u8 = 1;
-const LAST: u8 = 2;
+const AGAIN: u8 = 2;
+/// A plain pass at no displacement.
+const ORIGIN: u8 = 3;
 
 /// Sums over all bins, ω = (ω_x, ω_y) and P the phasor left at a displacement.
 #[derive(Default)]
@@ -128,16 +131,15 @@ impl PhasePlane {
         let mut converged = false;
         if let Some(plain) = self.locate(re, im, weights, scratch) {
             (dx, dy) = plain;
-            let mut step = self.pass::<REWEIGHT>(data, plain, scratch).step();
+            sums = self.pass::<REWEIGHT>(data, plain, scratch);
             for _ in 0..ITERATIONS {
-                let Some((sx, sy)) = step else { break };
+                let Some((sx, sy)) = sums.step() else { break };
                 (dx, dy) = (dx + sx, dy + sy);
+                converged = sx * sx + sy * sy < FINE * FINE;
                 if converged {
                     break;
                 }
-                sums = self.pass::<LAST>(data, (dx, dy), scratch);
-                step = sums.step();
-                converged = step.is_some_and(|(sx, sy)| sx.hypot(sy) < TOLERANCE);
+                sums = self.pass::<AGAIN>(data, (dx, dy), scratch);
             }
         }
         // d/dθ [sin θ·r^n] = r^n·((1 + n) cos θ - n), r = (1 + cos θ)/2.
@@ -150,13 +152,16 @@ impl PhasePlane {
     /// A plain fit from zero that is good enough to interpolate at and fit again: (dx, dy), `None` without convergence.
     #[inline(always)]
     pub fn locate(&self, re: &[f32], im: &[f32], weights: &[f32], scratch: &mut PhaseScratch) -> Option<(f64, f64)> {
+        let data = (re, im, weights);
         let (mut dx, mut dy) = (0.0, 0.0);
+        let mut sums = self.pass::<ORIGIN>(data, (0.0, 0.0), scratch);
         for _ in 0..ITERATIONS {
-            let (sx, sy) = self.pass::<PLAIN>((re, im, weights), (dx, dy), scratch).step()?;
+            let (sx, sy) = sums.step()?;
             (dx, dy) = (dx + sx, dy + sy);
-            if sx.hypot(sy) < COARSE {
+            if sx * sx + sy * sy < COARSE * COARSE {
                 return Some((dx, dy));
             }
+            sums = self.pass::<PLAIN>(data, (dx, dy), scratch);
         }
         None
     }
@@ -206,7 +211,14 @@ impl PhasePlane {
         d: (f64, f64),
         scratch: &mut PhaseScratch,
     ) -> Sums {
-        self.phasors(d.0, d.1, scratch);
+        let plain = KIND == PLAIN || KIND == ORIGIN;
+        if KIND == ORIGIN {
+            scratch.row.resize(self.omega_x.len(), (1.0, 0.0));
+            scratch.cos.resize(self.stride, 1.0);
+            scratch.sin.resize(self.stride, 0.0);
+        } else {
+            self.phasors(d.0, d.1, scratch);
+        }
         scratch.robust.resize(weights.len(), 0.0);
         let (cos, sin, omega_y) = (vectors(&scratch.cos), vectors(&scratch.sin), vectors(&self.omega_y));
         let mut out = [0.0f64; 13];
@@ -222,32 +234,33 @@ impl PhasePlane {
                 let (cos, sin, robust) = (&cos[j], &sin[j], &mut robust[j]);
                 for l in 0..LANES {
                     let (er, ei) = (c * cos[l] - s * sin[l], c * sin[l] + s * cos[l]);
-                    let (pr, pi) = (re[l] * er - im[l] * ei, re[l] * ei + im[l] * er);
+                    let turned = (re[l] * er - im[l] * ei, re[l] * ei + im[l] * er);
+                    let (pr, pi) = if KIND == ORIGIN { (re[l], im[l]) } else { turned };
                     if KIND == REWEIGHT {
                         let keep = (0.5 + 0.5 * pr).max(0.0);
                         let square = keep * keep;
                         robust[l] = given[l] * square * square;
                     }
-                    let weight = if KIND == PLAIN { given[l] } else { robust[l] };
+                    let weight = if plain { given[l] } else { robust[l] };
                     let wy = wy[l];
                     let (wi, outer) = (weight * pi, [wx * wx, wx * wy, wy * wy]);
                     sums[0][l] += wx * wi;
                     sums[1][l] += wy * wi;
                     for i in 0..3 {
                         sums[2 + i][l] += outer[i] * (weight * pr);
-                        if KIND == LAST {
+                        if !plain {
                             sums[5 + i][l] += outer[i] * (wi * wi);
                             sums[8 + i][l] += outer[i] * weight;
                         }
                     }
-                    if KIND == LAST {
+                    if !plain {
                         sums[11][l] += given[l];
                         sums[12][l] += given[l] * pr;
                     }
                 }
             }
             if k % SINGLE_ROWS == SINGLE_ROWS - 1 || k + 1 == self.omega_x.len() {
-                for (out, sums) in out.iter_mut().zip(&mut sums).take(if KIND == LAST { 13 } else { 5 }) {
+                for (out, sums) in out.iter_mut().zip(&mut sums).take(if !plain { 13 } else { 5 }) {
                     *out += sums.iter().map(|&v| f64::from(v)).sum::<f64>();
                     *sums = [0.0; LANES];
                 }

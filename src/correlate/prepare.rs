@@ -7,6 +7,7 @@ use super::fill::{ValidCounts, fill_invalid};
 use super::interp::{Coefficients, Spline};
 use super::prefilter::Kernel;
 use super::tile_filter::{FilterWork, TileSpectrum};
+use crate::field::PixelShift;
 use crate::grid::{Grid, Image, Window};
 
 /// Pixels needed around a tile for the filters.
@@ -38,6 +39,36 @@ pub struct PreparedPost {
     pub valid: Grid<bool>,
     pub counts: ValidCounts,
     pub all_valid: bool,
+}
+
+impl PreparedPost {
+    /// The invalid pixels of the rectangle of a `size` at `corner` of the pre image displaced by `d`, taken at the nearest pixel;
+    /// `None` where there are none.
+    pub fn invalid_in(&self, corner: (usize, usize), d: PixelShift, size: (usize, usize)) -> Option<Invalid<'_>> {
+        let near = |c: usize, d: f64| c as i64 + self.search as i64 + d.round() as i64;
+        let at = (near(corner.0, d.dx), near(corner.1, d.dy));
+        (self.counts.count(at.0, at.1, size) < size.0 * size.1).then_some(Invalid { valid: &self.valid, at })
+    }
+}
+
+/// Where a rectangle of the post image has invalid pixels.
+pub struct Invalid<'a> {
+    valid: &'a Grid<bool>,
+    at: (i64, i64),
+}
+
+impl Invalid<'_> {
+    /// Makes the values of row `y` of the rectangle zero that are invalid or outside the image.
+    pub fn clear_row(&self, y: usize, out: &mut [f32]) {
+        let y = self.at.1 + y as i64;
+        let inside = |v: i64, n: usize| v >= 0 && v < n as i64;
+        let row = inside(y, self.valid.height).then(|| self.valid.row(y as usize));
+        for (x, v) in (self.at.0..).zip(out) {
+            if !row.is_some_and(|row| inside(x, row.len()) && row[x as usize]) {
+                *v = 0.0;
+            }
+        }
+    }
 }
 
 /// What is made of a tile's images besides their values; each includes those before it.

@@ -1,5 +1,6 @@
 //! Whole-pixel displacement of every window of a tile: the maximum of the zero-mean normalised cross-correlation.
 
+use super::batch_sums::Part;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::quick_search::quick_peaks;
 use super::surface::{NOTHING, Surfaces};
@@ -26,6 +27,13 @@ impl TileWindows {
     /// Top-left pixel of the window of a cell.
     pub fn corner(&self, index: usize) -> (usize, usize) {
         ((index % self.cells.0) * self.step.0, (index / self.cells.0) * self.step.1)
+    }
+
+    /// Top-left pixel and size of what the windows of a part cover.
+    pub fn pixels_of(&self, part: Part) -> ((usize, usize), (usize, usize)) {
+        let ((x, y), cells) =
+            ((part.columns.0, part.rows.0), (part.columns.1 - part.columns.0, part.rows.1 - part.rows.0));
+        ((x * self.step.0, y * self.step.1), TileWindows { cells, ..*self }.pixels())
     }
 
     /// Pixels that the windows cover.

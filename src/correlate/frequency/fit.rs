@@ -63,20 +63,11 @@ impl Frequency<'_> {
         let rows = c.rows(h);
         self.rows.resize(rows * w, 0.0);
         c.along_x(&tx, ty.first, rows, w, &mut self.rows);
-        let search = post.search as i64;
-        let near = (corner.0 as i64 + search + d.dx.round() as i64, corner.1 as i64 + search + d.dy.round() as i64);
-        let whole = post.counts.count(near.0, near.1, (w, h)) == w * h;
-        for y in 0..h {
-            let out = &mut self.last.post[y * w..(y + 1) * w];
+        let invalid = post.invalid_in(corner, d, (w, h));
+        for (y, out) in self.last.post.chunks_exact_mut(w).enumerate() {
             c.along_y(&ty.weights, &self.rows, y, w, out);
-            if !whole {
-                for (i, v) in out.iter_mut().enumerate() {
-                    let (x, y) = (near.0 + i as i64, near.1 + y as i64);
-                    let inside = x >= 0 && y >= 0 && x < post.valid.width as i64 && y < post.valid.height as i64;
-                    if !(inside && post.valid.get(x as usize, y as usize)) {
-                        *v = 0.0;
-                    }
-                }
+            if let Some(invalid) = &invalid {
+                invalid.clear_row(y, out);
             }
         }
     }

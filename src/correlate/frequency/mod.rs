@@ -38,10 +38,12 @@ use crate::pipeline::{Params, Prefilter};
 
 /// Share of the final window, at each end, over which it is faded.
 const RIM: f64 = 0.25;
-/// Interpolations at a better displacement, and the last correction that ends them, pixels: what windows that overlap only in
-/// part do to it is a small share of it.
-const PASSES: usize = 3;
-const NEAR: f64 = 0.1;
+/// Interpolations at a better displacement, and the last correction that ends them, as a share of the window and pixels: what
+/// windows that overlap only in part do to it is a small share of it, more in small windows.
+const PASSES: usize = 4;
+const NEAR: f64 = 1.0 / 400.0;
+const NEAREST: f64 = 0.02;
+const FARTHEST: f64 = 0.2;
 /// The same where the texture is aliased: there a step is right only close by.
 const ALIASED_PASSES: usize = 8;
 const ALIASED_NEAR: f64 = 0.02;
@@ -96,7 +98,11 @@ impl<'a> Frequency<'a> {
             slopes: scene.spline.allows_aliasing().then(|| Slopes::new(scene.spline, params.window, &last.plane)),
             last,
             strip: Strip::new(params.window, RIM),
-            limits: if scene.spline.allows_aliasing() { (ALIASED_PASSES, ALIASED_NEAR) } else { (PASSES, NEAR) },
+            limits: if scene.spline.allows_aliasing() {
+                (ALIASED_PASSES, ALIASED_NEAR)
+            } else {
+                (PASSES, near(params.window))
+            },
             overlap,
             ffts: FftCache::default(),
             rows: Vec::new(),
@@ -262,6 +268,11 @@ fn check(
         return Err(Status::LowTexture);
     }
     Ok(())
+}
+
+/// The last correction for a window of a size, pixels.
+fn near((w, h): (usize, usize)) -> f64 {
+    (NEAR * w.min(h) as f64).clamp(NEAREST, FARTHEST)
 }
 
 /// Where nothing is known of the pair, the coarser half of the frequencies is trusted.

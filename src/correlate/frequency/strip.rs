@@ -1,6 +1,7 @@
 //! The pixels of windows above each other, interpolated once, at one displacement, and each row, tapered along x, transformed once.
 //!
-//! A window takes its rows, tapers them down the columns and transforms these. Its fit finds what its displacement is more than
+//! Both images' rows are transformed together, packed as one complex array, and told apart once for all windows of the strip. A
+//! window takes its rows, tapers them down the columns and transforms these. Its fit finds what its displacement is more than
 //! that of the strip. That may be as much as the last correction of a window by itself may be, so the strip's windows must have
 //! peaks that are close together.
 
@@ -18,9 +19,12 @@ pub struct Strip {
     rows: Vec<f32>,
     line: Vec<f32>,
     packed: Vec<Complex32>,
-    /// Row kx holds the spectra's bins kx of all rows, `pitch` apart.
+    /// Row kx holds twice the spectra's bins kx of all rows of the pre image, `pitch` apart; those of the post image see [`Self::post`].
     spectra: Vec<Complex32>,
     pitch: usize,
+    tapered: Vec<Complex32>,
+    /// The same of one window, transformed.
+    columns: Vec<Complex32>,
 }
 
 impl Strip {
@@ -34,6 +38,9 @@ impl Strip {
             packed: Vec::new(),
             spectra: Vec::new(),
             pitch: 0,
+            // Without the Nyquist frequency, which is never used.
+            tapered: vec![Complex32::ZERO; 2 * w.div_ceil(2) * h],
+            columns: vec![Complex32::ZERO; 2 * w.div_ceil(2) * h],
         }
     }
 
@@ -53,9 +60,13 @@ impl Strip {
         let rows = c.rows(height);
         self.rows.resize(rows * w, 0.0);
         c.along_x(&tx, ty.first, rows, w, &mut self.rows);
+        let invalid = post.invalid_in(corner, d, (w, height));
         self.packed.resize(height * w, Complex32::ZERO);
         for y in 0..height {
             c.along_y(&ty.weights, &self.rows, y, w, &mut self.line);
+            if let Some(invalid) = &invalid {
+                invalid.clear_row(y, &mut self.line);
+            }
             let before = &pre.values.row(corner.1 + y)[corner.0..corner.0 + w];
             let out = &mut self.packed[y * w..(y + 1) * w];
             for (((p, f), g), t) in out.iter_mut().zip(before).zip(&self.line).zip(&self.fade_x) {
@@ -65,24 +76,55 @@ impl Strip {
         fft.rows(&mut self.packed);
         // Rows of a power of two bytes would all meet in the same lines of the cache.
         self.pitch = height.next_multiple_of(8) + 8;
-        self.spectra.resize(w * self.pitch, Complex32::ZERO);
+        self.spectra.resize(2 * w.div_ceil(2) * self.pitch, Complex32::ZERO);
         transpose(&self.packed, &mut self.spectra, (w, height), (w, self.pitch));
+        self.tell_apart();
     }
 
-    /// The transposed spectrum of the window that begins `from` rows below the strip's top.
+    /// Row of the bins kx of the post image: in place of those of -kx, which are the conjugates of what is known, and for kx = 0 of
+    /// the Nyquist frequency, which is not used, or one row more.
+    fn post(&self, kx: usize) -> usize {
+        let w = self.fade_x.len();
+        match kx {
+            0 if w.is_multiple_of(2) => w / 2,
+            _ => w - kx,
+        }
+    }
+
+    /// From the transforms z of f + jg to those of f and g: 2F = z + m*, 2jG = z - m*, where m is z at -kx.
     #[inline(always)]
-    pub fn window(&self, from: usize, fft: &mut ComplexFft2, out: &mut [Complex32]) {
+    fn tell_apart(&mut self) {
+        let pitch = self.pitch;
+        for kx in 0..self.fade_x.len().div_ceil(2) {
+            let at = self.post(kx) * pitch;
+            let (head, tail) = self.spectra.split_at_mut(at);
+            let (pre, post) = (&mut head[kx * pitch..(kx + 1) * pitch], &mut tail[..pitch]);
+            if kx == 0 {
+                post.copy_from_slice(pre);
+            }
+            for (f, g) in pre.iter_mut().zip(post) {
+                let (z, m) = (*f, *g);
+                *f = Complex32::new(z.re + m.re, z.im - m.im);
+                *g = Complex32::new(z.im + m.im, m.re - z.re);
+            }
+        }
+    }
+
+    /// Transforms the columns of the window that begins `from` rows below the strip's top.
+    #[inline(always)]
+    pub fn window(&mut self, from: usize, fft: &mut ComplexFft2) {
         let h = self.fade_y.len();
-        fft.columns(
-            #[inline(always)]
-            |columns| {
-                for (column, spectra) in columns.chunks_exact_mut(h).zip(self.spectra.chunks_exact(self.pitch)) {
-                    for ((c, s), t) in column.iter_mut().zip(&spectra[from..from + h]).zip(&self.fade_y) {
-                        *c = Complex32::new(s.re * t, s.im * t);
-                    }
-                }
-            },
-            out,
-        );
+        for (column, spectra) in self.tapered.chunks_exact_mut(h).zip(self.spectra.chunks_exact(self.pitch)) {
+            for ((c, s), t) in column.iter_mut().zip(&spectra[from..from + h]).zip(&self.fade_y) {
+                *c = Complex32::new(s.re * t, s.im * t);
+            }
+        }
+        fft.columns(&mut self.tapered, &mut self.columns);
+    }
+
+    /// The bins kx below the Nyquist frequency of that window in both images, twice, along ky.
+    pub fn bins(&self, kx: usize) -> (&[Complex32], &[Complex32]) {
+        let row = |k: usize| &self.columns[k * self.fade_y.len()..][..self.fade_y.len()];
+        (row(kx), row(self.post(kx)))
     }
 }

@@ -23,6 +23,11 @@ impl Part {
     pub fn index(&self, x: usize, y: usize) -> usize {
         (y - self.rows.0) * (self.columns.1 - self.columns.0) + x - self.columns.0
     }
+
+    #[inline(always)]
+    pub fn holds(&self, x: usize, y: usize) -> bool {
+        (self.columns.0..self.columns.1).contains(&x) && (self.rows.0..self.rows.1).contains(&y)
+    }
 }
 
 /// Shifts in one vector; sums are computed for one, two or three vectors of them.

@@ -108,6 +108,14 @@ impl ValidCounts {
         let at = |x: usize, y: usize| self.table[y * self.stride + x] as i64;
         (at(x1, y1) - at(x0, y1) - at(x1, y0) + at(x0, y0)) as usize
     }
+
+    /// Valid pixels in the `w` × `h` rectangles at `n` neighbouring places from (x, y) on, all inside the grid.
+    #[inline(always)]
+    pub fn along(&self, (x, y): (usize, usize), (w, h): (usize, usize), n: usize) -> impl Iterator<Item = u32> {
+        let (top, bottom) = (y * self.stride + x, (y + h) * self.stride + x);
+        let [a, b, c, d] = [top, top + w, bottom, bottom + w].map(|first| &self.table[first..first + n]);
+        (0..n).map(move |k| (d[k] - c[k]) - (b[k] - a[k]))
+    }
 }
 
 /// Invalidates every pixel closer than or at `radius` (Chebyshev distance) to an invalid one.

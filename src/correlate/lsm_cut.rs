@@ -11,7 +11,7 @@ use super::Tile;
 use super::cut::{Support, centre};
 use super::lanes::{self, LANES, add_products, add_products3};
 use super::search::{Peak, SearchArea, peak};
-use super::surface::{NOTHING, ncc};
+use super::surface::NOTHING;
 use crate::field::{Measurement, PixelShift, Status};
 
 /// Windows around a cut one are taken this share of the window apart, up to one window away.
@@ -337,4 +337,17 @@ impl Plane {
     fn at(component: &[f64; 3], p: &Point) -> f64 {
         component[0] + component[1] * p.u + component[2] * p.v
     }
+}
+
+/// Zero-mean normalised cross-correlation from the five sums.
+#[inline(always)]
+fn ncc(n: f64, f: f64, ff: f64, g: f64, gg: f64, fg: f64) -> f32 {
+    let vf = ff - f * f / n;
+    let vg = gg - g * g / n;
+    let energy = vf * vg;
+    // Rounding leaves a little energy in a constant window; it carries no texture.
+    if vf <= 1e-10 * ff || vg <= 1e-10 * gg || energy <= 0.0 {
+        return NOTHING;
+    }
+    ((fg - f * g / n) / energy.sqrt()) as f32
 }

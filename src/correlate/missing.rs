@@ -29,7 +29,8 @@ impl Missing {
             let a = &band.pre.valid.row(corner.1 + y)[corner.0..corner.0 + w];
             let b = &band.post.valid.row(py + y)[px..px + w];
             self.still_open.clear();
-            if a.iter().zip(b).any(|(&a, &b)| !(a & b)) {
+            // Without a way out of the loop, which is then one of vectors.
+            if !a.iter().zip(b).fold(true, |all, (a, b)| all & a & b) {
                 let valid = |x: usize| a[x] & b[x];
                 let mut x = 0;
                 while let Some(first) = (x..w).find(|&x| !valid(x)) {

@@ -4,6 +4,7 @@
 //! a whole from the same scene model, so results do not depend on threads, regions or the order of tiles.
 pub mod agreement;
 pub mod ampcor;
+pub mod asked;
 pub mod batch_sums;
 pub mod bilateral;
 pub mod block;
@@ -31,6 +32,7 @@ pub mod lsm_level;
 pub mod lsm_shared;
 pub mod lsm_tile;
 pub mod lsm_window;
+pub mod masked;
 pub mod missing;
 pub mod peak;
 pub mod peak_shared;
@@ -44,6 +46,7 @@ pub mod pyramid;
 pub mod quick_search;
 pub mod radial;
 pub mod real_fft2;
+pub mod rectangles;
 pub mod regularized;
 pub mod residual;
 pub mod scene;

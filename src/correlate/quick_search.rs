@@ -5,8 +5,10 @@
 //! is looked for in the whole search area. The peaks are those of the full search: the lead that is asked for is four
 //! times the standard deviation of a correlation by chance, and the full images know better only by what they add.
 
+use super::batch_sums::Part;
 use super::lanes::vectors;
 use super::prepare::{PreparedPost, PreparedPre};
+use super::rectangles::rectangles;
 use super::search::{Peak, SearchArea, TileWindows, peak, peaks};
 use super::surface::{NOTHING, Planes, Surfaces};
 use crate::grid::{Grid, Window};
@@ -49,10 +51,11 @@ pub fn quick_peaks(pairs: &Pairs, windows: &TileWindows, search: &SearchArea, st
         !p.edge && p.correlation > NOTHING && inside(p.shift.0, search.range.0) && inside(p.shift.1, search.range.1)
     };
     let open: Vec<bool> = sure.iter().zip(&found).map(|(s, p)| s.is_none() || !within(p)).collect();
-    for cells in runs(&open, windows) {
-        let own = in_full(pairs, windows, search, cells, stop);
+    for part in rectangles(&open, windows, (0, windows.cells.1)) {
+        let own = in_full(pairs, windows, search, part, stop);
+        let wide = part.columns.1 - part.columns.0;
         for (k, p) in own.into_iter().enumerate() {
-            let cell = (cells.y as usize + k / cells.width) * windows.cells.0 + cells.x as usize + k % cells.width;
+            let cell = (part.rows.0 + k / wide) * windows.cells.0 + part.columns.0 + k % wide;
             if open[cell] {
                 found[cell] = p;
             }
@@ -154,33 +157,11 @@ fn filled(sure: &[Option<(i32, i32)>], columns: usize) -> Vec<(i32, i32)> {
     out
 }
 
-/// Rectangles of cells that hold all the open ones: rows whose windows overlap together, columns that are neighbours.
-fn runs(open: &[bool], windows: &TileWindows) -> Vec<Window> {
-    let (columns, rows) = windows.cells;
-    let overlap = |window: usize, step: usize| window.div_ceil(step);
-    let (wide, high) = (overlap(windows.window.0, windows.step.0), overlap(windows.window.1, windows.step.1));
-    let mut out = Vec::new();
-    for top in (0..rows).step_by(high) {
-        let bottom = (top + high).min(rows);
-        let any = |x: usize| (top..bottom).any(|y| open[y * columns + x]);
-        let mut x = 0;
-        while let Some(first) = (x..columns).find(|&x| any(x)) {
-            let mut last = first;
-            while let Some(next) = (last + 1..columns.min(last + 1 + wide)).find(|&x| any(x)) {
-                last = next;
-            }
-            out.push(Window::new(first as i64, top as i64, last + 1 - first, bottom - top));
-            x = last + 1;
-        }
-    }
-    out
-}
-
 /// The peaks of a rectangle of cells from the whole search area.
-fn in_full(pairs: &Pairs, windows: &TileWindows, search: &SearchArea, cells: Window, stop: &AtomicBool) -> Vec<Peak> {
-    let own = TileWindows { cells: (cells.width, cells.height), ..*windows };
-    let (w, h) = own.pixels();
-    let (x, y) = windows.corner(cells.y as usize * windows.cells.0 + cells.x as usize);
+fn in_full(pairs: &Pairs, windows: &TileWindows, search: &SearchArea, part: Part, stop: &AtomicBool) -> Vec<Peak> {
+    let cells = (part.columns.1 - part.columns.0, part.rows.1 - part.rows.0);
+    let own = TileWindows { cells, ..*windows };
+    let ((x, y), (w, h)) = windows.pixels_of(part);
     let pixels = Window::new(x as i64, y as i64, w, h);
     let cropped: Vec<_> = pairs
         .iter()
@@ -272,7 +253,9 @@ mod tests {
     #[test]
     fn peaks_are_those_of_the_full_search() {
         let stop = AtomicBool::new(false);
-        for (search, range, gaps) in [(11, (11, 11), false), (11, (11, 8), true), (10, (9, 10), false)] {
+        for (search, range, gaps) in
+            [(11, (11, 11), false), (11, (11, 8), true), (10, (9, 10), false), (15, (14, 14), true)]
+        {
             let (pre, post) = pair(240, search, gaps);
             let pairs = [(&pre, &post)];
             let windows = TileWindows { cells: (27, 26), window: (32, 36), step: (8, 6) };

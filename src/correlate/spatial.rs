@@ -327,11 +327,13 @@ impl Method for Spatial {
             if tile.stopped() {
                 break;
             }
+            shares.clear();
+            shares.extend(cells.clone().zip(&peaks).map(|(cell, p)| self.shares(tile, cell, p)));
             for (k, band) in tile.bands.iter().enumerate() {
                 let c = &band.post.coefficients;
                 let around = |of: fn(PixelShift, usize) -> Around| {
-                    let of = |(cell, p): (usize, &Peak)| self.shares(tile, cell, p).then(|| of(p.start(), c.factor));
-                    cells.clone().zip(&peaks).map(of).collect::<Vec<_>>()
+                    let of = |(shares, p): (&bool, &Peak)| shares.then(|| of(p.start(), c.factor));
+                    shares.iter().zip(&peaks).map(of).collect::<Vec<_>>()
                 };
                 let (spline, quadratic) = (around(Around::spline), around(Around::quadratic));
                 let (x, y) = &shared.intervals;
@@ -339,7 +341,6 @@ impl Method for Spatial {
                 let ((lags, energies), knots) = (&mut self.lags[k], &shared.knots[k]);
                 lags.compute(([&band.pre.values], &knots.0), (x, y), rows, &spline);
                 energies.compute(([], &knots.1), (x, y), rows, &quadratic);
-                shares = spline.iter().map(Option::is_some).collect();
             }
             for (row, cell) in cells.enumerate() {
                 let at = (&peaks[row], shares[row]);

@@ -95,7 +95,7 @@ impl SquareSums {
 
     /// The same over the rectangles from `n` neighbouring corners on.
     #[inline(always)]
-    fn of_row(&self, corner: (usize, usize), size: (usize, usize), n: usize) -> impl Iterator<Item = [f64; 2]> {
+    pub fn of_row(&self, corner: (usize, usize), size: (usize, usize), n: usize) -> impl Iterator<Item = [f64; 2]> {
         let (top, bottom) = self.ends(corner, size);
         let sums = self.tables.each_ref().map(|t| {
             let [a, b, c, d] = [top, top + size.0, bottom, bottom + size.0].map(|first| &t[first..first + n]);

@@ -1,26 +1,25 @@
 //! Correlation surfaces of the windows of a tile: zero-mean normalised cross-correlation at every whole-pixel shift.
 //!
-//! Where pixels are invalid the correlation is the masked one of Padfield (2012, IEEE TIP 21(5), eq. 30): all sums run
-//! over the pixels valid in both windows. Each of its sums but Σfg is a sum over the whole window less what the other
-//! image's gaps take away, and that is zero in all blocks of pixels but those with gaps. Several bands are stacked: the surfaces are averaged before anything is read
-//! off them (Li et al. 2021).
+//! Where pixels are invalid the correlation is the masked one ([`super::masked`]). Each of its sums but Σfg is a sum over the whole
+//! window less what the gaps take away, and that is zero in all blocks of pixels but those with gaps. Several bands are stacked:
+//! the surfaces are averaged before anything is read off them (Li et al. 2021).
 
+use super::asked::{borders, columns_of, extent, slots};
 use super::batch_sums::{BATCH, BatchSums, Part, Rows, Shifts, Totals, shift_batches};
-use super::clear::{Band, MaskedPlane, bands, clear_cells};
+use super::clear::{MaskedPlane, cells_with_gaps};
 use super::fill::ValidCounts;
 use super::lanes::vectors;
+use super::masked::{Lost, masked};
 use super::prepare::{PreparedPost, PreparedPre};
+use super::rectangles::rectangles;
 use super::search::{SearchArea, TileWindows};
 use super::sums::{CellSums, Intervals, Norms, SquareSums, norm};
 use crate::grid::Grid;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Memory that the surfaces of one group of cell rows may take.
 pub(super) const SURFACE_BYTES: usize = 8 << 20;
-/// Fewer valid pixels than this share of the window do not make a correlation.
-pub(super) const MIN_OVERLAP: f64 = 0.25;
-/// Share of a window's energy that rounding may leave.
-const ROUNDING: f64 = 1e-6;
 /// Batches of shifts that go through the images side by side.
 const ABREAST: usize = 6;
 /// Where there was nothing to correlate.
@@ -59,11 +58,13 @@ struct Layer<'a> {
     planes: Planes<'a>,
     /// Of the pre windows, and of the post image.
     sums: (CellSums, SquareSums),
+    /// Sum and inverse root of the energy of every pre window.
+    own: Vec<[f64; 2]>,
     /// Of the post windows at every position, where about as many are asked for.
     norms: Option<Norms>,
     masked: Option<Masked<'a>>,
-    /// The cells whose windows meet no invalid pixel.
-    clear: Vec<bool>,
+    /// The cells whose windows meet an invalid pixel; empty where there is none.
+    gaps: Vec<bool>,
 }
 
 /// What the masked correlation needs of both images.
@@ -72,14 +73,13 @@ struct Masked<'a> {
     post: MaskedPlane<'a>,
 }
 
-/// Neighbouring shifts from `shift` on, so many along x and y, the windows that ask for some of them, and among those the ones with
-/// gaps.
-#[derive(Clone, Copy)]
+/// Neighbouring shifts from `shift` on, so many along x and y, the windows that ask for some of them, and parts that hold those of
+/// them with gaps.
 struct Batch {
     shift: (i32, i32),
     shifts: (usize, usize),
     part: Part,
-    gaps: Option<Part>,
+    gaps: Vec<Part>,
 }
 
 impl<'a> Layer<'a> {
@@ -90,13 +90,29 @@ impl<'a> Layer<'a> {
         let borders = if everywhere { vec![true; post.0.height + 1] } else { borders(&planes, windows, search) };
         let sums = (CellSums::new(pre.0, x, y), SquareSums::between(post.0, &borders));
         let norms = everywhere.then(|| Norms::new(&sums.1, (post.0.width, post.0.height), windows.window));
+        let pixels = (windows.window.0 * windows.window.1) as f64;
+        let own = |cell: usize| {
+            let [mean, inverse] = norm(sums.0.of(cell % windows.cells.0, cell / windows.cells.0), 1.0 / pixels);
+            [mean * pixels, inverse]
+        };
+        let own = (0..windows.len()).map(own).collect();
         if planes.all_valid {
-            return Layer { planes, sums, norms, masked: None, clear: vec![true; windows.len()] };
+            return Layer { planes, sums, own, norms, masked: None, gaps: Vec::new() };
         }
-        let (own, other) = planes.counts.unzip();
-        let masked = Masked { pre: MaskedPlane::new(pre.0, pre.1, own), post: MaskedPlane::new(post.0, post.1, other) };
-        let clear = clear_cells((&masked.pre, &masked.post), planes.margin, windows, search);
-        Layer { planes, sums, norms, masked: Some(masked), clear }
+        let (pre, post) = MaskedPlane::pair(pre, post, planes.counts);
+        let gaps = cells_with_gaps((&pre, &post), planes.margin, windows, search);
+        Layer { planes, sums, own, norms, masked: Some(Masked { pre, post }), gaps }
+    }
+
+    /// Σg and Σg² of the post windows at neighbouring positions, the first of which is `from`, in the lanes `asked`.
+    #[inline(always)]
+    fn post_sums(&self, from: (usize, usize), window: (usize, usize), asked: Range<usize>) -> [[f64; BATCH]; 2] {
+        let mut out = [[0.0; BATCH]; 2];
+        let n = asked.len();
+        for (s, of) in asked.zip(self.sums.1.of_row(from, window, n)) {
+            (out[0][s], out[1][s]) = of.into();
+        }
+        out
     }
 
     /// Where the pre image's first pixel lies in the post image at a shift.
@@ -186,40 +202,43 @@ impl<'a> Surfaces<'a> {
         if self.layers.len() > 1 {
             self.layered.resize(self.values.len(), 0);
         }
-        let (mut products, mut lost) = (<[Totals; ABREAST]>::default(), Default::default());
+        let (mut products, mut lost) = (<[Totals; ABREAST]>::default(), Vec::new());
         let (low, high) = extent(self.search, first, last);
         for layer in 0..self.layers.len() {
-            for band in bands(&self.layers[layer].clear, self.windows, rows) {
-                let batches = self.batches(&band, (low, high));
-                for batches in batches.chunks(ABREAST) {
-                    if stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    self.products(layer, batches, &mut products);
-                    for (batch, products) in batches.iter().zip(&products) {
-                        self.lost(layer, batch, &mut lost);
-                        for line in 0..batch.shifts.1 {
-                            vectors(
-                                #[inline(always)]
-                                || self.normalise(layer, (batch, line), products, &lost),
-                            );
-                        }
+            let batches = self.batches(layer, rows, (low, high));
+            for batches in batches.chunks(ABREAST) {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                self.products(layer, batches, &mut products);
+                for (batch, products) in batches.iter().zip(&products) {
+                    self.lost(layer, batch, &mut lost);
+                    for line in 0..batch.shifts.1 {
+                        vectors(
+                            #[inline(always)]
+                            || self.normalise(layer, (batch, line), products, &lost),
+                        );
                     }
                 }
             }
         }
     }
 
-    /// The batches of shifts between `low` and `high` that a band of cell rows asks for.
-    fn batches(&self, band: &Band, (low, high): ((i32, i32), (i32, i32))) -> Vec<Batch> {
+    /// The batches of shifts between `low` and `high` that the cell rows ask for.
+    fn batches(&self, layer: usize, rows: (usize, usize), (low, high): ((i32, i32), (i32, i32))) -> Vec<Batch> {
         let cells_x = self.windows.cells.0;
+        let gaps = match &self.layers[layer].gaps[..] {
+            [] => Vec::new(),
+            gaps => rectangles(gaps, self.windows, rows),
+        };
         let mut out = Vec::new();
         for (shift, shifts) in shift_batches(low, high) {
-            let within = |columns| columns_of(self.search, cells_x, band.rows, columns, shift, shifts);
-            let part = |columns| Part { columns, rows: band.rows };
-            let Some(wanted) = within((0, cells_x)) else { continue };
-            let gaps = band.masked.and_then(within).map(part);
-            out.push(Batch { shift, shifts, part: part(wanted), gaps });
+            let asked = |part: &Part| {
+                let columns = columns_of(self.search, cells_x, part.rows, part.columns, shift, shifts)?;
+                Some(Part { columns, rows: part.rows })
+            };
+            let Some(part) = asked(&Part { columns: (0, cells_x), rows }) else { continue };
+            out.push(Batch { shift, shifts, part, gaps: gaps.iter().filter_map(asked).collect() });
         }
         out
     }
@@ -233,48 +252,52 @@ impl<'a> Surfaces<'a> {
         self.sums.window_sums(&requests, intervals, out);
     }
 
-    /// What gaps take from the other sums of a batch.
-    fn lost(&mut self, layer: usize, batch: &Batch, totals: &mut [Totals; 5]) {
+    /// What gaps take from the other sums of the parts of a batch.
+    fn lost(&mut self, layer: usize, batch: &Batch, out: &mut Vec<Lost>) {
         let (layer, intervals) = (&self.layers[layer], (&self.x, &self.y));
-        let (Some(Masked { pre, post }), Some(part)) = (&layer.masked, batch.gaps) else { return };
+        let Some(Masked { pre, post }) = &layer.masked else { return };
+        if out.len() < batch.gaps.len() {
+            out.resize_with(batch.gaps.len(), Lost::default);
+        }
         let (at, shifts) = (layer.at(batch.shift), batch.shifts);
+        let own = |corner: (usize, usize), size: (usize, usize)| pre.gaps(corner, size) > 0;
+        let other = |(x, y): (usize, usize), (w, h): (usize, usize)| {
+            let there = ((x as i64 + at.0) as usize, (y as i64 + at.1) as usize);
+            post.gaps(there, (w + shifts.0 - 1, h + shifts.1 - 1)) > 0
+        };
+        let (f, g) = (Some(layer.planes.pre.0), Some(layer.planes.post.0));
         let pairs = [
-            (&pre.invalid, &post.invalid),
-            (layer.planes.pre.0, &post.invalid),
-            (&pre.squares, &post.invalid),
-            (&pre.invalid, layer.planes.post.0),
-            (&pre.invalid, &post.squares),
+            (pre.invalid.as_ref(), post.invalid.as_ref()),
+            (f, post.invalid.as_ref()),
+            (pre.squares.as_ref(), post.invalid.as_ref()),
+            (pre.invalid.as_ref(), g),
+            (pre.invalid.as_ref(), post.squares.as_ref()),
         ];
-        for (k, (total, (p, q))) in totals.iter_mut().zip(pairs).enumerate() {
-            let nothing = |(x, y): (usize, usize), (w, h): (usize, usize)| {
-                let there = ((x as i64 + at.0) as usize, (y as i64 + at.1) as usize);
-                let (own, other) =
-                    (|| pre.gaps((x, y), (w, h)) == 0, || post.gaps(there, (w + shifts.0 - 1, h + shifts.1 - 1)) == 0);
-                match k {
-                    0 => own() || other(),
-                    1 | 2 => other(),
-                    _ => own(),
-                }
-            };
-            let request = Shifts { a: Rows::of(p), b: Rows::of(q).from(at), shifts, part };
-            self.sums.sparse_sums(request, intervals, nothing, total);
+        for (&part, lost) in batch.gaps.iter().zip(out) {
+            let ((corner, size), sums) = (self.windows.pixels_of(part), lost.sums.iter_mut());
+            let some = [own(corner, size), other(corner, size)];
+            for (k, (sums, pair)) in sums.zip(pairs).enumerate() {
+                // Which image's gaps take it.
+                let of = [k == 0 || k > 2, k < 3];
+                lost.some[k] = some.iter().zip(of).all(|(some, of)| *some || !of);
+                let (true, (Some(p), Some(q))) = (lost.some[k], pair) else { continue };
+                let nothing = |corner, size| of[0] && !own(corner, size) || of[1] && !other(corner, size);
+                let request = Shifts { a: Rows::of(p), b: Rows::of(q).from(at), shifts, part };
+                self.sums.sparse_sums(request, intervals, nothing, sums);
+            }
         }
     }
 
     /// Makes correlations of the sums at one of a batch's shifts along y and puts them into the surfaces.
     #[inline(always)]
-    fn normalise(
-        &mut self,
-        layer: usize,
-        (&Batch { shift, shifts: (shifts, _), part, gaps }, line): (&Batch, usize),
-        products: &Totals,
-        lost: &[Totals; 5],
-    ) {
+    fn normalise(&mut self, layer: usize, (batch, line): (&Batch, usize), products: &Totals, lost: &[Lost]) {
         let layer = &self.layers[layer];
+        let &Batch { shift, shifts: (shifts, _), part, ref gaps } = batch;
         let shift = (shift.0, shift.1 + line as i32);
         let at = layer.at(shift);
         let window = self.windows.window;
         let pixels = (window.0 * window.1) as f64;
+        let share = 1.0 / pixels;
         let (cells_x, offset) = (self.windows.cells.0, self.rows.0 * self.windows.cells.0);
         let size = self.size().0 * self.size().1;
         for y in part.rows.0..part.rows.1 {
@@ -285,27 +308,22 @@ impl<'a> Surfaces<'a> {
                 let (u, v) = self.windows.corner(cell);
                 let there = ((u as i64 + at.0) as usize, (v as i64 + at.1) as usize);
                 let fg = products.row(part.index(x, y), line);
-                let own = layer.sums.0.of(x, y);
-                if let (Some(Masked { pre, post }), Some(gaps), false) = (&layer.masked, gaps, layer.clear[cell]) {
-                    let k = gaps.index(x, y);
-                    let [both, f_lost, ff_lost, g_lost, gg_lost] = std::array::from_fn(|t| lost[t].row(k, line));
-                    let (own, [f, ff_all]) = (pre.gaps((u, v), window) as f64, own);
-                    for s in skip..skip + n {
-                        let there = (there.0 + s, there.1);
-                        let (other, [g, gg]) = (post.gaps(there, window) as f64, layer.sums.1.of(there, window));
-                        let n = pixels - own - other + both[s];
-                        let (f, ff) = (f - f_lost[s], ff_all - ff_lost[s]);
-                        let (g, gg_here) = (g - g_lost[s], gg - gg_lost[s]);
-                        // What the products in single precision leave of a constant is no texture.
-                        let texture = |sum: f64, squares: f64, all: f64| squares - sum * sum / n > ROUNDING * all;
-                        if n >= MIN_OVERLAP * pixels && texture(f, ff, ff_all) && texture(g, gg_here, gg) {
-                            found[s] = ncc(n, f, ff, g, gg_here, fg[s]);
-                        }
-                    }
+                let missing = layer.masked.as_ref().filter(|_| layer.gaps[cell]);
+                // The positions that are asked for; what the rest of the lanes make is not looked at.
+                let asked = skip..skip + n;
+                let from = (there.0 + skip, there.1);
+                if let Some(Masked { pre, post }) = missing {
+                    let holds = |(part, _): &(&Part, &Lost)| part.holds(x, y);
+                    let Some((part, lost)) = gaps.iter().zip(lost).find(holds) else { continue };
+                    let lost = lost.row(part.index(x, y), line);
+                    let [f, ff] = layer.sums.0.of(x, y);
+                    let own = [pixels - pre.gaps((u, v), window) as f64, f, ff];
+                    let mut other = [0; BATCH];
+                    post.gaps_along(from, window, &mut other[asked.clone()]);
+                    let sums = layer.post_sums(from, window, asked.clone());
+                    masked((own, fg), (pixels, lost), (&other, [&sums[0], &sums[1]]), &mut found[..fg.len()]);
                 } else {
-                    let share = 1.0 / pixels;
-                    let [mean, inverse] = norm(own, share);
-                    let mean = mean * pixels;
+                    let [mean, inverse] = layer.own[cell];
                     let value = |fg: f64, there: [f64; 2]| {
                         let value = ((fg - mean * there[0]) * (inverse * there[1])) as f32;
                         if value.is_finite() { value } else { NOTHING }
@@ -318,16 +336,20 @@ impl<'a> Surfaces<'a> {
                             found[s] = value(fg[s], [means[s], inverses[s]]);
                         }
                     } else {
-                        for s in skip..skip + n {
-                            found[s] = value(fg[s], norm(layer.sums.1.of((there.0 + s, there.1), window), share));
+                        let [g, gg] = layer.post_sums(from, window, asked.clone());
+                        let ((found, g), gg) = ((&mut found[..fg.len()], &g[..fg.len()]), &gg[..fg.len()]);
+                        for s in 0..fg.len() {
+                            found[s] = value(fg[s], norm([g[s], gg[s]], share));
                         }
                     }
                 }
                 let place = (cell - offset) * size + slot;
-                for (i, &value) in found[skip..skip + n].iter().enumerate() {
-                    if self.layered.is_empty() {
-                        self.values[place + i] = value;
-                    } else if value > NOTHING {
+                if self.layered.is_empty() {
+                    self.values[place..place + n].copy_from_slice(&found[asked]);
+                    continue;
+                }
+                for (i, &value) in found[asked].iter().enumerate() {
+                    if value > NOTHING {
                         let n = self.layered[place + i] as f32;
                         let before = if n == 0.0 { 0.0 } else { self.values[place + i] };
                         self.values[place + i] = (before * n + value) / (n + 1.0);
@@ -337,82 +359,4 @@ impl<'a> Surfaces<'a> {
             }
         }
     }
-}
-
-/// The rows of the post image at which a window that is asked for begins, or has ended.
-fn borders(planes: &Planes, windows: &TileWindows, search: &SearchArea) -> Vec<bool> {
-    let mut out = vec![false; planes.post.0.height + 1];
-    let (columns, h) = (windows.cells.0, windows.window.1);
-    for y in 0..windows.cells.1 {
-        let ((_, low), (_, high)) = extent(search, y * columns, (y + 1) * columns);
-        let corner = (y * windows.step.1 + planes.margin) as i64;
-        for top in corner + i64::from(low)..=corner + i64::from(high) {
-            out[top as usize] = true;
-            out[top as usize + h] = true;
-        }
-    }
-    out
-}
-
-/// Smallest and largest shift that a cell of `first..last` asks for.
-pub(super) fn extent(search: &SearchArea, first: usize, last: usize) -> ((i32, i32), (i32, i32)) {
-    let (rx, ry) = (search.range.0 as i32, search.range.1 as i32);
-    let starts = (first..last).map(|c| search.start(c));
-    let (mut low, mut high) = ((i32::MAX, i32::MAX), (i32::MIN, i32::MIN));
-    for (x, y) in starts {
-        low = (low.0.min(x - rx), low.1.min(y - ry));
-        high = (high.0.max(x + rx), high.1.max(y + ry));
-    }
-    (low, high)
-}
-
-/// The cell columns of `within` between which some cell of the rows asks for one of `shifts` shifts (along x and y) from
-/// `shift` on; `cells_x` is the number of cells in a row.
-pub(super) fn columns_of(
-    search: &SearchArea,
-    cells_x: usize,
-    rows: (usize, usize),
-    within: (usize, usize),
-    shift: (i32, i32),
-    shifts: (usize, usize),
-) -> Option<(usize, usize)> {
-    if search.starts.is_empty() {
-        return Some(within);
-    }
-    let lines = || (0..shifts.1 as i32).map(|line| (shift.0, shift.1 + line));
-    let asks = |cell: usize| lines().any(|shift| slots(search, cell, shift, shifts.0).is_some());
-    let wants = |x: usize| (rows.0..rows.1).any(|y| asks(y * cells_x + x));
-    let first = (within.0..within.1).find(|&x| wants(x))?;
-    let last = (first..within.1).rev().find(|&x| wants(x))?;
-    Some((first, last + 1))
-}
-
-/// Which of `shifts` shifts from `shift` on along x belong to a cell's surface: how many come before, how many they
-/// are, and where the first one is.
-#[inline(always)]
-pub(super) fn slots(
-    search: &SearchArea,
-    cell: usize,
-    shift: (i32, i32),
-    shifts: usize,
-) -> Option<(usize, usize, usize)> {
-    let (rx, ry) = (search.range.0 as i32, search.range.1 as i32);
-    let start = search.start(cell);
-    let (x, y) = (shift.0 - start.0 + rx, shift.1 - start.1 + ry);
-    let (first, last) = (x.max(0), (x + shifts as i32).min(2 * rx + 1));
-    let inside = first < last && y >= 0 && y <= 2 * ry;
-    inside.then(|| ((first - x) as usize, (last - first) as usize, (y * (2 * rx + 1) + first) as usize))
-}
-
-/// Zero-mean normalised cross-correlation from the five sums.
-#[inline(always)]
-pub(super) fn ncc(n: f64, f: f64, ff: f64, g: f64, gg: f64, fg: f64) -> f32 {
-    let vf = ff - f * f / n;
-    let vg = gg - g * g / n;
-    let energy = vf * vg;
-    // Rounding leaves a little energy in a constant window; it carries no texture.
-    if vf <= 1e-10 * ff || vg <= 1e-10 * gg || energy <= 0.0 {
-        return -2.0;
-    }
-    ((fg - f * g / n) / energy.sqrt()) as f32
 }

@@ -4,10 +4,12 @@
 //! costs little as long as it is longer than two parts.
 
 use super::Layer;
+use crate::correlate::asked::{columns_of, extent, slots};
 use crate::correlate::batch_sums::{BATCH, BatchSums, Part, Rows, Shifts, Totals};
+use crate::correlate::masked::MIN_OVERLAP;
 use crate::correlate::search::{SearchArea, TileWindows};
 use crate::correlate::sums::{Intervals, SquareSums};
-use crate::correlate::surface::{MIN_OVERLAP, NOTHING, SURFACE_BYTES, columns_of, extent, slots};
+use crate::correlate::surface::{NOTHING, SURFACE_BYTES};
 use crate::grid::Grid;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,7 +1,7 @@
 //! Which shifts of a batch the windows of a tile ask for.
 
 use super::search::{SearchArea, TileWindows};
-use super::surface::Planes;
+use super::surface_layer::Planes;
 
 /// The rows of the post image at which a window that is asked for begins, or has ended.
 pub fn borders(planes: &Planes, windows: &TileWindows, search: &SearchArea) -> Vec<bool> {

@@ -59,6 +59,7 @@ pub mod split;
 pub mod split_line;
 pub mod sums;
 pub mod surface;
+pub mod surface_layer;
 pub mod taper;
 pub mod tile_filter;
 pub mod uncertainty;

@@ -8,7 +8,8 @@
 use std::sync::atomic::AtomicBool;
 
 use super::search::{Peak, SearchArea, TileWindows, peaks};
-use super::surface::{Planes, Surfaces};
+use super::surface::Surfaces;
+use super::surface_layer::Planes;
 use crate::grid::Grid;
 
 /// Search ranges up to this many pixels are looked through directly.

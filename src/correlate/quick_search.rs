@@ -10,7 +10,8 @@ use super::lanes::vectors;
 use super::prepare::{PreparedPost, PreparedPre};
 use super::rectangles::rectangles;
 use super::search::{Peak, SearchArea, TileWindows, peak, peaks};
-use super::surface::{NOTHING, Planes, Surfaces};
+use super::surface::{NOTHING, Surfaces};
+use super::surface_layer::Planes;
 use crate::grid::{Grid, Window};
 use std::sync::atomic::AtomicBool;
 

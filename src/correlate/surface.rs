@@ -4,18 +4,15 @@
 //! window less what the gaps take away, and that is zero in all blocks of pixels but those with gaps. Several bands are stacked:
 //! the surfaces are averaged before anything is read off them (Li et al. 2021).
 
-use super::asked::{borders, columns_of, extent, slots};
+use super::asked::{columns_of, extent, slots};
 use super::batch_sums::{BATCH, BatchSums, Part, Rows, Shifts, Totals, shift_batches};
-use super::clear::{MaskedPlane, cells_with_gaps};
-use super::fill::ValidCounts;
 use super::lanes::vectors;
 use super::masked::{Lost, masked};
 use super::prepare::{PreparedPost, PreparedPre};
 use super::rectangles::rectangles;
 use super::search::{SearchArea, TileWindows};
-use super::sums::{CellSums, Intervals, Norms, SquareSums, norm};
-use crate::grid::Grid;
-use std::ops::Range;
+use super::sums::{Intervals, norm};
+use super::surface_layer::{Layer, Masked, Planes};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Memory that the surfaces of one group of cell rows may take.
@@ -40,39 +37,6 @@ pub struct Surfaces<'a> {
     sums: BatchSums,
 }
 
-/// Values and validity of the images to be correlated; the post image reaches `margin` pixels further on every side.
-/// Invalid pixels are zero.
-#[derive(Clone, Copy)]
-pub struct Planes<'a> {
-    pub pre: (&'a Grid<f32>, &'a Grid<bool>),
-    pub post: (&'a Grid<f32>, &'a Grid<bool>),
-    pub margin: usize,
-    /// Every pixel of both is valid.
-    pub all_valid: bool,
-    /// The numbers of valid pixels, where they are known.
-    pub counts: Option<(&'a ValidCounts, &'a ValidCounts)>,
-}
-
-/// One pair of images and what its correlations share.
-struct Layer<'a> {
-    planes: Planes<'a>,
-    /// Of the pre windows, and of the post image.
-    sums: (CellSums, SquareSums),
-    /// Sum and inverse root of the energy of every pre window.
-    own: Vec<[f64; 2]>,
-    /// Of the post windows at every position, where about as many are asked for.
-    norms: Option<Norms>,
-    masked: Option<Masked<'a>>,
-    /// The cells whose windows meet an invalid pixel; empty where there is none.
-    gaps: Vec<bool>,
-}
-
-/// What the masked correlation needs of both images.
-struct Masked<'a> {
-    pre: MaskedPlane<'a>,
-    post: MaskedPlane<'a>,
-}
-
 /// Neighbouring shifts from `shift` on, so many along x and y, the windows that ask for some of them, and parts that hold those of
 /// them with gaps.
 struct Batch {
@@ -80,46 +44,6 @@ struct Batch {
     shifts: (usize, usize),
     part: Part,
     gaps: Vec<Part>,
-}
-
-impl<'a> Layer<'a> {
-    fn new(planes: Planes<'a>, windows: &TileWindows, (x, y): (&Intervals, &Intervals), search: &SearchArea) -> Self {
-        let (pre, post) = (planes.pre, planes.post);
-        let asked = (2 * search.range.0 + 1) * (2 * search.range.1 + 1);
-        let everywhere = 2 * asked > windows.step.0 * windows.step.1;
-        let borders = if everywhere { vec![true; post.0.height + 1] } else { borders(&planes, windows, search) };
-        let sums = (CellSums::new(pre.0, x, y), SquareSums::between(post.0, &borders));
-        let norms = everywhere.then(|| Norms::new(&sums.1, (post.0.width, post.0.height), windows.window));
-        let pixels = (windows.window.0 * windows.window.1) as f64;
-        let own = |cell: usize| {
-            let [mean, inverse] = norm(sums.0.of(cell % windows.cells.0, cell / windows.cells.0), 1.0 / pixels);
-            [mean * pixels, inverse]
-        };
-        let own = (0..windows.len()).map(own).collect();
-        if planes.all_valid {
-            return Layer { planes, sums, own, norms, masked: None, gaps: Vec::new() };
-        }
-        let (pre, post) = MaskedPlane::pair(pre, post, planes.counts);
-        let gaps = cells_with_gaps((&pre, &post), planes.margin, windows, search);
-        Layer { planes, sums, own, norms, masked: Some(Masked { pre, post }), gaps }
-    }
-
-    /// Σg and Σg² of the post windows at neighbouring positions, the first of which is `from`, in the lanes `asked`.
-    #[inline(always)]
-    fn post_sums(&self, from: (usize, usize), window: (usize, usize), asked: Range<usize>) -> [[f64; BATCH]; 2] {
-        let mut out = [[0.0; BATCH]; 2];
-        let n = asked.len();
-        for (s, of) in asked.zip(self.sums.1.of_row(from, window, n)) {
-            (out[0][s], out[1][s]) = of.into();
-        }
-        out
-    }
-
-    /// Where the pre image's first pixel lies in the post image at a shift.
-    fn at(&self, shift: (i32, i32)) -> (i64, i64) {
-        let margin = self.planes.margin as i64;
-        (shift.0 as i64 + margin, shift.1 as i64 + margin)
-    }
 }
 
 impl<'a> Surfaces<'a> {

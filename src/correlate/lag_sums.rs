@@ -59,10 +59,8 @@ impl<'a> Knots<'a> {
 }
 
 fn interleaved(even: &[f32], odd: &[f32]) -> Vec<f32> {
-    let mut out = vec![0.0; 2 * even.len()];
-    let pairs = out.as_chunks_mut::<2>().0;
-    vectors(|| pairs.iter_mut().zip(even).zip(odd).for_each(|((pair, a), b)| *pair = [*a, *b]));
-    out
+    let pairs: Vec<[f32; 2]> = vectors(|| even.iter().zip(odd).map(|(a, b)| [*a, *b]).collect());
+    pairs.into_flattened()
 }
 
 /// The lags that a window needs at all displacements near its start.

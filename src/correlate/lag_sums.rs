@@ -41,7 +41,7 @@ pub struct Knots<'a> {
 impl<'a> Knots<'a> {
     /// Of `planes` that hold every `factor`-th column each and all rows, `stride` apart; `margin` is where the tile's first pixel
     /// lies, in knots.
-    pub fn new(planes: &'a [Vec<f32>], stride: usize, margin: i64) -> Self {
+    pub fn of_planes(planes: &'a [Vec<f32>], stride: usize, margin: i64) -> Self {
         let factor = planes.len();
         let data = match planes {
             [all] => Cow::Borrowed(&all[..]),
@@ -49,6 +49,11 @@ impl<'a> Knots<'a> {
             _ => unreachable!("one knot a pixel, or two"),
         };
         Knots { data, stride: stride * factor, factor, margin }
+    }
+
+    /// Of rows of `stride` knots, `factor` a pixel.
+    pub fn of_rows(data: &'a [f32], stride: usize, factor: usize, margin: i64) -> Self {
+        Knots { data: Cow::Borrowed(data), stride, factor, margin }
     }
 
     /// `lags` lags along x and y from `first` on; those along y are pixels apart.
@@ -240,19 +245,35 @@ impl<const P: usize, const V: usize> Work for Without<'_, P, V> {
 
 impl<const P: usize, const V: usize> Without<'_, P, V> {
     #[inline(always)]
-    fn of_factor<S: Eight, const F: usize>(self, simd: S) {
+    fn of_factor<S: Eight, const F: usize>(mut self, simd: S) {
+        let (first, end) = (self.around.first.1, self.around.end.1);
+        // Two rows of lags a pixel apart read the same rows of knots.
+        for pair in (first..end).step_by(2 * F) {
+            for ty in pair..end.min(pair + F as i64) {
+                if ty + (F as i64) < end {
+                    self.rows::<S, 2, 3, F>(simd, ty);
+                } else {
+                    self.rows::<S, 1, 2, F>(simd, ty);
+                }
+            }
+        }
+    }
+
+    /// Of the lags in the row `ty` and `T` - 1 of those pixels below it.
+    #[inline(always)]
+    fn rows<S: Eight, const T: usize, const K: usize, const F: usize>(&mut self, simd: S, ty: i64) {
         let Without { values, f, c, around, missing } = self;
         let lags = (around.end.0 - around.first.0) as usize;
-        for ty in around.first.1..around.end.1 {
-            let first = (around.first.0, ty);
-            let mut products = LagProducts::<S, P, V, 1, 2, F>::new(simd, f, c.lagged(first, (lags, 1)));
-            let mut lost = [[0.0; LANES]; V];
-            for (corner, size) in missing.pieces(SINGLE_ROWS) {
-                products.strip(corner, size);
-                products.add(0, size.0, &mut lost);
-            }
-            let first = around.index(first);
-            for (values, lost) in values.iter_mut().zip(&lost) {
+        let first = (around.first.0, ty);
+        let mut products = LagProducts::<S, P, V, T, K, F>::new(simd, *f, c.lagged(first, (lags, T)));
+        let mut lost = [[[0.0; LANES]; V]; T];
+        for (corner, size) in missing.pieces(SINGLE_ROWS) {
+            products.strip(corner, size);
+            products.add(0, size.0, lost.as_flattened_mut());
+        }
+        for (t, lost) in lost.iter().enumerate() {
+            let first = around.index((first.0, ty + (t * F) as i64));
+            for (values, lost) in values.iter_mut().zip(lost) {
                 values[first..first + lags].iter_mut().zip(lost).for_each(|(v, lost)| *v -= lost);
             }
         }

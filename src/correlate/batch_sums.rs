@@ -214,11 +214,11 @@ impl BatchSums {
     }
 
     /// Σ a·c of each of `P` images a, Σ c and Σ c², at the lags of every request: a cell's totals at a lag along y are the first
-    /// `V` of these vectors. `factor` coefficients a pixel.
+    /// `V` of these vectors.
     pub fn lag_sums<const P: usize, const V: usize>(
         &mut self,
         a: [Rows; P],
-        (requests, factor): (&[(Part, Lagged)], usize),
+        requests: &[(Part, Lagged)],
         intervals: (&Intervals, &Intervals),
         out: &mut Vec<Totals>,
     ) {
@@ -226,7 +226,7 @@ impl BatchSums {
         if out.len() < requests.len() {
             out.resize_with(requests.len(), Totals::default);
         }
-        let work = LagWork::<P, V> { sums: self, a, requests, factor, intervals, out };
+        let work = LagWork::<P, V> { sums: self, a, requests, intervals, out };
         eight(work);
     }
 }
@@ -342,7 +342,6 @@ struct LagWork<'a, 'b, const P: usize, const V: usize> {
     sums: &'b mut BatchSums,
     a: [Rows<'a>; P],
     requests: &'b [(Part, Lagged<'a>)],
-    factor: usize,
     intervals: (&'a Intervals, &'a Intervals),
     out: &'b mut [Totals],
 }
@@ -352,24 +351,19 @@ impl<const P: usize, const V: usize> Work for LagWork<'_, '_, P, V> {
 
     #[inline(always)]
     fn run<S: Eight>(self, simd: S) {
-        let together = self.requests.iter().map(|r| r.1.1.1).max().unwrap_or(1);
-        match (self.factor, together) {
-            (2, 1) => self.vectors::<S, 1, 2, 2>(simd),
-            (2, _) => self.vectors::<S, LAG_ROWS, 3, 2>(simd),
-            (_, 1) => self.vectors::<S, 1, 2, 1>(simd),
-            _ => self.vectors::<S, LAG_ROWS, 3, 1>(simd),
-        }
+        let together = self.requests.iter().map(|r| r.1.lines).max().unwrap_or(1);
+        if together == 1 { self.vectors::<S, 1, 2>(simd) } else { self.vectors::<S, LAG_ROWS, 3>(simd) }
     }
 }
 
 impl<const P: usize, const V: usize> LagWork<'_, '_, P, V> {
     #[inline(always)]
-    fn vectors<S: Eight, const T: usize, const K: usize, const F: usize>(self, simd: S) {
+    fn vectors<S: Eight, const T: usize, const K: usize>(self, simd: S) {
         let LagWork { sums, a, requests, intervals, out, .. } = self;
         let mut jobs: Vec<_> = requests
             .iter()
             .zip(out)
-            .map(|(&(part, lags), out)| Job { part, blocks: LagProducts::<S, P, V, T, K, F>::new(simd, a, lags), out })
+            .map(|(&(part, lags), out)| Job { part, blocks: LagProducts::<S, P, V, T, K>::new(simd, a, lags), out })
             .collect();
         sums.sums(intervals, &mut jobs, V);
     }

@@ -20,9 +20,8 @@ const ROWS: usize = 16;
 
 /// The post image sampled at whole and half pixels.
 pub struct HalfPixels {
-    /// Rows half a pixel apart of pairs of samples, at and half-way behind a pixel, and a pair more.
-    data: Vec<[f32; 2]>,
-    /// Length of a row.
+    /// The samples in columns x + i/2 at index i, rows of increasing y half a pixel apart.
+    planes: Vec<Vec<f32>>,
     width: usize,
     /// Pixels by which the images reach beyond the tile on the left and at the top.
     margin: i64,
@@ -45,43 +44,40 @@ impl HalfPixels {
         let taps = [0.0, 0.5].map(|half| c.taps(-margin, half));
         let (tx, ty) = (&taps, &taps);
         let first = ty[0].first;
-        let (mut along, mut lines) = ([vec![], vec![]], [vec![0.0; w], vec![0.0; w]]);
-        let mut data: Vec<[f32; 2]> = Vec::with_capacity(2 * w * h + 1);
+        let (mut along, mut line) = (Vec::new(), vec![0.0; w]);
+        let mut planes: Vec<Vec<f32>> = (0..2).map(|_| Vec::with_capacity(2 * h * w)).collect();
         let mut powers = [0.0; 4];
         // Strips whose rows stay in the cache between the passes along x and y.
         for top in (0..h).step_by(STRIP) {
             let height = STRIP.min(h - top);
             let rows = c.rows(height) + 1;
-            vectors(
-                #[inline(always)]
-                || {
-                    // Along x once for the images half a pixel apart along y.
-                    for (tx, along) in tx.iter().zip(&mut along) {
-                        along.resize(rows * w, 0.0);
-                        c.along_x(tx, first + 2 * top as i64, rows, w, along);
-                    }
-                    for y in 0..height {
-                        for (j, ty) in ty.iter().enumerate() {
-                            for (i, (along, line)) in along.iter().zip(&mut lines).enumerate() {
-                                c.along_y(&ty.weights, &along[(ty.first - first) as usize * w..], y, w, line);
+            along.resize(rows * w, 0.0);
+            for ((tx, plane), powers) in tx.iter().zip(&mut planes).zip(powers.chunks_exact_mut(2)) {
+                vectors(
+                    #[inline(always)]
+                    || {
+                        // Along x once for the images half a pixel apart along y.
+                        c.along_x(tx, first + 2 * top as i64, rows, w, &mut along);
+                        for y in 0..height {
+                            for (ty, power) in ty.iter().zip(&mut *powers) {
+                                c.along_y(&ty.weights, &along[(ty.first - first) as usize * w..], y, w, &mut line);
+                                plane.extend_from_slice(&line);
                                 let mut squares = [0.0; LANES];
-                                add_products(&mut squares, line, line);
-                                powers[2 * i + j] += total(&squares);
+                                add_products(&mut squares, &line, &line);
+                                *power += total(&squares);
                             }
-                            data.extend(lines[0].iter().zip(&lines[1]).map(|(a, b)| [*a, *b]));
                         }
-                    }
-                },
-            );
+                    },
+                );
+            }
         }
-        data.push([0.0; 2]);
         let gains = powers.map(|here| if here > 0.0 { powers[0] / here } else { 1.0 });
-        HalfPixels { data, width: 2 * w, margin, gains }
+        HalfPixels { planes, width: w, margin, gains }
     }
 
     /// The samples, as [`super::lag_sums`] takes them.
     pub fn knots(&self) -> Knots<'_> {
-        Knots::of_rows(self.data.as_flattened(), self.width, 2, 2 * self.margin)
+        Knots::new(&self.planes, self.width, 2 * self.margin)
     }
 
     /// The gain of the samples displaced by `half` half pixels.
@@ -90,16 +86,12 @@ impl HalfPixels {
         self.gains[(2 * half.0.rem_euclid(2) + half.1.rem_euclid(2)) as usize]
     }
 
-    /// The row of `n` samples, pixels apart, from tile pixel (x, y) on, displaced by `half` half pixels, so many at a time and
-    /// zeros behind the last.
+    /// The row of `n` samples, pixels apart, from tile pixel (x, y) on, displaced by `half` half pixels.
     #[inline(always)]
-    fn row(&self, (x, y): (usize, usize), half: (i64, i64), n: usize) -> impl Iterator<Item = [f32; LANES]> {
+    fn row(&self, (x, y): (usize, usize), half: (i64, i64), n: usize) -> &[f32] {
         let (px, py) = (2 * (x as i64 + self.margin) + half.0, 2 * (y as i64 + self.margin) + half.1);
-        let samples = self.data.as_flattened()[py as usize * self.width + px as usize..][..2 * n].chunks(2 * LANES);
-        samples.map(|g| match <&[f32; 2 * LANES]>::try_from(g) {
-            Ok(g) => std::array::from_fn(|l| g[2 * l]),
-            Err(_) => std::array::from_fn(|l| g.get(2 * l).copied().unwrap_or(0.0)),
-        })
+        let start = py as usize * self.width + px.div_euclid(2) as usize;
+        &self.planes[px.rem_euclid(2) as usize][start..start + n]
     }
 
     /// Σ(g - ḡ)² over the window at tile pixel `corner` displaced by `half` half pixels.
@@ -121,14 +113,14 @@ impl HalfPixels {
         half: (i64, i64),
         (weights, stride, count): (&[f32], usize, f64),
     ) -> f64 {
-        self.of_rows(corner, window, half, count, |(x, y), g, plain, squared| {
-            let weights = &weights[y * stride + x..][..g.len()];
+        self.of_rows(corner, window, half, count, |r, g, plain, squared| {
+            let weights = &weights[r * stride..r * stride + window.0];
             add_products(plain, weights, g);
             add_products3(squared, weights, g, g);
         })
     }
 
-    /// The energy of what `add` makes of the samples of the window, some of a row at a time: sums of values and of their squares.
+    /// The energy of what `row` makes of every row of the window: sums of its values and of their squares.
     #[inline(always)]
     fn of_rows(
         &self,
@@ -136,17 +128,14 @@ impl HalfPixels {
         window: (usize, usize),
         half: (i64, i64),
         count: f64,
-        add: impl Fn((usize, usize), &[f32], &mut [f32; LANES], &mut [f32; LANES]),
+        row: impl Fn(usize, &[f32], &mut [f32; LANES], &mut [f32; LANES]),
     ) -> f64 {
         let (mut sum, mut squares) = (0.0f64, 0.0f64);
         // Some rows in single precision at a time.
         for rows in (0..window.1).step_by(ROWS) {
             let (mut plain, mut squared) = ([0.0; LANES], [0.0; LANES]);
             for r in rows..window.1.min(rows + ROWS) {
-                for (k, g) in self.row((corner.0, corner.1 + r), half, window.0).enumerate() {
-                    let x = k * LANES;
-                    add((x, r), &g[..LANES.min(window.0 - x)], &mut plain, &mut squared);
-                }
+                row(r, self.row((corner.0, corner.1 + r), half, window.0), &mut plain, &mut squared);
             }
             sum += total(&plain);
             squares += total(&squared);

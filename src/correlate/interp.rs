@@ -251,7 +251,7 @@ impl Coefficients {
 
     /// The coefficients, as [`super::lag_sums`] takes them.
     pub fn knots(&self) -> Knots<'_> {
-        Knots::of_planes(&self.planes, self.stride, (self.margin * self.factor) as i64)
+        Knots::new(&self.planes, self.stride, (self.margin * self.factor) as i64)
     }
 
     /// First pass: along x, for all coefficient rows from `first_row`; `out` gets `rows` rows of `width` (a multiple of

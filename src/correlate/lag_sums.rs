@@ -7,13 +7,11 @@
 use super::batch_sums::{BatchSums, LAG_ROWS, LANES, Part, Rows, SINGLE_ROWS, Totals};
 use super::block::Blocks;
 use super::eight::{Eight, Work, eight};
-use super::lag_block::{LagProducts, Lagged};
-use super::lanes::vectors;
+use super::lag_block::{HALF, LagProducts, Lagged};
 use super::missing::Missing;
 use super::sums::Intervals;
 use crate::field::PixelShift;
 use crate::grid::Grid;
-use std::borrow::Cow;
 
 /// Most lags along each axis.
 pub const SIDE: usize = 8;
@@ -30,8 +28,8 @@ pub type Lags = [f64; SIDE * SIDE];
 
 /// Samples or spline coefficients of an image, `factor` a pixel along each axis.
 pub struct Knots<'a> {
-    /// Rows of `stride` values.
-    data: Cow<'a, [f32]>,
+    /// Every `factor`-th column each and all rows, `stride` apart.
+    planes: &'a [Vec<f32>],
     stride: usize,
     factor: usize,
     /// Where the tile's first pixel lies.
@@ -41,31 +39,34 @@ pub struct Knots<'a> {
 impl<'a> Knots<'a> {
     /// Of `planes` that hold every `factor`-th column each and all rows, `stride` apart; `margin` is where the tile's first pixel
     /// lies, in knots.
-    pub fn of_planes(planes: &'a [Vec<f32>], stride: usize, margin: i64) -> Self {
-        let factor = planes.len();
-        let data = match planes {
-            [all] => Cow::Borrowed(&all[..]),
-            [even, odd] => Cow::Owned(interleaved(even, odd)),
-            _ => unreachable!("one knot a pixel, or two"),
-        };
-        Knots { data, stride: stride * factor, factor, margin }
-    }
-
-    /// Of rows of `stride` knots, `factor` a pixel.
-    pub fn of_rows(data: &'a [f32], stride: usize, factor: usize, margin: i64) -> Self {
-        Knots { data: Cow::Borrowed(data), stride, factor, margin }
+    pub fn new(planes: &'a [Vec<f32>], stride: usize, margin: i64) -> Self {
+        debug_assert!((1..=2).contains(&planes.len()));
+        Knots { planes, stride, factor: planes.len(), margin }
     }
 
     /// `lags` lags along x and y from `first` on; those along y are pixels apart.
-    fn lagged(&self, first: (i64, i64), lags: (usize, usize)) -> Lagged<'_> {
-        let place = (first.1 + self.margin) * self.stride as i64 + first.0 + self.margin;
-        (Rows { data: &self.data, pitch: self.stride * self.factor, first: place }, lags)
+    fn lagged(&self, first: (i64, i64), (lags, lines): (usize, usize)) -> Lagged<'a> {
+        let two = self.factor == 2;
+        let from = |x: i64| {
+            let (x, row) = (x + self.margin, (first.1 + self.margin) * self.stride as i64);
+            let (plane, column) = if two { (x.rem_euclid(2) as usize, x.div_euclid(2)) } else { (0, x) };
+            Rows { data: &self.planes[plane], pitch: self.stride * self.factor, first: row + column }
+        };
+        let own = if two { lags.div_ceil(2) } else { lags.min(HALF) };
+        let half = from(first.0);
+        if own == lags {
+            // Something to read that is there.
+            return Lagged { halves: [half; 2], wanted: [own; 2], lines };
+        }
+        let other = from(first.0 + if two { 1 } else { HALF as i64 });
+        Lagged { halves: [half, other], wanted: [own, lags - own], lines }
     }
-}
 
-fn interleaved(even: &[f32], odd: &[f32]) -> Vec<f32> {
-    let pairs: Vec<[f32; 2]> = vectors(|| even.iter().zip(odd).map(|(a, b)| [*a, *b]).collect());
-    pairs.into_flattened()
+    /// In which lane of a vector a lag lies, counted from its first.
+    #[inline(always)]
+    fn lane(&self, lag: usize) -> usize {
+        if self.factor == 2 { lag % 2 * HALF + lag / 2 } else { lag }
+    }
 }
 
 /// The lags that a window needs at all displacements near its start.
@@ -176,7 +177,7 @@ impl<const P: usize, const V: usize> LagSums<P, V> {
             }
         }
         let requests: Vec<_> = batches.iter().map(|b| (b.part, c.lagged(b.first, b.lags))).collect();
-        self.sums.lag_sums::<P, V>(f.map(Rows::of), (&requests, c.factor), (x, y), &mut self.totals);
+        self.sums.lag_sums::<P, V>(f.map(Rows::of), &requests, (x, y), &mut self.totals);
         for (Batch { part, first: (tx, ty), lags }, totals) in batches.iter().zip(&self.totals) {
             for row in part.rows.0..part.rows.1 {
                 for column in part.columns.0..part.columns.1 {
@@ -190,8 +191,10 @@ impl<const P: usize, const V: usize> LagSums<P, V> {
                         }
                         let totals = totals.row(part.index(column, row), line);
                         let (to, from, n) = (a.index((first, ty)), (first - tx) as usize, (last - first) as usize);
-                        for (v, values) in self.values[cell].iter_mut().enumerate() {
-                            values[to..to + n].copy_from_slice(&totals[v * LANES + from..][..n]);
+                        for (values, totals) in self.values[cell].iter_mut().zip(totals.chunks_exact(LANES)) {
+                            for (k, value) in values[to..to + n].iter_mut().enumerate() {
+                                *value = totals[c.lane(from + k)];
+                            }
                         }
                     }
                 }
@@ -238,43 +241,38 @@ impl<const P: usize, const V: usize> Work for Without<'_, P, V> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Eight>(self, simd: S) {
-        if self.c.factor == 2 { self.of_factor::<S, 2>(simd) } else { self.of_factor::<S, 1>(simd) }
-    }
-}
-
-impl<const P: usize, const V: usize> Without<'_, P, V> {
-    #[inline(always)]
-    fn of_factor<S: Eight, const F: usize>(mut self, simd: S) {
-        let (first, end) = (self.around.first.1, self.around.end.1);
+    fn run<S: Eight>(mut self, simd: S) {
+        let (first, end, factor) = (self.around.first.1, self.around.end.1, self.c.factor as i64);
         // Two rows of lags a pixel apart read the same rows of knots.
-        for pair in (first..end).step_by(2 * F) {
-            for ty in pair..end.min(pair + F as i64) {
-                if ty + (F as i64) < end {
-                    self.rows::<S, 2, 3, F>(simd, ty);
+        for pair in (first..end).step_by(2 * self.c.factor) {
+            for ty in pair..end.min(pair + factor) {
+                if ty + factor < end {
+                    self.rows::<S, 2, 3>(simd, ty);
                 } else {
-                    self.rows::<S, 1, 2, F>(simd, ty);
+                    self.rows::<S, 1, 2>(simd, ty);
                 }
             }
         }
     }
+}
 
+impl<const P: usize, const V: usize> Without<'_, P, V> {
     /// Of the lags in the row `ty` and `T` - 1 of those pixels below it.
     #[inline(always)]
-    fn rows<S: Eight, const T: usize, const K: usize, const F: usize>(&mut self, simd: S, ty: i64) {
+    fn rows<S: Eight, const T: usize, const K: usize>(&mut self, simd: S, ty: i64) {
         let Without { values, f, c, around, missing } = self;
         let lags = (around.end.0 - around.first.0) as usize;
         let first = (around.first.0, ty);
-        let mut products = LagProducts::<S, P, V, T, K, F>::new(simd, *f, c.lagged(first, (lags, T)));
+        let mut products = LagProducts::<S, P, V, T, K>::new(simd, *f, c.lagged(first, (lags, T)));
         let mut lost = [[[0.0; LANES]; V]; T];
         for (corner, size) in missing.pieces(SINGLE_ROWS) {
             products.strip(corner, size);
             products.add(0, size.0, lost.as_flattened_mut());
         }
         for (t, lost) in lost.iter().enumerate() {
-            let first = around.index((first.0, ty + (t * F) as i64));
+            let first = around.index((first.0, ty + (t * c.factor) as i64));
             for (values, lost) in values.iter_mut().zip(lost) {
-                values[first..first + lags].iter_mut().zip(lost).for_each(|(v, lost)| *v -= lost);
+                values[first..first + lags].iter_mut().enumerate().for_each(|(k, v)| *v -= lost[c.lane(k)]);
             }
         }
     }

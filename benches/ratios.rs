@@ -38,7 +38,7 @@ const SPATIAL: [(usize, usize, f64); 6] =
     [(64, 16, 10.0), (64, 8, 10.0), (32, 8, 10.0), (32, 8, 4.0), (64, 2, 4.0), (128, 2, 10.0)];
 /// At least this many rounds, and this long, for every figure.
 const ROUNDS: usize = 6;
-const TIME: Duration = Duration::from_millis(1500);
+const TIME: Duration = Duration::from_secs(4);
 /// Packed forward transforms of a phase correlation with a refining pass; the initial window is as large as the final one here.
 const FORWARD: usize = 3;
 /// Windows for one timing of the transforms.

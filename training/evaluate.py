@@ -9,7 +9,8 @@ within 5, 10 and 20 px of a trace and beyond; share of pixels with a value; shar
 interval of the stated sigma (Laplace for networks: 1.139 b and 2.996 b of sigma = sqrt 2 b; Gaussian for the others).
 Below each table every network is compared with the hardest classical rival on the pixels where both have a value (in brackets: with
 the others, each on its own such pixels). --figure draws error
-against distance, and the profile across the largest jump of each set.
+against distance, and the profile across the largest jump of each set. --trace adds what the methods of TRACED make of the true
+trace as their --cut: no rival, as nobody has it, but what knowing the fault would be worth.
 """
 
 import argparse
@@ -34,6 +35,7 @@ CLASSICAL = {
 
 # Of |z| of a Laplace distribution of unit variance, at 68 % and 95 %: -ln(1 - p) / sqrt 2.
 QUANTILES = (0.8057, 2.1183)
+TRACED = ("lsm 32", "lsm 64", "regularized", "dense")
 MAIN = ("lsm 32", "frequency 64", "frequency 128", "spatial 64", "regularized", "dense")
 
 
@@ -79,6 +81,16 @@ def spread(planes, x, y, shape):
 def network(model):
     """Options of a network; one for windows gives one value each, at the step of the other window methods."""
     return dict(METHOD="net", MODEL=str(model), WINDOW=9, STEP=4 if "cnn4l" in Path(model).stem else 1)
+
+
+def trace(distance, path):
+    """Writes the lines where a signed distance changes its sign as `path` (GeoJSON, pixels right and up); whether there are any."""
+    from contourpy import contour_generator
+    near = np.ma.masked_where(np.abs(distance) >= 3, distance)
+    lines = [line + 0.5 for line in contour_generator(z=near).lines(0.0) if len(line) > 3]
+    geometry = dict(type="MultiLineString", coordinates=[[[x, -y] for x, y in line.tolist()] for line in lines])
+    Path(path).write_text(json.dumps(dict(type="Feature", properties={}, geometry=geometry)))
+    return bool(lines)
 
 
 def run(native, sample, options, shape, search):
@@ -139,6 +151,7 @@ def main():
     parser.add_argument("--passes", type=int, default=1)
     parser.add_argument("--search", type=float, default=6, help="up to 5 px networks get no first field from correlation")
     parser.add_argument("--limit", type=int, default=1000, help="samples of each set")
+    parser.add_argument("--trace", action="store_true", help="also with the true trace given")
     parser.add_argument("--out")
     parser.add_argument("--figure", help="PNG")
     args = parser.parse_args()
@@ -155,15 +168,17 @@ def main():
             if args.passes > 1:
                 options["NET_PASSES"] = args.passes
             methods[Path(model).stem] = (options, True)
-        scores = {"zero": Score(), **{m: Score() for m in methods}}
+        traced = {f"{m}, trace given": m for m in TRACED if args.trace and m in methods}
+        scores = {"zero": Score(), **{m: Score() for m in (*methods, *traced)}}
         # Of each network on the pixels where a classical method has a value.
         shared = {(n, m): (Score(), Score()) for n, (_, net) in methods.items() if net
                   for m, (_, other) in methods.items() if not other}
-        figures[name] = ({m: profiles.ByDistance() for m in scores}, profiles.Profile())
-        for k, sample in enumerate(samples(folder)):
+        figures[name] = ({m: profiles.ByDistance() for m in ("zero", *methods)}, profiles.Profile())
+        for k, (*sample, signed, seen, how) in enumerate(samples(folder, signed=True)):
             if k >= args.limit:
                 break
-            _, _, truth, distance, seen, _ = sample
+            distance, truth = np.abs(signed), sample[2]
+            sample = (*sample, distance, seen, how)
             use = scored(seen)
             scores["zero"].add(np.concatenate([0 * truth, np.full_like(truth, np.nan)]), truth, distance, use, False)
             found = {}
@@ -177,6 +192,13 @@ def main():
                     found[method] = np.load(path).astype(np.float32)
                 scores[method].add(found[method], truth, distance, use, net)
                 figures[name][0][method].add(found[method], truth, distance, use)
+            for method, of in traced.items():
+                path = cache / f"{name}-{k}-{of.replace(' ', '-')}-trace.npy"
+                if not path.exists():
+                    line = cache / f"{name}-{k}-trace.geojson"
+                    given = {"CUT": str(line.resolve())} if trace(signed, line) else {}
+                    np.save(path, run(native, sample, {**CLASSICAL[of], **given}, seen.shape, args.search).astype(np.float16))
+                scores[method].add(np.load(path).astype(np.float32), truth, distance, use, False)
             figures[name][1].offer(sample, found, use)
             for (n, m), (a, b) in shared.items():
                 both = use & np.isfinite(found[m][:2]).all(0) & np.isfinite(found[n][:2]).all(0)

@@ -93,6 +93,15 @@ def trace(distance, path):
     return bool(lines)
 
 
+def cached(path, native, compute):
+    """What `compute` gives, kept at `path` until the library is built anew."""
+    if path.exists() and path.stat().st_mtime >= native.built:
+        return np.load(path).astype(np.float32)
+    found = compute()
+    np.save(path, found.astype(np.float16))
+    return found
+
+
 def run(native, sample, options, shape, search):
     images, valid, *_, how = sample
     options = {"SEARCH": search, "THREADS": 1, "INTERPOLATION": how, **options}
@@ -184,21 +193,19 @@ def main():
             found = {}
             for method, (options, net) in methods.items():
                 path = cache / f"{name}-{k}-{method.replace(' ', '-')}.npy"
-                if net or not path.exists():
-                    found[method] = run(native, sample, options, seen.shape, args.search)
-                    if not net:
-                        np.save(path, found[method].astype(np.float16))
-                else:
-                    found[method] = np.load(path).astype(np.float32)
+                compute = lambda: run(native, sample, options, seen.shape, args.search)
+                found[method] = compute() if net else cached(path, native, compute)
                 scores[method].add(found[method], truth, distance, use, net)
                 figures[name][0][method].add(found[method], truth, distance, use)
             for method, of in traced.items():
                 path = cache / f"{name}-{k}-{of.replace(' ', '-')}-trace.npy"
-                if not path.exists():
+
+                def compute():
                     line = cache / f"{name}-{k}-trace.geojson"
                     given = {"CUT": str(line.resolve())} if trace(signed, line) else {}
-                    np.save(path, run(native, sample, {**CLASSICAL[of], **given}, seen.shape, args.search).astype(np.float16))
-                scores[method].add(np.load(path).astype(np.float32), truth, distance, use, False)
+                    return run(native, sample, {**CLASSICAL[of], **given}, seen.shape, args.search)
+
+                scores[method].add(cached(path, native, compute), truth, distance, use, False)
             figures[name][1].offer(sample, found, use)
             for (n, m), (a, b) in shared.items():
                 both = use & np.isfinite(found[m][:2]).all(0) & np.isfinite(found[n][:2]).all(0)

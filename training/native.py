@@ -43,6 +43,7 @@ class Native:
 
     def __init__(self):
         self.lib = ctypes.CDLL(str(library()))
+        self.built = library().stat().st_mtime
         self.lib.shiftmap_context_new.restype = ctypes.c_void_p
         self.lib.shiftmap_last_error.restype = ctypes.c_char_p
         self.lib.shiftmap_last_error.argtypes = [ctypes.c_void_p]

@@ -189,7 +189,7 @@ fn unit_crosses<const UNIT: bool>(
 
 /// 2F and 2G from bin z of the transform of f + jg and its mirror bin m: 2F = z + m*, 2jG = z - m*.
 #[inline(always)]
-fn unpack(z: Complex32, m: Complex32) -> (Complex32, Complex32) {
+pub fn unpack(z: Complex32, m: Complex32) -> (Complex32, Complex32) {
     (Complex32::new(z.re + m.re, z.im - m.im), Complex32::new(z.im + m.im, m.re - z.re))
 }
 

@@ -16,6 +16,16 @@ pub trait Eight: Simd<f32s = f32x8> {
         pulp::cast(lanes)
     }
 
+    /// Four values of each row from `x` on.
+    #[inline(always)]
+    fn load_halves(self, rows: [&[f32]; 2], x: usize) -> f32x8 {
+        let mut lanes: Lanes = [0.0; LANES];
+        for (half, row) in lanes.as_chunks_mut::<{ LANES / 2 }>().0.iter_mut().zip(rows) {
+            half.copy_from_slice(&row[x..x + LANES / 2]);
+        }
+        pulp::cast(lanes)
+    }
+
     /// sum + a · b, rounded twice.
     #[inline(always)]
     fn add_product(self, sum: f32x8, a: f32x8, b: f32x8) -> f32x8 {

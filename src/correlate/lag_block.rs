@@ -6,7 +6,7 @@
 
 use super::batch_sums::Rows;
 use super::block::{Blocks, Padded, WIDEST, add_chains};
-use super::eight::{Eight, LANES, Lanes};
+use super::eight::{Eight, LANES};
 use pulp::f32x8;
 
 /// Lags of one half of a vector.
@@ -68,10 +68,7 @@ impl<'a, S: Eight, const P: usize, const V: usize, const T: usize, const K: usiz
         for x in 0..width {
             let mut lagged = [simd.splat_f32s(0.0); L];
             for r in 0..L {
-                let mut both: Lanes = [0.0; LANES];
-                both[..HALF].copy_from_slice(&c[r][0][x..x + HALF]);
-                both[HALF..].copy_from_slice(&c[r][1][x..x + HALF]);
-                lagged[r] = pulp::cast(both);
+                lagged[r] = simd.load_halves(c[r], x);
             }
             for u in 0..R {
                 for p in 0..P {

@@ -168,13 +168,9 @@ impl<const P: usize, const V: usize> LagSums<P, V> {
         let mut batches = Vec::new();
         let low = wanted.iter().flatten().map(|a| a.first.1).min().unwrap_or(0);
         let high = wanted.iter().flatten().map(|a| a.end.1).max().unwrap_or(0);
-        // Lags along y in the same place between two pixels read the same rows of knots.
         let factor = c.factor as i64;
-        for ty in low..high.min(low + factor) {
-            for ty in (ty..high).step_by(c.factor * LAG_ROWS) {
-                let lines = ((high - ty) as usize).div_ceil(c.factor).min(LAG_ROWS);
-                batches_of_rows((columns, rows), wanted, (ty, lines, factor), &mut batches);
-            }
+        for (ty, lines) in together(low, high, c.factor) {
+            batches_of_rows((columns, rows), wanted, (ty, lines, factor), &mut batches);
         }
         let requests: Vec<_> = batches.iter().map(|b| (b.part, c.lagged(b.first, b.lags))).collect();
         self.sums.lag_sums::<P, V>(f.map(Rows::of), &requests, (x, y), &mut self.totals);
@@ -228,6 +224,14 @@ fn centred<const P: usize, const V: usize>(v: &[Lags; V], means: [f64; P]) -> [L
     std::array::from_fn(|p| std::array::from_fn(|k| v[p][k] - means[p] * v[P][k]))
 }
 
+/// The lags along y from `low` to before `high`, those together that are pixels apart and so read the same rows of knots: the first,
+/// and how many.
+fn together(low: i64, high: i64, factor: usize) -> impl Iterator<Item = (i64, usize)> {
+    let lines = move |ty: i64| ((high - ty) as usize).div_ceil(factor).min(LAG_ROWS);
+    let between = low..high.min(low + factor as i64);
+    between.flat_map(move |ty| (ty..high).step_by(factor * LAG_ROWS)).map(move |ty| (ty, lines(ty)))
+}
+
 /// Takes the products of missing pixels away.
 struct Without<'a, const P: usize, const V: usize> {
     values: &'a mut [Lags; V],
@@ -242,16 +246,8 @@ impl<const P: usize, const V: usize> Work for Without<'_, P, V> {
 
     #[inline(always)]
     fn run<S: Eight>(mut self, simd: S) {
-        let (first, end, factor) = (self.around.first.1, self.around.end.1, self.c.factor as i64);
-        // Two rows of lags a pixel apart read the same rows of knots.
-        for pair in (first..end).step_by(2 * self.c.factor) {
-            for ty in pair..end.min(pair + factor) {
-                if ty + factor < end {
-                    self.rows::<S, 2, 3>(simd, ty);
-                } else {
-                    self.rows::<S, 1, 2>(simd, ty);
-                }
-            }
+        for (ty, lines) in together(self.around.first.1, self.around.end.1, self.c.factor) {
+            if lines == 1 { self.rows::<S, 1, 2>(simd, ty) } else { self.rows::<S, LAG_ROWS, 3>(simd, ty) }
         }
     }
 }

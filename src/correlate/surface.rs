@@ -247,9 +247,9 @@ impl<'a> Surfaces<'a> {
                     let sums = layer.post_sums(from, window, asked.clone());
                     masked((own, fg), (pixels, lost), (&other, [&sums[0], &sums[1]]), &mut found[..fg.len()]);
                 } else {
-                    let [mean, inverse] = layer.own[cell];
+                    let [sum, inverse] = layer.own[cell];
                     let value = |fg: f64, there: [f64; 2]| {
-                        let value = ((fg - mean * there[0]) * (inverse * there[1])) as f32;
+                        let value = ((fg - sum * there[0]) * (inverse * there[1])) as f32;
                         if value.is_finite() { value } else { NOTHING }
                     };
                     if let Some(norms) = &layer.norms {

@@ -7,7 +7,7 @@
 
 use rustfft::num_complex::Complex32;
 
-use crate::correlate::cross_spectrum::fade;
+use crate::correlate::cross_spectrum::{fade, unpack};
 use crate::correlate::fft2::{ComplexFft2, transpose};
 use crate::correlate::prepare::{PreparedPost, PreparedPre};
 use crate::field::PixelShift;
@@ -91,7 +91,7 @@ impl Strip {
         }
     }
 
-    /// From the transforms z of f + jg to those of f and g: 2F = z + m*, 2jG = z - m*, where m is z at -kx.
+    /// From the transforms of f + jg to twice those of f and g.
     #[inline(always)]
     fn tell_apart(&mut self) {
         let pitch = self.pitch;
@@ -103,9 +103,7 @@ impl Strip {
                 post.copy_from_slice(pre);
             }
             for (f, g) in pre.iter_mut().zip(post) {
-                let (z, m) = (*f, *g);
-                *f = Complex32::new(z.re + m.re, z.im - m.im);
-                *g = Complex32::new(z.im + m.im, m.re - z.re);
+                (*f, *g) = unpack(*f, *g);
             }
         }
     }

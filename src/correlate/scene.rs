@@ -225,18 +225,23 @@ pub fn read_patches(
     for y in starts(common.height, h) {
         places.extend(starts(common.width, w).into_iter().map(|x| (common.x + x as i64, common.y + y as i64)));
     }
-    let read = |&(x, y): &(i64, i64)| -> Result<Patch> {
+    let read = |readers: &mut Option<_>, &(x, y): &(i64, i64)| -> Result<Patch> {
         if sampling.stop.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }
         let window = Window::new(x, y, w, h);
         let (pre, post) = alignment.windows(window);
-        let (pre, post) = (pre_file.open()?.read(pre)?, post_file.open()?.read(post)?);
+        let (pre_reader, post_reader) = match readers {
+            Some(readers) => readers,
+            None => readers.insert((pre_file.open()?, post_file.open()?)),
+        };
+        let (pre, post) = (pre_reader.read(pre)?, post_reader.read(post)?);
         let filled = fill::fill_invalid(&pre).zip(fill::fill_invalid(&post));
         let filled = filled.map(|(pre, post)| (pre.into_owned(), post.into_owned()));
         Ok(Patch { pre, post, filled, size: (w, h) })
     };
-    places.par_iter().map(read).collect()
+    // Patches beside each other read blocks of the files in common, which a reader keeps.
+    places.par_iter().map_init(|| None, read).collect()
 }
 
 /// Whitening from the power spectra, whole-pixel peaks, then aligned cross-spectra (twice, the second time with the

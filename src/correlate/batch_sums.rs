@@ -5,6 +5,7 @@
 //! lie in the lanes of vectors, so that no sum runs across lanes and any vector length gives the same bytes.
 
 use super::block::{Blocks, Products};
+use super::column_sums::ColumnSums;
 use super::eight::{Eight, Work, eight};
 use super::lag_block::{LagProducts, Lagged};
 use super::sums::Intervals;
@@ -352,7 +353,12 @@ impl<const P: usize, const V: usize> Work for LagWork<'_, '_, P, V> {
     #[inline(always)]
     fn run<S: Eight>(self, simd: S) {
         let together = self.requests.iter().map(|r| r.1.lines).max().unwrap_or(1);
-        if together == 1 { self.vectors::<S, 1, 2>(simd) } else { self.vectors::<S, LAG_ROWS, 3>(simd) }
+        match (P, together) {
+            (0, 1) => self.squares::<S, 1>(simd),
+            (0, _) => self.squares::<S, LAG_ROWS>(simd),
+            (_, 1) => self.vectors::<S, 1, 2>(simd),
+            _ => self.vectors::<S, LAG_ROWS, 3>(simd),
+        }
     }
 }
 
@@ -364,6 +370,17 @@ impl<const P: usize, const V: usize> LagWork<'_, '_, P, V> {
             .iter()
             .zip(out)
             .map(|(&(part, lags), out)| Job { part, blocks: LagProducts::<S, P, V, T, K>::new(simd, a, lags), out })
+            .collect();
+        sums.sums(intervals, &mut jobs, V);
+    }
+
+    /// Where there is no image to multiply with.
+    #[inline(always)]
+    fn squares<S: Eight, const T: usize>(self, simd: S) {
+        let LagWork { sums, requests, intervals, out, .. } = self;
+        let jobs = requests.iter().zip(out);
+        let mut jobs: Vec<_> = jobs
+            .map(|(&(part, lags), out)| Job { part, blocks: ColumnSums::<S, 2, T>::new(simd, lags), out })
             .collect();
         sums.sums(intervals, &mut jobs, V);
     }

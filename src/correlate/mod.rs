@@ -12,6 +12,7 @@ pub mod chance;
 pub mod clear;
 pub mod coherence;
 pub mod coherent;
+pub mod column_sums;
 pub mod cross_spectrum;
 pub mod cut;
 pub mod dense;
